@@ -1,0 +1,1 @@
+//! Bytes to file mirror to runtime settings.

@@ -1,0 +1,1 @@
+//! Who gets which lane. Pure: no clock, no chance, no input or output.

@@ -1,0 +1,19 @@
+//! graylane: a sidecar reverse proxy for gray releases of commodity services.
+//!
+//! `ARCHITECTURE.md` names the rooms below, the way of a request through them, and what each must not do.
+
+pub mod decide;
+
+pub mod config;
+pub mod extract;
+pub mod live;
+
+pub mod upstream;
+
+pub mod proxy;
+
+pub mod telemetry;
+
+pub mod admin;
+pub mod app;
+pub mod cli;
