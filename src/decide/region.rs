@@ -101,8 +101,8 @@ pub(super) fn read<F: Facts>(facts: &F, fact: FactId) -> Option<Cow<'_, str>> {
         return named.or_else(follows).map(Cow::Borrowed);
     }
     match facts.get(fact)? {
-        Cow::Borrowed(code) => normal(code),
-        Cow::Owned(code) => normal(&code).map(|code| Cow::Owned(code.into_owned())),
+        Cow::Borrowed(code) => normal(code.trim()),
+        Cow::Owned(code) => normal(code.trim()).map(|code| Cow::Owned(code.into_owned())),
     }
 }
 
