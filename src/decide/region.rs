@@ -184,3 +184,13 @@ impl Regions {
         }
     }
 }
+
+impl RegionCodes {
+    /// Whether a text can be a region.
+    pub fn accept(self, code: &str) -> bool {
+        match self {
+            RegionCodes::GbT2260 => province_of(code.trim()).is_some(),
+            RegionCodes::Custom => !code.trim().is_empty(),
+        }
+    }
+}
