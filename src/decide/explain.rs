@@ -262,7 +262,10 @@ impl<F: Facts> Tries<'_, F> {
 
     fn level(&self, level: Level, judge: impl FnOnce() -> (bool, String)) -> LevelTrace {
         if self.release.open_level() < level {
-            let why = format!("the release is open to {}", self.release.open_level());
+            let why = format!(
+                "the release is open up to level {}",
+                self.release.open_level()
+            );
             return LevelTrace::new(level, false, false, why);
         }
         let (hit, why) = judge();
