@@ -1,9 +1,12 @@
 //! How a decision came about. The answer itself is [`Program::decide`]'s; every line of the reasoning asks the same
 //! small functions that deciding asks, so the two cannot tell different stories.
 
+use std::borrow::Cow;
+
 use super::evaluate::{Decision, Inputs, MarkOutcome};
-use super::fact::{FactId, Facts};
+use super::fact::{FactId, FactKind, Facts};
 use super::program::Program;
+use super::region;
 use super::release::{Accepted, Release};
 use super::route::{RouteId, RouteSpec};
 use super::token::OverrideError;
@@ -105,7 +108,16 @@ impl Program {
     /// The facts that deciding may look at, and every other one that has a value.
     fn fact_traces<F: Facts>(&self, route: RouteId, facts: &F) -> Vec<(String, FactTrace)> {
         let looked_at = self.facts_of(route);
-        let trace = |fact: FactId| (self.facts().name(fact).to_owned(), facts.trace(fact));
+        let trace = |fact: FactId| {
+            let mut trace = facts.trace(fact);
+            let follows =
+                fact == FactId::PROVINCE_CODE && self.facts().kind(fact) == FactKind::Region;
+            if let (None, true) = (&trace.value, follows) {
+                trace.value = region::read(facts, fact).map(Cow::into_owned);
+                trace.source = trace.value.is_some().then(|| String::from("city_id"));
+            }
+            (self.facts().name(fact).to_owned(), trace)
+        };
         self.facts()
             .ids()
             .map(|fact| (fact, trace(fact)))
@@ -221,7 +233,7 @@ impl<F: Facts> Tries<'_, F> {
             let value = |fact| {
                 regions
                     .value(self.facts, fact)
-                    .map_or("unknown".into(), std::borrow::Cow::into_owned)
+                    .map_or("unknown".into(), Cow::into_owned)
             };
             let hit = regions.admit(self.facts);
             let (city, province) = (value(FactId::CITY_ID), value(FactId::PROVINCE_CODE));

@@ -18,6 +18,9 @@ mod voice;
 mod explain;
 mod explain_request;
 
+#[cfg(test)]
+mod tests;
+
 pub use client::{Peer, Trust, client_ip};
 pub use explain::{ExplainError, Surroundings, explain};
 pub use explain_request::{ExplainRequest, ExplainRequestError};

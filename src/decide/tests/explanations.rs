@@ -78,7 +78,7 @@ fn people_read_an_explanation() {
       category_id    1001
       user_tier      -
       stock_level    501
-      province_code  -
+      province_code  110000  city_id
       city_id        1101
     "#);
 }
@@ -127,7 +127,7 @@ fn people_read_why_a_latched_release_does_nothing() {
       category_id    1001
       user_tier      -
       stock_level    501
-      province_code  -
+      province_code  110000  city_id
       city_id        1101
     "#);
 }
