@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::trace::FactTrace;
 
-/// The place of a fact in a [`FactTable`].
+/// The place of a fact in a [`FactTable`](super::FactTable).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FactId(pub(super) u16);
 

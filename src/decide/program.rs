@@ -23,9 +23,13 @@ impl Program {
     pub fn new(
         lanes: Lanes,
         facts: FactTable,
-        releases: Vec<Release>,
+        mut releases: Vec<Release>,
         mut routes: Vec<RouteSpec>,
     ) -> Result<Program, Vec<RouteError>> {
+        let overrides = releases
+            .iter_mut()
+            .filter_map(|release| release.developer.as_mut()?.header.as_mut());
+        overrides.for_each(|header| header.make_ascii_lowercase());
         let mut errors = Vec::new();
         for (place, route) in routes.iter_mut().enumerate() {
             route

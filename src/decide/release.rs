@@ -56,7 +56,7 @@ impl HashKey {
 /// How developers override a release for their own requests.
 #[derive(Debug, Clone, Default)]
 pub struct Developer {
-    /// The header that carries the override.
+    /// The header that carries the override; a program keeps it in lower case.
     pub header: Option<String>,
     /// The cookie that carries it.
     pub cookie: Option<String>,

@@ -57,7 +57,7 @@ pub fn explain(
     });
     let release = program.route(found.route).release;
     let developer = release.and_then(|release| program.release(release).developer.as_ref());
-    let token = developer.and_then(|developer| override_token(developer, request, &found));
+    let token = developer.and_then(|developer| override_token(developer, request));
     let facts = extractor.facts(request, &found, peer);
     let inputs = Inputs {
         facts: &facts,

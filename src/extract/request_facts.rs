@@ -1,8 +1,10 @@
 //! The facts of one request, looked up when asked for.
 
 use std::borrow::Cow;
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::net::IpAddr;
+
+use smallvec::SmallVec;
 
 use super::client::{Peer, client_ip};
 use super::extractor::{Extractor, FactSources};
@@ -16,8 +18,8 @@ pub struct RequestFacts<'a, R> {
     request: &'a R,
     found: &'a Found<'a>,
     peer: Peer,
-    /// One bit per fact of which a value was refused; a fact asked for twice is counted once.
-    refused: Cell<u64>,
+    /// Facts of which a value was refused; a fact asked for twice is counted once.
+    refused: RefCell<SmallVec<[FactId; 4]>>,
 }
 
 /// What a source came to, after everything was checked.
@@ -39,7 +41,7 @@ impl<'a, R: RequestParts> RequestFacts<'a, R> {
             request,
             found,
             peer,
-            refused: Cell::new(0),
+            refused: RefCell::default(),
         }
     }
 
@@ -50,10 +52,9 @@ impl<'a, R: RequestParts> RequestFacts<'a, R> {
         })
     }
 
-    /// The facts of which a value was refused so far, by place; places over 62 share the last.
-    pub fn refused(&self) -> impl Iterator<Item = usize> + use<R> {
-        let bits = self.refused.get();
-        (0..64).filter(move |place| bits & (1 << place) != 0)
+    /// The facts of which a value was refused so far.
+    pub fn refused(&self) -> SmallVec<[FactId; 4]> {
+        self.refused.borrow().clone()
     }
 
     fn ask(&self, source: &Source, plan: &FactSources) -> Outcome<'a> {
@@ -77,8 +78,10 @@ impl<'a, R: RequestParts> RequestFacts<'a, R> {
     }
 
     fn count_refused(&self, fact: FactId) {
-        self.refused
-            .set(self.refused.get() | 1 << fact.index().min(63));
+        let mut refused = self.refused.borrow_mut();
+        if !refused.contains(&fact) {
+            refused.push(fact);
+        }
     }
 
     fn client_address(&self) -> Option<Cow<'a, str>> {

@@ -73,7 +73,7 @@ fn read(request: &ExplainRequest, peer: Peer, name: &str) -> (Option<String>, bo
     let fact = program.facts().id(name).unwrap();
     let value = facts.get(fact).map(|value| value.into_owned());
     assert_eq!(facts.trace(fact).value, value);
-    (value, facts.refused().next().is_some())
+    (value, facts.refused().contains(&fact))
 }
 
 #[track_caller]

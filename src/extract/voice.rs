@@ -3,27 +3,30 @@
 use std::borrow::Cow;
 
 use super::client::Peer;
-use super::source::{Reading, Repeated, Source};
-use crate::decide::{Developer, Found, LaneMark, RequestParts};
+use super::source::{Reading, Repeated, cookie, header};
+use crate::decide::{Developer, LaneMark, RequestParts};
 
 /// The override that a request carries: the header, else the cookie. It is looked at whoever sends it, as only its
 /// signature is believed.
 pub fn override_token<'a, R: RequestParts>(
     developer: &Developer,
     request: &'a R,
-    found: &Found<'a>,
 ) -> Option<Cow<'a, str>> {
-    let header = developer.header.as_deref().map(Source::header);
-    let cookie = developer
-        .cookie
+    let value = |reading: Reading<'a>| match reading {
+        Reading::Value(value) if !value.is_empty() => Some(value),
+        _ => None,
+    };
+    let header = developer
+        .header
         .as_deref()
-        .map(|name| Source::Cookie(name.into()));
-    [header, cookie].into_iter().flatten().find_map(|source| {
-        match source.read(request, found, Repeated::First) {
-            Reading::Value(value) if !value.is_empty() => Some(value),
-            _ => None,
-        }
-    })
+        .map(|name| header::read(request, name, Repeated::First));
+    let cookie = || {
+        developer
+            .cookie
+            .as_deref()
+            .map(|name| cookie::read(request, name))
+    };
+    header.and_then(value).or_else(|| cookie().and_then(value))
 }
 
 /// The lane mark of a trusted peer: `x-gray-lane` with `x-gray-release`.

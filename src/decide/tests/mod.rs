@@ -1,10 +1,12 @@
 //! What the room promises, family by family.
 
+mod algebra;
 mod explanations;
 mod levels;
 mod operators;
 mod overrides;
 mod ramp;
+mod refusals;
 mod routes;
 
 use std::borrow::Cow;

@@ -4,7 +4,7 @@
 use super::Reading;
 use crate::decide::RequestParts;
 
-pub(super) fn read<'a, R: RequestParts>(request: &'a R, name: &str) -> Reading<'a> {
+pub(in crate::extract) fn read<'a, R: RequestParts>(request: &'a R, name: &str) -> Reading<'a> {
     let Some(first) = request.header("cookie") else {
         return Reading::Absent;
     };

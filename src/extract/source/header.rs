@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::{Reading, Repeated};
 use crate::decide::RequestParts;
 
-pub(super) fn read<'a, R: RequestParts>(
+pub(in crate::extract) fn read<'a, R: RequestParts>(
     request: &'a R,
     name: &str,
     repeated: Repeated,

@@ -1,7 +1,7 @@
 //! Where a fact's value is looked for.
 
-mod cookie;
-mod header;
+pub(super) mod cookie;
+pub(super) mod header;
 mod path;
 mod query;
 
