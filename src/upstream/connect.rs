@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::net::{TcpStream, UnixStream};
 
 use super::Address;
+use crate::telemetry::ConnectResult;
 use crate::wire::Socket;
 
 /// Why a connection could not be opened. Nothing of any request was sent, so any request may go elsewhere.
@@ -17,6 +18,17 @@ pub enum ConnectError {
     /// No answer in time.
     #[error("connecting took too long")]
     TimedOut,
+}
+
+impl ConnectError {
+    /// As metrics name it.
+    pub(super) fn result(&self) -> ConnectResult {
+        match self {
+            Self::Refused(error) if error.kind() == io::ErrorKind::ConnectionRefused => ConnectResult::Refused,
+            Self::Refused(_) => ConnectResult::Failed,
+            Self::TimedOut => ConnectResult::TimedOut,
+        }
+    }
 }
 
 /// Connects within a deadline.

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use super::balance::Load;
 use super::h2_pool::H2Pool;
-use super::pool::PoolCounts;
+use super::pool::Teller;
 use super::{Address, H1Lease};
+use crate::telemetry::ConnectionState;
 use crate::wire::h1::Connection;
 
 /// How long an endpoint that could not be connected to is passed over where there is another.
@@ -21,7 +22,7 @@ pub(super) struct Endpoint {
     idle: RefCell<Vec<Idle>>,
     pub(super) h2: H2Pool,
     max_idle: usize,
-    pub(super) counts: Rc<PoolCounts>,
+    pub(super) teller: Teller,
 }
 
 struct Idle {
@@ -30,7 +31,7 @@ struct Idle {
 }
 
 impl Endpoint {
-    pub(super) fn new(address: Address, max_idle: usize, counts: Rc<PoolCounts>) -> Self {
+    pub(super) fn new(address: Address, max_idle: usize, teller: Teller) -> Self {
         Self {
             address,
             in_flight: Cell::new(0),
@@ -38,7 +39,7 @@ impl Endpoint {
             idle: RefCell::default(),
             h2: H2Pool::default(),
             max_idle,
-            counts,
+            teller,
         }
     }
 
@@ -59,7 +60,7 @@ impl Endpoint {
     pub(super) fn take_idle(self: &Rc<Self>, now: Instant, idle: Duration) -> Option<H1Lease> {
         loop {
             let waiting = self.idle.borrow_mut().pop()?;
-            self.counts.idle.set(self.counts.idle.get() - 1);
+            self.teller.leave(ConnectionState::Idle);
             if now.saturating_duration_since(waiting.since) < idle && waiting.connection.input.is_quiet() {
                 return Some(H1Lease::new(waiting.connection, self.clone(), true));
             }
@@ -71,7 +72,7 @@ impl Endpoint {
         if idle.len() < self.max_idle && connection.input.buf.is_empty() && connection.output.buf.is_empty() {
             connection.output.shed();
             idle.push(Idle { connection, since: now });
-            self.counts.idle.set(self.counts.idle.get() + 1);
+            self.teller.enter(ConnectionState::Idle);
         }
     }
 
@@ -80,13 +81,13 @@ impl Endpoint {
         let mut waiting = self.idle.borrow_mut();
         let before = waiting.len();
         waiting.retain(|one| now.saturating_duration_since(one.since) < idle && one.connection.input.is_quiet());
-        self.counts.idle.set(self.counts.idle.get() - (before - waiting.len()) as u32);
+        (waiting.len()..before).for_each(|_| self.teller.leave(ConnectionState::Idle));
         self.h2.sweep(now);
     }
 }
 
 impl Drop for Endpoint {
     fn drop(&mut self) {
-        self.counts.idle.set(self.counts.idle.get() - self.idle.get_mut().len() as u32);
+        self.idle.get_mut().iter().for_each(|_| self.teller.leave(ConnectionState::Idle));
     }
 }

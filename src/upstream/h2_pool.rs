@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 use super::connect::{ConnectError, connect};
 use super::endpoint::Endpoint;
 use super::lease::{H2Lease, Hold};
+use crate::telemetry::ConnectResult;
 use crate::wire::h1::Connection;
 use crate::wire::h2;
 
@@ -107,6 +108,7 @@ impl H2Pool {
         let greeting = tokio::time::timeout(within, h2::connect(input, output, &LIMITS));
         let greeted = greeting.await.map_err(|_| ConnectError::TimedOut)?;
         let (client, driver) = greeted.map_err(|error| ConnectError::Refused(std::io::Error::other(error)))?;
+        endpoint.teller.connect(ConnectResult::Connected);
         let connection = Rc::new(H2Connection {
             client,
             streams: Cell::new(0),

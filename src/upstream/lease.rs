@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::ConnectError;
 use super::endpoint::Endpoint;
 use super::h2_pool::H2Connection;
+use crate::telemetry::ConnectionState;
 use crate::wire::{h1, h2};
 
 /// Why no connection could be lent. Nothing of the request was sent.
@@ -80,7 +81,7 @@ pub(super) struct Hold(Rc<Endpoint>);
 impl Hold {
     pub(super) fn new(endpoint: Rc<Endpoint>) -> Self {
         endpoint.in_flight.set(endpoint.in_flight.get() + 1);
-        endpoint.counts.active.set(endpoint.counts.active.get() + 1);
+        endpoint.teller.enter(ConnectionState::Active);
         Self(endpoint)
     }
 }
@@ -88,6 +89,6 @@ impl Hold {
 impl Drop for Hold {
     fn drop(&mut self) {
         self.0.in_flight.set(self.0.in_flight.get() - 1);
-        self.0.counts.active.set(self.0.counts.active.get() - 1);
+        self.0.teller.leave(ConnectionState::Active);
     }
 }

@@ -15,7 +15,7 @@ mod pool;
 pub use connect::ConnectError;
 pub use directory::{Address, Directory, EndpointName, Upstream, UpstreamSpec};
 pub use lease::{H1Lease, H2Lease, Lease, LeaseError};
-pub use pool::{Pool, PoolCounts};
+pub use pool::Pool;
 
 /// The protocol spoken to an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

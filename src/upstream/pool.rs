@@ -13,22 +13,31 @@ use super::endpoint::Endpoint;
 use super::h2_pool::H2Pool;
 use super::lease::{H1Lease, Lease, LeaseError};
 use super::{Address, Dialect, Upstream};
+use crate::telemetry::{ConnectResult, ConnectionState, UpstreamSeries};
 use crate::wire::h1::Connection;
 
 /// Endpoints tried for one request before it is answered that none can be reached.
 const MOST_TRIES: usize = 3;
 
-/// Connections of one pool, for metrics.
-#[derive(Debug, Default)]
-pub struct PoolCounts {
-    /// Exchanges under way.
-    pub active: Cell<u32>,
-    /// Connections waiting for one.
-    pub idle: Cell<u32>,
-    /// Connections opened since the start.
-    pub opened: Cell<u64>,
-    /// Attempts to open one that failed.
-    pub failed: Cell<u64>,
+/// Where a pool tells of its connections.
+#[derive(Clone)]
+pub(super) struct Teller {
+    series: Arc<UpstreamSeries>,
+    worker: usize,
+}
+
+impl Teller {
+    pub(super) fn enter(&self, state: ConnectionState) {
+        self.series.enter(self.worker, state);
+    }
+
+    pub(super) fn leave(&self, state: ConnectionState) {
+        self.series.leave(self.worker, state);
+    }
+
+    pub(super) fn connect(&self, result: ConnectResult) {
+        self.series.connect(self.worker, result);
+    }
 }
 
 /// One worker's connections to one upstream.
@@ -37,29 +46,24 @@ pub struct Pool {
     known: RefCell<Arc<Vec<Address>>>,
     endpoints: RefCell<Vec<Rc<Endpoint>>>,
     random: Cell<u64>,
-    counts: Rc<PoolCounts>,
+    teller: Teller,
 }
 
 impl Pool {
-    /// An empty pool; `seed` sets the draws of the balancer.
-    pub fn new(upstream: Arc<Upstream>, seed: u64) -> Self {
+    /// An empty pool of this worker; `seed` sets the draws of the balancer.
+    pub fn new(upstream: Arc<Upstream>, series: Arc<UpstreamSeries>, worker: usize, seed: u64) -> Self {
         Self {
             upstream,
             known: RefCell::default(),
             endpoints: RefCell::default(),
             random: Cell::new(seed | 1),
-            counts: Rc::default(),
+            teller: Teller { series, worker },
         }
     }
 
     /// The upstream it connects to.
     pub fn upstream(&self) -> &Upstream {
         &self.upstream
-    }
-
-    /// Its connections.
-    pub fn counts(&self) -> &PoolCounts {
-        &self.counts
     }
 
     /// Lends a connection. An endpoint that cannot be reached is passed over for the next; nothing was sent, so that
@@ -83,7 +87,7 @@ impl Pool {
                     return Ok(lease);
                 }
                 Err(error) => {
-                    self.counts.failed.set(self.counts.failed.get() + 1);
+                    self.teller.connect(error.result());
                     endpoint.note_unreachable(Instant::now());
                     tried.push(at);
                     last = LeaseError::Connect(error);
@@ -117,7 +121,7 @@ impl Pool {
             Dialect::H2 => H2Pool::lease(endpoint, within).await.map(Lease::H2),
             Dialect::Http1 => {
                 let socket = connect(&endpoint.address, within).await?;
-                self.counts.opened.set(self.counts.opened.get() + 1);
+                self.teller.connect(ConnectResult::Connected);
                 Ok(Lease::H1(H1Lease::new(Connection::new(socket), endpoint.clone(), false)))
             }
         }
@@ -134,7 +138,7 @@ impl Pool {
         let kept = |address: &Address| old.iter().find(|endpoint| endpoint.address == *address).cloned();
         endpoints.extend(now.iter().map(|address| {
             kept(address).unwrap_or_else(|| {
-                Rc::new(Endpoint::new(address.clone(), self.upstream.spec.max_idle, self.counts.clone()))
+                Rc::new(Endpoint::new(address.clone(), self.upstream.spec.max_idle, self.teller.clone()))
             })
         }));
         *self.known.borrow_mut() = Arc::clone(&now);
@@ -144,6 +148,7 @@ impl Pool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::telemetry::Telemetry;
     use crate::upstream::{EndpointName, UpstreamSpec};
     use tokio::net::TcpListener;
 
@@ -152,7 +157,12 @@ mod tests {
     fn pool(ports: &[u16]) -> Pool {
         let endpoints = ports.iter().map(|port| EndpointName::Host("127.0.0.1".into(), *port)).collect();
         let spec = UpstreamSpec { name: "u".into(), endpoints, idle: Duration::from_secs(4), max_idle: 8 };
-        Pool::new(Arc::new(Upstream::new(spec)), 7)
+        Pool::new(Arc::new(Upstream::new(spec)), Telemetry::new(1).upstream("u"), 0, 7)
+    }
+
+    fn counts(pool: &Pool) -> (u64, u64) {
+        let series = &pool.teller.series;
+        (series.connections(ConnectionState::Active), series.connections(ConnectionState::Idle))
     }
 
     async fn h1(pool: &Pool) -> H1Lease {
@@ -168,12 +178,12 @@ mod tests {
         let pool = pool(&[listener.local_addr().unwrap().port()]);
         let start = Instant::now();
         h1(&pool).await.finish(start);
-        assert_eq!((pool.counts().active.get(), pool.counts().idle.get()), (0, 1));
+        assert_eq!(counts(&pool), (0, 1));
         let again = h1(&pool).await;
         assert!(again.reused);
         again.finish(start);
         pool.sweep(start + Duration::from_secs(5));
-        assert_eq!(pool.counts().idle.get(), 0);
+        assert_eq!(counts(&pool).1, 0);
         assert!(!h1(&pool).await.reused);
     }
 
@@ -182,7 +192,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let pool = pool(&[listener.local_addr().unwrap().port()]);
         drop(h1(&pool).await);
-        assert_eq!((pool.counts().active.get(), pool.counts().idle.get()), (0, 0));
+        assert_eq!(counts(&pool), (0, 0));
         assert!(!h1(&pool).await.reused);
     }
 
@@ -196,7 +206,7 @@ mod tests {
         for _ in 0..20 {
             drop(h1(&pool).await);
         }
-        assert!(pool.counts().failed.get() <= 1);
+        assert!(pool.teller.series.connects(ConnectResult::Refused) <= 1);
     }
 
     #[tokio::test]

@@ -120,6 +120,12 @@ impl<'c> BodyReader<'c> {
         Poll::Pending
     }
 
+    /// The connection's input, for a tunnel behind an empty body.
+    pub fn input(&mut self) -> &mut Input {
+        self.input.consume(std::mem::take(&mut self.given));
+        self.input
+    }
+
     /// The connection's input again, at the end of an exchange.
     pub fn into_input(self) -> &'c mut Input {
         self.input.consume(self.given);
