@@ -105,7 +105,7 @@ pub enum Style {
 }
 
 /// Why a configuration is refused: every error, and the warnings beside them, in the order of the files.
-#[derive(Debug, Clone, thiserror::Error)]
+#[derive(Debug, Clone, Default, thiserror::Error)]
 #[error("{}", self.summary())]
 pub struct Problems {
     list: Vec<Problem>,

@@ -81,10 +81,6 @@ impl<T> Table<T> {
     pub(super) fn has(&self, name: &str) -> bool {
         self.names().any(|there| there == name)
     }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
 }
 
 impl<T: Read> Read for Table<T> {
@@ -169,6 +165,7 @@ macro_rules! mirror {
         #[schemars(deny_unknown_fields)]
         $(#[schemars($($meta)*)])*
         #[allow(non_snake_case, reason = "fields are spelled as the file spells them")]
+        #[allow(dead_code, reason = "some fields are only read to be known, and not every place is asked for")]
         pub(in crate::config) struct $name {
             $( $(#[doc = $doc])+ $(#[schemars($($fmeta)*)])* $(#[schemars($required)])? pub(in crate::config) $field: Option<$type>, )+
             #[schemars(skip)]
@@ -217,6 +214,7 @@ macro_rules! words {
             $( $(#[doc = $doc])+ #[schemars(rename = $word)] $variant, )+
         }
 
+        #[allow(dead_code, reason = "not every word is written back")]
         impl $name {
             /// The word of the file.
             pub fn as_str(self) -> &'static str {

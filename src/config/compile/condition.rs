@@ -2,15 +2,31 @@
 
 use crate::config::file::{FileCondition, FileScalar, OperatorWord};
 use crate::config::problem::Findings;
-use crate::config::text::At;
-use crate::decide::{Condition, ConditionError, FactError, FactTable, Operator, Scalar};
+use crate::config::text::{At, Span};
+use crate::decide::{Condition, ConditionError, FactError, FactId, FactTable, Operator, Scalar};
 
-/// Every condition of a list; those with problems are left out once the problem is told.
-pub(super) fn conditions(written: Option<&Vec<FileCondition>>, facts: &mut FactTable, findings: &mut Findings) -> Vec<Condition> {
-    written.into_iter().flatten().filter_map(|condition| one(condition, facts, findings)).collect()
+/// The facts, and which of them conditions look at.
+pub(super) struct KnownFacts {
+    pub(super) table: FactTable,
+    pub(super) used: Vec<(FactId, Span)>,
 }
 
-fn one(written: &FileCondition, facts: &mut FactTable, findings: &mut Findings) -> Option<Condition> {
+/// Every condition of a list; those with problems are left out once the problem is told.
+pub(super) fn conditions(written: Option<&Vec<FileCondition>>, facts: &mut KnownFacts, findings: &mut Findings) -> Vec<Condition> {
+    let mut list = Vec::new();
+    for condition in written.into_iter().flatten() {
+        let Some(compiled) = one(condition, facts, findings) else { continue };
+        match compiled.check_depth() {
+            Ok(()) => list.push(compiled),
+            Err(error) => {
+                findings.error(condition.at, error.to_string());
+            }
+        }
+    }
+    list
+}
+
+fn one(written: &FileCondition, facts: &mut KnownFacts, findings: &mut Findings) -> Option<Condition> {
     let test = written.key.is_some() || written.operator.is_some() || written.value.is_some() || written.values.is_some();
     let forms = [test, written.all.is_some(), written.any.is_some(), written.not.is_some()];
     if forms.iter().filter(|form| **form).count() != 1 {
@@ -35,18 +51,18 @@ fn one(written: &FileCondition, facts: &mut FactTable, findings: &mut Findings) 
 
 fn group(
     outer: &FileCondition,
-    inner: &Vec<FileCondition>,
+    inner: &[FileCondition],
     word: &str,
-    facts: &mut FactTable,
+    facts: &mut KnownFacts,
     findings: &mut Findings,
 ) -> Vec<Condition> {
     if inner.is_empty() {
         findings.error(outer.at, format!("`{word}` over no conditions"));
     }
-    conditions(Some(inner), facts, findings)
+    inner.iter().filter_map(|condition| one(condition, facts, findings)).collect()
 }
 
-fn test(written: &FileCondition, facts: &mut FactTable, findings: &mut Findings) -> Option<Condition> {
+fn test(written: &FileCondition, facts: &mut KnownFacts, findings: &mut Findings) -> Option<Condition> {
     for (name, there) in [("key", written.key.is_some()), ("operator", written.operator.is_some())] {
         if !there {
             findings.error(written.at, format!("missing field `{name}` in a condition"));
@@ -63,12 +79,15 @@ fn test(written: &FileCondition, facts: &mut FactTable, findings: &mut Findings)
     };
     let operator = written.operator.as_ref().and_then(|word| operator(word, findings));
     let key = written.key.as_ref()?;
-    if let Err(error) = facts.resolve(key) {
-        unknown_key(key, &error, facts, findings);
-        return None;
+    match facts.table.resolve(key) {
+        Ok(fact) => facts.used.push((fact, key.at)),
+        Err(error) => {
+            unknown_key(key, &error, &facts.table, findings);
+            return None;
+        }
     }
     let scalars = values.iter().map(|value| scalar(value)).collect();
-    match Condition::test(facts, key, operator?, scalars) {
+    match Condition::test(&mut facts.table, key, operator?, scalars) {
         Ok(condition) => Some(condition),
         Err(error) => {
             let place = match &error {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::address::{is_token, path_of};
-use super::condition::conditions;
+use super::condition::{KnownFacts, conditions};
 use super::process::{count, positive, time};
 use super::upstream::check_names;
 use super::{Context, KeyFiles};
@@ -16,20 +16,31 @@ use crate::config::problem::Findings;
 use crate::config::read::{OneOrMany, Table};
 use crate::config::settings::{RollbackFigure, RollbackPlan};
 use crate::config::text::At;
-use crate::decide::{Ab, Developer, Experiment, FactTable, HashKey, Level, Permille, Regions, Release, TokenKey};
+use crate::decide::{
+    Ab, Developer, Experiment, FactId, HashKey, Level, Permille, RegionCodes, RegionError, Regions, Release, TokenKey,
+};
 
 /// No key file is larger.
 const MOST_KEY_BYTES: usize = 64 << 10;
-/// Shorter keys can be guessed.
-const LEAST_KEY_BYTES: usize = 32;
 
-/// The experiments that are valid; `None` for one that is not, so that naming it is no second problem.
-pub(super) type Experiments = Vec<(String, Option<Arc<Experiment>>)>;
+/// An experiment by name. One that is not valid stays known, so that naming it is no second problem.
+pub(super) struct KnownExperiment {
+    name: String,
+    groups: Vec<String>,
+    built: Option<Arc<Experiment>>,
+}
 
-pub(super) fn experiments(table: Option<&Table<FileExperiment>>, findings: &mut Findings) -> Experiments {
+pub(super) fn experiments(table: Option<&Table<FileExperiment>>, findings: &mut Findings) -> Vec<KnownExperiment> {
     check_names(table, "an experiment", findings);
     let entries = table.map(|table| table.entries.as_slice()).unwrap_or_default();
-    entries.iter().map(|(name, written)| (name.value.clone(), written.as_ref().and_then(|written| experiment(name, written, findings)))).collect()
+    entries
+        .iter()
+        .map(|(name, written)| KnownExperiment {
+            name: name.value.clone(),
+            groups: written.iter().flat_map(|written| &written.groups).flat_map(Table::names).map(str::to_owned).collect(),
+            built: written.as_ref().and_then(|written| experiment(name, written, findings)),
+        })
+        .collect()
 }
 
 fn experiment(name: &At<String>, written: &FileExperiment, findings: &mut Findings) -> Option<Arc<Experiment>> {
@@ -49,55 +60,43 @@ fn experiment(name: &At<String>, written: &FileExperiment, findings: &mut Findin
 /// Every release in the order written: the place is its `ReleaseId`.
 pub(super) fn releases(
     table: Option<&Table<FileRelease>>,
-    experiments: &Experiments,
-    facts: &mut FactTable,
+    experiments: &[KnownExperiment],
+    facts: &mut KnownFacts,
     context: &mut Context<'_>,
 ) -> Vec<(Release, RollbackPlan)> {
     check_names(table, "a release", context.findings);
     let entries = table.map(|table| table.entries.as_slice()).unwrap_or_default();
-    let unread = FileRelease { level: None, ..FileRelease::default() };
     entries
         .iter()
         .map(|(name, written)| match written {
             Some(written) => release(name, written, experiments, facts, context),
-            None => (empty(name, &unread), RollbackPlan::default()),
+            None => (Release::closed(name.value.as_str()), RollbackPlan::default()),
         })
         .collect()
-}
-
-fn empty(name: &At<String>, written: &FileRelease) -> Release {
-    Release {
-        name: name.value.clone(),
-        salt: written.salt.as_ref().map_or_else(|| name.value.clone(), |salt| salt.value.clone()),
-        hash_key: match written.hash_key.as_ref().map(|key| key.value) {
-            Some(HashKeyWord::DeviceId) => HashKey::Device,
-            _ => HashKey::UserThenDevice,
-        },
-        level: Level::None,
-        permille: Permille::ZERO,
-        developer: None,
-        ab: None,
-        regions: Regions::default(),
-        conditions: Vec::new(),
-    }
 }
 
 fn release(
     name: &At<String>,
     written: &FileRelease,
-    experiments: &Experiments,
-    facts: &mut FactTable,
+    experiments: &[KnownExperiment],
+    facts: &mut KnownFacts,
     context: &mut Context<'_>,
 ) -> (Release, RollbackPlan) {
     let level = level(name, written, context.findings);
+    let closed = Release::closed(name.value.as_str());
     let release = Release {
+        salt: written.salt.as_ref().map_or(closed.salt, |salt| salt.value.clone()),
+        hash_key: match written.hash_key.as_ref().map(|key| key.value) {
+            Some(HashKeyWord::DeviceId) => HashKey::Device,
+            Some(HashKeyWord::UserId) | None => HashKey::UserThenDevice,
+        },
         level,
         permille: written.permille.as_ref().and_then(|share| Permille::new(share.value.0)).unwrap_or(Permille::ZERO),
         developer: written.developer.as_ref().map(|developer| self::developer(developer, context)),
         ab: written.ab.as_ref().and_then(|ab| self::ab(ab, experiments, context.findings)),
-        regions: written.regions.as_ref().map(|regions| self::regions(regions, facts, context.findings)).unwrap_or_default(),
+        regions: written.regions.as_ref().map(|regions| self::regions(regions, facts.table.region_codes(), context.findings)).unwrap_or_default(),
         conditions: conditions(written.conditions.as_ref(), facts, context.findings),
-        ..empty(name, written)
+        name: closed.name,
     };
     (release, rollback(written, context.findings))
 }
@@ -176,45 +175,62 @@ fn key(file: &At<String>, context: &mut Context<'_>) -> Option<TokenKey> {
             return None;
         }
     };
-    let key = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
-    if key.len() < LEAST_KEY_BYTES || key.len() > MOST_KEY_BYTES {
-        let message = format!("a key has {LEAST_KEY_BYTES} to {MOST_KEY_BYTES} bytes, `{}` has {}", path.display(), key.len());
-        context.findings.error(file.at, message).help("make one: `head -c 32 /dev/urandom | base64 > override.key`");
+    if bytes.len() > MOST_KEY_BYTES {
+        context.findings.error(file.at, format!("key file `{}` is larger than {} KiB", path.display(), MOST_KEY_BYTES >> 10));
         return None;
     }
-    context.secrets.push(key.to_vec());
-    TokenKey::new(key)
+    match TokenKey::from_file_bytes(&bytes) {
+        Ok(key) => {
+            context.secrets.push(bytes);
+            Some(key)
+        }
+        Err(error) => {
+            let finding = context.findings.error(file.at, format!("key file `{}`: {error}", path.display()));
+            finding.help("make one: `head -c 32 /dev/urandom | base64 > override.key`");
+            None
+        }
+    }
 }
 
-fn ab(written: &FileAb, experiments: &Experiments, findings: &mut Findings) -> Option<Ab> {
+fn ab(written: &FileAb, experiments: &[KnownExperiment], findings: &mut Findings) -> Option<Ab> {
     let named = written.experiment.as_ref()?;
-    let Some((_, experiment)) = experiments.iter().find(|(name, _)| *name == named.value) else {
-        let names = experiments.iter().map(|(name, _)| name.as_str());
+    let Some(experiment) = experiments.iter().find(|known| known.name == named.value) else {
+        let names = experiments.iter().map(|known| known.name.as_str());
         findings.error(named.at, format!("there is no experiment `{}`", named.value)).suggest_or_list(named, names);
         return None;
     };
-    let experiment = experiment.as_ref()?;
     let groups = written.groups.as_ref()?;
     if groups.0.is_empty() {
         findings.error(named.at, "`ab` names no group that sees gray");
     }
     for group in &groups.0 {
-        if !experiment.group_names().any(|name| name == group.value) {
+        if !experiment.groups.contains(&group.value) {
             findings
                 .error(group.at, format!("experiment `{}` has no group `{}`", named.value, group.value))
-                .suggest_or_list(group, experiment.group_names());
+                .suggest_or_list(group, experiment.groups.iter().map(String::as_str));
         }
     }
     let names: Vec<&str> = groups.0.iter().map(|group| group.value.as_str()).collect();
-    Ab::new(Arc::clone(experiment), &names).ok()
+    Ab::new(Arc::clone(experiment.built.as_ref()?), &names).ok()
 }
 
-fn regions(written: &FileRegions, facts: &FactTable, findings: &mut Findings) -> Regions {
-    let _ = facts;
-    let _ = findings;
-    let list = |codes: &Option<OneOrMany<At<String>>>| codes.iter().flat_map(|codes| &codes.0).map(|code| code.value.clone()).collect::<Vec<_>>();
-    let _ = (list(&written.province_code), list(&written.city_id));
-    Regions::default()
+fn regions(written: &FileRegions, codes: RegionCodes, findings: &mut Findings) -> Regions {
+    const NONE: &[&str] = &[];
+    let mut check = |list: &Option<OneOrMany<At<String>>>, one: fn(RegionCodes, &str) -> Result<Regions, (FactId, RegionError)>| {
+        let written = list.iter().flat_map(|list| &list.0);
+        // Each code by itself, so that every wrong one is told.
+        let valid = written.filter(|code| match one(codes, code.value.as_str()) {
+            Ok(_) => true,
+            Err((_, error)) => {
+                findings.error(code.at, error.to_string());
+                false
+            }
+        });
+        valid.map(|code| code.value.clone()).collect::<Vec<String>>()
+    };
+    let provinces = check(&written.province_code, |codes, code| Regions::new(codes, &[code], NONE));
+    let cities = check(&written.city_id, |codes, code| Regions::new(codes, NONE, &[code]));
+    Regions::new(codes, &provinces, &cities).unwrap_or_default()
 }
 
 fn rollback(written: &FileRelease, findings: &mut Findings) -> RollbackPlan {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::address;
 use super::process::{count, positive};
-use crate::config::file::{FileBreaker, FileUpstream, ProtocolWord, StableOpen};
+use crate::config::file::{FileBreaker, FileUpstream, Protocol, StableOpen};
 use crate::config::problem::Findings;
 use crate::config::read::Table;
 use crate::config::settings::{Breaker, Endpoint, Upstream};
@@ -40,7 +40,7 @@ pub(super) fn upstreams(table: Option<&Table<FileUpstream>>, local: bool, texts:
             Upstream {
                 name: name.value.clone(),
                 endpoints,
-                protocol: written.protocol.as_ref().map_or(ProtocolWord::Http1, |protocol| protocol.value),
+                protocol: written.protocol.as_ref().map_or(Protocol::Http1, |protocol| protocol.value),
                 idle: positive(written.idle.as_ref(), IDLE, "idle", findings),
                 max_idle: written.max_idle.as_ref().map_or(MAX_IDLE, |max_idle| max_idle.value as usize),
             }

@@ -10,14 +10,16 @@ mod route;
 mod schema;
 
 pub(super) use business_rule::{API_VERSION, FileBusinessRule, FileRollbackOn, KIND};
-pub(super) use condition::{FileCondition, FileScalar};
+pub(super) use condition::{FileCondition, FileScalar, OperatorWord};
 pub(super) use fact::FileSource;
 pub(super) use process::{
-    AccessLogWord, EncodedWord, Environment, FileAdmin, FileGeoip, FileLimits, FileListener, FileState, MarkCache, Normalize,
-    RegionCodes, ResponseMarkWord,
+    AccessLogWord, FileAdmin, FileGeoip, FileLimits, FileListener, FileState, RegionCodes, ResponseMarkWord,
 };
-pub(super) use release::{FileAb, FileDeveloper, FileExperiment, FileRegions, FileRelease, FileRollback, HashKeyWord, LevelWord};
-pub(super) use route::{FileBreaker, FileHeaderMatch, FileMatch, FileRoute, FileShield, FileTimeouts, FileUpstream, ProtocolWord};
+pub(super) use release::{FileAb, FileDeveloper, FileExperiment, FileRegions, FileRelease, HashKeyWord};
+pub(super) use route::{FileBreaker, FileHeaderMatch, FileMatch, FileRoute, FileShield, FileTimeouts, FileUpstream};
+
+pub use process::{EncodedWord, Environment, MarkCache, Normalize};
+pub use route::{Protocol, ShieldWord, StableOpen};
 pub use schema::schema;
 
 use super::read::{OneOrMany, Table, mirror};

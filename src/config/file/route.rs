@@ -172,7 +172,7 @@ mirror! {
         [required] endpoints: OneOrMany<At<String>>,
         /// What is spoken to the endpoints.
         #[schemars(extend("default" = "http1"))]
-        protocol: At<ProtocolWord>,
+        protocol: At<Protocol>,
         /// How long a connection is kept without a request. The default is shorter than the keep-alive of common servers
         /// (Node.js 5 s), so that it is us who close it and no request meets a closing connection.
         #[schemars(extend("default" = "4s"))]
@@ -194,9 +194,6 @@ words! {
         Same = "same",
     }
 }
-
-/// The name the mirror uses.
-pub(in crate::config) use Protocol as ProtocolWord;
 
 mirror! {
     /// When a lane is taken out: any one of the figures is enough.
