@@ -33,9 +33,7 @@ use process::ProcessFigures;
 use registry::Registry;
 
 pub use exposition::CONTENT_TYPE;
-pub use label::{
-    BreakerCause, BreakerState, CodeClass, ConnectResult, ConnectionState, LineFate, OverrideFault, Refusal, Reload,
-};
+pub use label::{BreakerCause, BreakerState, CodeClass, ConnectResult, ConnectionState, LineFate, Refusal, Reload};
 pub use metrics::{ALL as METRICS, Kind, Metric};
 pub use release::ReleaseSeries;
 pub use route::{LaneCounts, RouteSeries};
