@@ -1,6 +1,6 @@
 //! What is told: metrics, the access log, the process's own log.
 //!
-//! Metrics are counted per worker in cells that nobody else writes ([`cells`]) and summed when somebody reads, so the
+//! Metrics are counted per worker in cells that nobody else writes and summed when somebody reads, so the
 //! hot path shares nothing. A series belongs to its name: asking again for the same name gives the same counters, so
 //! they outlive the configuration that asked first. Label values come from the configuration or from the program,
 //! never from a request.
