@@ -36,7 +36,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::decide::{Bucket, Level, Permille, Reason};
 
-pub use user::{KeyError, UserHash};
+pub use user::{HashedUser, KeyError, UserHash};
 pub use writer::{AccessLog, Sink, WorkerLog};
 
 /// Which requests are logged.
