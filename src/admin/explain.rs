@@ -9,6 +9,8 @@ use serde_json::{Map, Value};
 /// How many header values a request to be explained may have: as many as one on the data path.
 const HEADERS: usize = 128;
 
+const NO_URL: &str = "must be a path such as /api/v1/sku/7, or begin with http:// or https://";
+
 /// One request whose decision is asked for.
 #[derive(Debug, Clone)]
 pub struct ExplainRequest {
@@ -85,12 +87,12 @@ fn wrong(field: impl Into<String>, problem: impl Into<String>) -> ExplainError {
 }
 
 fn uri(url: &str) -> Result<Uri, ExplainError> {
-    let uri: Uri = url.parse().map_err(|_| wrong("url", "not a URL"))?;
+    let uri: Uri = url.parse().map_err(|_| wrong("url", NO_URL))?;
     let web = matches!(uri.scheme_str(), Some("http" | "https"));
     if web || (uri.scheme().is_none() && uri.authority().is_none() && url.starts_with('/')) {
         Ok(uri)
     } else {
-        Err(wrong("url", "must be a path such as /api/v1/sku/7 or begin with http:// or https://"))
+        Err(wrong("url", NO_URL))
     }
 }
 

@@ -3,8 +3,8 @@
 //! It reads what [`AdminView`] gives and changes nothing. It is not part of the data path: it runs on the control
 //! runtime, its connections, bodies and times are bounded, and however busy it is, no request of the service waits.
 //!
-//! A browser on the same machine can reach a loopback port on behalf of any web page, so every request passes the
-//! [`guard`] first: the `Host` must be one that only means this port, and a page of another origin is refused.
+//! A browser on the same machine can reach a loopback port on behalf of any web page, so every request passes a
+//! guard first: the `Host` must be one that only means this port, and a page of another origin is refused.
 
 mod audit;
 mod view;

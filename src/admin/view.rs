@@ -70,7 +70,6 @@ pub struct ReleaseView {
     /// Its name.
     pub name: String,
     /// How far it is open.
-    #[serde(serialize_with = "level")]
     pub level: Level,
     /// The share of users that level `permille` admits.
     pub permille: u16,
@@ -156,10 +155,6 @@ pub struct BreakerView {
     pub state: BreakerState,
     /// Its limits as configured.
     pub thresholds: Value,
-}
-
-fn level<S: serde::Serializer>(level: &Level, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(level.as_str())
 }
 
 fn breaker_state<S: serde::Serializer>(state: &BreakerState, serializer: S) -> Result<S::Ok, S::Error> {

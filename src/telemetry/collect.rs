@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::label::{BreakerCause, CodeClass, ConnectResult, ConnectionState, LineFate, OverrideFault, Refusal, Reload};
+use super::label::{BreakerCause, CodeClass, ConnectResult, ConnectionState, LineFate, Refusal, Reload};
 use super::metrics::{self, Metric};
 use super::process::ProcessFigures;
 use super::registry::{Registry, RouteEntry};
 use super::release::ReleaseSeries;
 use super::route::{BOUNDS, LaneSeries, RouteCell};
 use super::totals::Totals;
-use crate::decide::{Level, Reason};
+use crate::decide::{Level, OverrideError, Reason};
 
 /// One metric with its samples.
 pub(super) struct Family {
@@ -177,8 +177,8 @@ fn whole(registry: &Registry, totals: &Totals) -> Vec<Family> {
     let mut stripped = Family::new(&metrics::STRIPPED_HEADERS);
     stripped.count(&[], &[], totals.stripped_sum());
     let mut overrides = Family::new(&metrics::OVERRIDES_REJECTED);
-    for fault in OverrideFault::ALL {
-        overrides.count(&[], &[fault.as_str()], totals.overrides_rejected(*fault));
+    for why in OverrideError::ALL {
+        overrides.count(&[], &[why.as_str()], totals.overrides_rejected(*why));
     }
     let mut facts = Family::new(&metrics::FACTS_REJECTED);
     for (name, series) in &registry.facts {

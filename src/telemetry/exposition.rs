@@ -9,7 +9,7 @@ use super::collect::{Family, Sample, Value};
 use super::metrics::{Kind, Metric};
 use super::route::BOUNDS;
 
-/// The content type of what [`text`] writes.
+/// The content type of what [`Telemetry::render`](super::Telemetry::render) writes.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// All families that have a sample, as text.

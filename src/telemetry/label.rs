@@ -120,24 +120,6 @@ label! {
 }
 
 label! {
-    /// Why a developer override was ignored.
-    OverrideFault {
-        /// Not a token, or not one of this form.
-        Malformed = "malformed",
-        /// Not signed where signatures are required.
-        Unsigned = "unsigned",
-        /// Signed with another key, or altered.
-        Signature = "signature",
-        /// Its time is over.
-        Expired = "expired",
-        /// It is for another release.
-        Release = "release",
-        /// It names a lane that it may not choose.
-        Lane = "lane",
-    }
-}
-
-label! {
     /// How the last attempt to apply a configuration ended.
     Reload {
         /// Compiled and in use.

@@ -1,6 +1,6 @@
 //! What is told: metrics, the access log, the process's own log.
 //!
-//! Metrics are counted per worker in cells that nobody else writes ([`cells`]) and summed when somebody reads, so the
+//! Metrics are counted per worker in cells that nobody else writes and summed when somebody reads, so the
 //! hot path shares nothing. A series belongs to its name: asking again for the same name gives the same counters, so
 //! they outlive the configuration that asked first. Label values come from the configuration or from the program,
 //! never from a request.
@@ -33,9 +33,7 @@ use process::ProcessFigures;
 use registry::Registry;
 
 pub use exposition::CONTENT_TYPE;
-pub use label::{
-    BreakerCause, BreakerState, CodeClass, ConnectResult, ConnectionState, LineFate, OverrideFault, Refusal, Reload,
-};
+pub use label::{BreakerCause, BreakerState, CodeClass, ConnectResult, ConnectionState, LineFate, Refusal, Reload};
 pub use metrics::{ALL as METRICS, Kind, Metric};
 pub use release::ReleaseSeries;
 pub use route::{LaneCounts, RouteSeries};

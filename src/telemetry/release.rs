@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use super::cells::Cells;
-use crate::decide::{Level, Reason};
+use crate::decide::{Level, Permille, Reason};
 
 const REASONS: usize = Reason::ALL.len();
 
@@ -29,9 +29,9 @@ impl ReleaseSeries {
         self.decisions.add(worker, level as usize * REASONS + reason as usize, 1);
     }
 
-    /// Tells how far the release is open, 0 to 1000; for whoever applies a configuration or latches a release.
-    pub fn set_permille(&self, permille: u16) {
-        self.permille.store(u64::from(permille), Relaxed);
+    /// Tells how far the release is open; for whoever applies a configuration or latches a release.
+    pub fn set_permille(&self, permille: Permille) {
+        self.permille.store(u64::from(permille.get()), Relaxed);
     }
 
     /// Tells whether the release is rolled back and stays closed.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::strict_parser::{Parsed, parse};
 use super::*;
-use crate::decide::{Level, Reason};
+use crate::decide::{Level, Permille, Reason};
 
 fn scrape(telemetry: &Telemetry) -> Parsed {
     let text = telemetry.render().unwrap();
@@ -60,7 +60,7 @@ fn what_was_counted_is_what_is_scraped() {
     route.breaker_moved(1, BreakerCause::ErrorRate);
     let release = telemetry.release("pricing-v2");
     release.decided(1, Level::Permille, Reason::Bucket);
-    release.set_permille(50);
+    release.set_permille(Permille::new(50).unwrap());
     release.set_latched(true);
     telemetry.totals().refused(0, Refusal::NoRoute);
     telemetry.totals().stripped(1, 3);

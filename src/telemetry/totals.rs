@@ -1,11 +1,12 @@
 //! What is counted for the sidecar as a whole.
 
 use super::cells::Cells;
-use super::label::{ConnectionState, LineFate, OverrideFault, Refusal};
+use super::label::{ConnectionState, LineFate, Refusal};
+use crate::decide::OverrideError;
 
 const REFUSALS: usize = ConnectionState::ALL.len();
 const OVERRIDES: usize = REFUSALS + Refusal::ALL.len();
-const LINES: usize = OVERRIDES + OverrideFault::ALL.len();
+const LINES: usize = OVERRIDES + OverrideError::ALL.len();
 const STRIPPED: usize = LINES + LineFate::ALL.len();
 
 /// The series that belong to no route, release or upstream.
@@ -42,8 +43,8 @@ impl Totals {
 
     /// A developer override was ignored.
     #[inline]
-    pub fn override_rejected(&self, worker: usize, fault: OverrideFault) {
-        self.0.add(worker, OVERRIDES + fault as usize, 1);
+    pub fn override_rejected(&self, worker: usize, why: OverrideError) {
+        self.0.add(worker, OVERRIDES + why as usize, 1);
     }
 
     /// `n` lines of the access log were written or dropped.
@@ -64,8 +65,8 @@ impl Totals {
         self.0.sum(STRIPPED)
     }
 
-    pub(super) fn overrides_rejected(&self, fault: OverrideFault) -> u64 {
-        self.0.sum(OVERRIDES + fault as usize)
+    pub(super) fn overrides_rejected(&self, why: OverrideError) -> u64 {
+        self.0.sum(OVERRIDES + why as usize)
     }
 
     pub(super) fn lines_sum(&self, fate: LineFate) -> u64 {
@@ -108,13 +109,13 @@ mod tests {
         let totals = Totals::new(1);
         totals.client_enters(0, ConnectionState::Idle);
         Refusal::ALL.iter().for_each(|reason| totals.refused(0, *reason));
-        OverrideFault::ALL.iter().for_each(|fault| totals.override_rejected(0, *fault));
+        OverrideError::ALL.iter().for_each(|why| totals.override_rejected(0, *why));
         LineFate::ALL.iter().for_each(|fate| totals.lines(0, *fate, 1));
         totals.stripped(0, 1);
         assert_eq!(totals.clients(ConnectionState::Active), 0);
         assert_eq!(totals.clients(ConnectionState::Idle), 1);
         assert!(Refusal::ALL.iter().all(|reason| totals.refusals(*reason) == 1));
-        assert!(OverrideFault::ALL.iter().all(|fault| totals.overrides_rejected(*fault) == 1));
+        assert!(OverrideError::ALL.iter().all(|why| totals.overrides_rejected(*why) == 1));
         assert!(LineFate::ALL.iter().all(|fate| totals.lines_sum(*fate) == 1));
         assert_eq!(totals.stripped_sum(), 1);
     }

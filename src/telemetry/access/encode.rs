@@ -63,7 +63,7 @@ fn decided(decided: &Decided<'_>, out: &mut Vec<u8>) {
     text("reason", decided.reason.as_str(), out);
     optional("release", decided.release, out);
     if let Some(bucket) = decided.bucket {
-        number("bucket", bucket.into(), out);
+        number("bucket", bucket.get().into(), out);
     }
     optional("salt", decided.salt, out);
 }

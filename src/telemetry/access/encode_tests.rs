@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::super::LoggedFacts;
 use super::*;
-use crate::decide::{Level, Reason};
+use crate::decide::{Level, Reason, bucket};
 
 fn entry() -> Entry<'static> {
     Entry {
@@ -31,7 +31,7 @@ fn entry() -> Entry<'static> {
             level: Level::Permille,
             reason: Reason::Bucket,
             release: Some("pricing-v2"),
-            bucket: Some(42),
+            bucket: Some(bucket("pricing-v2", "u1")),
             salt: Some("pricing-v2"),
         }),
         outcome: Outcome {
@@ -68,7 +68,7 @@ fn a_full_line_in_its_order() {
         r#""client":"203.0.113.9","protocol":"HTTP/1.1","method":"GET","host":"shop.example","#,
         r#""path":"/api/v1/sku/7","user":"USER","sku_id":"7","category_id":"1001","order_amount":"299.00","#,
         r#""route":"sku-detail","lane":"gray","level":"permille","reason":"bucket","release":"pricing-v2","#,
-        r#""bucket":42,"salt":"pricing-v2","status":200,"upstream":"goods-gray","duration_ms":12.034,"#,
+        r#""bucket":68,"salt":"pricing-v2","status":200,"upstream":"goods-gray","duration_ms":12.034,"#,
         r#""upstream_ms":11.005,"bytes_in":0,"bytes_out":512,"replayed":true}"#,
         "\n"
     );

@@ -34,9 +34,9 @@ mod writer;
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
-use crate::decide::{Level, Reason};
+use crate::decide::{Bucket, Level, Permille, Reason};
 
-pub use user::{KeyError, UserHash};
+pub use user::{HashedUser, KeyError, UserHash};
 pub use writer::{AccessLog, Sink, WorkerLog};
 
 /// Which requests are logged.
@@ -48,7 +48,7 @@ pub enum Sampling {
     /// Every one.
     All,
     /// This many in a thousand, and every one that ended with 500 to 599.
-    Share(u16),
+    Share(Permille),
 }
 
 /// One line to be.
@@ -111,8 +111,8 @@ pub struct Decided<'a> {
     pub reason: Reason,
     /// The release, if the route has one.
     pub release: Option<&'a str>,
-    /// The user's bucket, 0 to 999.
-    pub bucket: Option<u16>,
+    /// The user's bucket in it.
+    pub bucket: Option<Bucket>,
     /// The salt of the bucket.
     pub salt: Option<&'a str>,
 }

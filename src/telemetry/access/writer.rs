@@ -97,7 +97,7 @@ impl AccessLog {
         let permille = match sampling {
             Sampling::Off => OFF,
             Sampling::All => 1000,
-            Sampling::Share(permille) => u32::from(permille.min(1000)),
+            Sampling::Share(permille) => u32::from(permille.get()),
         };
         self.shared.permille.store(permille, Relaxed);
     }

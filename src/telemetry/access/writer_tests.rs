@@ -4,6 +4,7 @@ use std::time::SystemTime;
 
 use super::super::{Asked, LoggedFacts, Outcome};
 use super::*;
+use crate::decide::Permille;
 
 fn entry(request_id: &str) -> Entry<'_> {
     Entry {
@@ -131,14 +132,14 @@ fn a_broken_sink_is_counted() {
 
 #[test]
 fn a_share_is_kept_and_errors_always_are() {
-    let (log, _) = start(Sink::Writer(Box::new(io::sink())), Sampling::Share(50));
+    let (log, _) = start(Sink::Writer(Box::new(io::sink())), Sampling::Share(Permille::new(50).unwrap()));
     let worker = log.worker(0);
     let ids: Vec<String> = (0..20_000).map(|id| format!("request-{id}")).collect();
     let share = ids.iter().filter(|id| worker.wants(id, 200)).count();
     // 1000 expected, standard deviation 31.
     assert!((850..1150).contains(&share), "{share}");
     assert!(ids.iter().all(|id| worker.wants(id, 502)));
-    log.sample(Sampling::Share(0));
+    log.sample(Sampling::Share(Permille::new(0).unwrap()));
     assert!(ids.iter().all(|id| !worker.wants(id, 404) && worker.wants(id, 500)));
 }
 
