@@ -104,6 +104,14 @@ impl<'c> Responder<'c> {
         Ok(if has_body { body.len() as u64 } else { 0 })
     }
 
+    /// Answers an OPTIONS that ends here: what the proxy itself allows, which is anything.
+    pub(super) async fn options(self) -> io::Result<u64> {
+        let mut head = ResponseHead::own(204);
+        head.fields.push(b"allow", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+        self.begin(&head, Verb::Options, Framing::Empty, None)?.end().await?;
+        Ok(0)
+    }
+
     fn fail_grpc(self, failure: Failure) -> io::Result<u64> {
         let mut head = ResponseHead::own(200);
         head.fields.push(b"content-type", b"application/grpc");
