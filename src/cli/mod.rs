@@ -1,6 +1,7 @@
 //! The command line: words to `app` and to tools.
 
 pub mod check;
+pub mod demo;
 pub mod explain;
 pub mod schema;
 pub mod token;
