@@ -1,9 +1,7 @@
 //! `graylane explain`: the decision for one request and its whole reasoning.
 
 use crate::decide::{AllowEncoded, Program};
-use crate::extract::{
-    ExplainError, ExplainRequest, ExplainRequestError, Extractor, Surroundings, explain,
-};
+use crate::extract::{ExplainError, ExplainRequest, ExplainRequestError, Extractor, Surroundings, explain};
 
 /// The request of a command line.
 #[derive(Debug, Clone, Default)]
@@ -60,21 +58,11 @@ pub fn answer(
     if let Some(address) = asked.client_ip {
         request = request.with_client_ip(address)?;
     }
-    let reasoning = explain(
-        program,
-        extractor,
-        &request,
-        Surroundings {
-            allow,
-            latched: &|_| false,
-            now_unix,
-        },
-    )?;
+    let reasoning = explain(program, extractor, &request, Surroundings { allow, latched: &|_| false, now_unix })?;
     Ok(match form {
         Form::Text => reasoning.to_string(),
         Form::Json => {
-            let json =
-                serde_json::to_string_pretty(&reasoning).expect("a reasoning has text for keys");
+            let json = serde_json::to_string_pretty(&reasoning).expect("a reasoning has text for keys");
             format!("{json}\n")
         }
     })

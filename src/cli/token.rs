@@ -49,14 +49,8 @@ pub fn mint(
         return Err(Failure::TimeToLive);
     }
     let path = || key_file.to_owned();
-    let bytes = std::fs::read(key_file).map_err(|cause| Failure::KeyFile {
-        path: path(),
-        cause,
-    })?;
-    let key = TokenKey::from_file_bytes(&bytes).map_err(|cause| Failure::Key {
-        path: path(),
-        cause,
-    })?;
+    let bytes = std::fs::read(key_file).map_err(|cause| Failure::KeyFile { path: path(), cause })?;
+    let key = TokenKey::from_file_bytes(&bytes).map_err(|cause| Failure::Key { path: path(), cause })?;
     let claims = Claims {
         release: release.into(),
         lane: lane.into(),

@@ -26,10 +26,8 @@ const EXHAUSTED: Duration = Duration::from_millis(50);
 
 /// Accepts and serves until told to stop, then drains. Returns how many connections were cut off.
 pub async fn run(worker: Rc<Worker>, listeners: Vec<TcpListener>, mut stop: watch::Receiver<Stop>) -> usize {
-    let accepting: Vec<_> = listeners
-        .into_iter()
-        .map(|listener| tokio::task::spawn_local(accept(worker.clone(), listener)))
-        .collect();
+    let accepting: Vec<_> =
+        listeners.into_iter().map(|listener| tokio::task::spawn_local(accept(worker.clone(), listener))).collect();
     let sweeping = {
         let worker = worker.clone();
         tokio::task::spawn_local(async move { worker.sweep().await })

@@ -33,12 +33,8 @@ pub(super) async fn serve_client(worker: Rc<Worker>, guest: Guest, connection: h
         let view = worker.view();
         (view.snapshot.limits.head_bytes as u32, view.snapshot.settings.limits.idle)
     };
-    let limits = h2::Limits {
-        streams: STREAMS,
-        stream_window: STREAM_WINDOW,
-        connection_window: CONNECTION_WINDOW,
-        head_bytes,
-    };
+    let limits =
+        h2::Limits { streams: STREAMS, stream_window: STREAM_WINDOW, connection_window: CONNECTION_WINDOW, head_bytes };
     let greeting = tokio::time::timeout(GREETING, h2::serve(input, output, &limits));
     let Ok(Ok(mut server)) = greeting.await else { return };
     let totals = worker.telemetry.totals();

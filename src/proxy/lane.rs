@@ -52,7 +52,13 @@ pub(super) fn find<'p>(snapshot: &'p Snapshot, head: &RequestHead, path: &'p str
 }
 
 /// Decides, and counts what was decided and what was ignored on the way.
-pub(super) fn decide(worker: &Worker, snapshot: &Snapshot, head: &RequestHead, found: &Found<'_>, peer: &Peer) -> Decision {
+pub(super) fn decide(
+    worker: &Worker,
+    snapshot: &Snapshot,
+    head: &RequestHead,
+    found: &Found<'_>,
+    peer: &Peer,
+) -> Decision {
     let program = &snapshot.settings.program;
     let release = program.route(found.route).release;
     let developer = release.and_then(|release| program.release(release).developer.as_ref());

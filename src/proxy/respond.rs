@@ -86,10 +86,8 @@ impl<'c> Responder<'c> {
         if is_grpc(request) {
             return self.fail_grpc(failure);
         }
-        let body = format!(
-            "{{\"error\":\"{}\",\"message\":\"{failure}\",\"request_id\":\"{request_id}\"}}\n",
-            failure.word()
-        );
+        let body =
+            format!("{{\"error\":\"{}\",\"message\":\"{failure}\",\"request_id\":\"{request_id}\"}}\n", failure.word());
         let mut head = ResponseHead::own(failure.status());
         head.fields.push(b"content-type", b"application/json");
         head.fields.push(b"content-length", itoa::Buffer::new().format(body.len()).as_bytes());

@@ -139,7 +139,8 @@ fn upstream_specs(settings: &Settings) -> Vec<UpstreamSpec> {
     });
     let mut specs: Vec<UpstreamSpec> = configured.collect();
     if let Some(own) = own {
-        let (idle, max_idle) = settings.upstreams.first().map_or((DEFAULT_IDLE, 128), |known| (known.idle, known.max_idle));
+        let (idle, max_idle) =
+            settings.upstreams.first().map_or((DEFAULT_IDLE, 128), |known| (known.idle, known.max_idle));
         specs.push(UpstreamSpec { name: LOCAL.into(), endpoints: vec![own], idle, max_idle });
     }
     specs

@@ -34,7 +34,13 @@ impl Drop for Inflight<'_> {
 }
 
 /// Counts the request, and writes it to the access log where that wants it.
-pub(super) fn told(worker: &Worker, view: &View, request: &Request<'_, '_>, routed: Option<&Routed<'_>>, record: &mut Record) {
+pub(super) fn told(
+    worker: &Worker,
+    view: &View,
+    request: &Request<'_, '_>,
+    routed: Option<&Routed<'_>>,
+    record: &mut Record,
+) {
     let took = request.started.elapsed();
     let totals = worker.telemetry.totals();
     if record.stripped > 0 {

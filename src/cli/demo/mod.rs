@@ -58,7 +58,7 @@ pub struct DemoArgs {
     #[arg(long, value_name = "RPS", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=i64::from(MAX_RPS)))]
     pub traffic: u32,
     /// End by itself after this time, such as 30s or 5m
-    #[arg(long, value_name = "TIME", value_parser = duration)]
+    #[arg(long, value_name = "TIME", value_parser = crate::config::parse_time)]
     pub duration: Option<Duration>,
 }
 
@@ -217,22 +217,6 @@ async fn tell(traffic: &Traffic, start: Instant, screen: &mut Screen) -> io::Res
         }
     }
     Ok(())
-}
-
-/// A time as in the configuration: `250ms`, `30s`, `5m`, `1h`.
-fn duration(text: &str) -> Result<Duration, String> {
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let (number, unit) = text.split_at(digits);
-    let wrong = || format!("{text:?} is no time: write a whole number with its unit, such as 250ms, 30s, 5m or 1h");
-    let number: u64 = number.parse().map_err(|_| wrong())?;
-    let unit_ms = match unit {
-        "ms" => 1,
-        "s" => 1_000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        _ => return Err(wrong()),
-    };
-    number.checked_mul(unit_ms).map(Duration::from_millis).ok_or_else(wrong)
 }
 
 #[cfg(test)]

@@ -46,7 +46,12 @@ struct Context<'c> {
 }
 
 /// The settings and the secrets that went into them; `None` after an error.
-pub(super) fn compile(gathered: &Gathered, key_files: KeyFiles, texts: &Texts, findings: &mut Findings) -> Option<(Settings, Vec<Vec<u8>>)> {
+pub(super) fn compile(
+    gathered: &Gathered,
+    key_files: KeyFiles,
+    texts: &Texts,
+    findings: &mut Findings,
+) -> Option<(Settings, Vec<Vec<u8>>)> {
     let config = &gathered.config;
     pending::warn(config, &gathered.rules, findings);
     let process = process::process(config, texts, findings);

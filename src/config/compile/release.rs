@@ -37,7 +37,12 @@ pub(super) fn experiments(table: Option<&Table<FileExperiment>>, findings: &mut 
         .iter()
         .map(|(name, written)| KnownExperiment {
             name: name.value.clone(),
-            groups: written.iter().flat_map(|written| &written.groups).flat_map(Table::names).map(str::to_owned).collect(),
+            groups: written
+                .iter()
+                .flat_map(|written| &written.groups)
+                .flat_map(Table::names)
+                .map(str::to_owned)
+                .collect(),
             built: written.as_ref().and_then(|written| experiment(name, written, findings)),
         })
         .collect()
@@ -45,7 +50,8 @@ pub(super) fn experiments(table: Option<&Table<FileExperiment>>, findings: &mut 
 
 fn experiment(name: &At<String>, written: &FileExperiment, findings: &mut Findings) -> Option<Arc<Experiment>> {
     let groups = written.groups.as_ref()?;
-    let shares = groups.iter().filter_map(|(group, share)| Some((group.value.clone(), Permille::new(share.value.0)?))).collect();
+    let shares =
+        groups.iter().filter_map(|(group, share)| Some((group.value.clone(), Permille::new(share.value.0)?))).collect();
     let salt = written.salt.as_ref().map_or(name.value.as_str(), |salt| salt.value.as_str());
     match Experiment::new(name.value.as_str(), salt, shares) {
         Ok(experiment) => Some(Arc::new(experiment)),
@@ -94,7 +100,11 @@ fn release(
         permille: written.permille.as_ref().and_then(|share| Permille::new(share.value.0)).unwrap_or(Permille::ZERO),
         developer: written.developer.as_ref().map(|developer| self::developer(developer, context)),
         ab: written.ab.as_ref().and_then(|ab| self::ab(ab, experiments, context.findings)),
-        regions: written.regions.as_ref().map(|regions| self::regions(regions, facts.table.region_codes(), context.findings)).unwrap_or_default(),
+        regions: written
+            .regions
+            .as_ref()
+            .map(|regions| self::regions(regions, facts.table.region_codes(), context.findings))
+            .unwrap_or_default(),
         conditions: conditions(written.conditions.as_ref(), facts, context.findings),
         name: closed.name,
     };
@@ -106,7 +116,9 @@ fn level(name: &At<String>, written: &FileRelease, findings: &mut Findings) -> L
         (Some(level), _) => level.value.0,
         (None, Some(_)) => return Level::Permille,
         (None, None) => {
-            findings.error(name.at, format!("release `{}` has no `level`", name.value)).help("write `level: developer` to begin with");
+            findings
+                .error(name.at, format!("release `{}` has no `level`", name.value))
+                .help("write `level: developer` to begin with");
             return Level::None;
         }
     };
@@ -139,7 +151,10 @@ fn developer(written: &FileDeveloper, context: &mut Context<'_>) -> Developer {
         }
     }
     if written.header.is_none() && written.cookie.is_none() {
-        context.findings.error(written.at, "`developer` names neither a `header` nor a `cookie`").help("write `header: x-gray-override`");
+        context
+            .findings
+            .error(written.at, "`developer` names neither a `header` nor a `cookie`")
+            .help("write `header: x-gray-override`");
     }
     let dev = context.environment == Environment::Dev;
     let files: Vec<&At<String>> = written.key_file.iter().chain(written.key_files.iter().flatten()).collect();
@@ -176,7 +191,9 @@ fn key(file: &At<String>, context: &mut Context<'_>) -> Option<TokenKey> {
         }
     };
     if bytes.len() > MOST_KEY_BYTES {
-        context.findings.error(file.at, format!("key file `{}` is larger than {} KiB", path.display(), MOST_KEY_BYTES >> 10));
+        context
+            .findings
+            .error(file.at, format!("key file `{}` is larger than {} KiB", path.display(), MOST_KEY_BYTES >> 10));
         return None;
     }
     match TokenKey::from_file_bytes(&bytes) {
@@ -216,7 +233,8 @@ fn ab(written: &FileAb, experiments: &[KnownExperiment], findings: &mut Findings
 
 fn regions(written: &FileRegions, codes: RegionCodes, findings: &mut Findings) -> Regions {
     const NONE: &[&str] = &[];
-    let mut check = |list: &Option<OneOrMany<At<String>>>, one: fn(RegionCodes, &str) -> Result<Regions, (FactId, RegionError)>| {
+    let mut check = |list: &Option<OneOrMany<At<String>>>,
+                     one: fn(RegionCodes, &str) -> Result<Regions, (FactId, RegionError)>| {
         let written = list.iter().flat_map(|list| &list.0);
         // Each code by itself, so that every wrong one is told.
         let valid = written.filter(|code| match one(codes, code.value.as_str()) {
@@ -259,7 +277,9 @@ pub(super) fn figures(written: Option<&Vec<FileRollbackOn>>, findings: &mut Find
         }
         let operator = figure.operator.as_ref();
         if let Some(word) = operator.filter(|word| !OPERATORS.contains(&word.value.as_str())) {
-            findings.error(word.at, format!("`{}` does not compare numbers", word.value)).suggest_or_list(word, OPERATORS);
+            findings
+                .error(word.at, format!("`{}` does not compare numbers", word.value))
+                .suggest_or_list(word, OPERATORS);
         }
         Some(RollbackFigure {
             metric: figure.metric.as_ref()?.value.clone(),

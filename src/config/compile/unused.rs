@@ -11,7 +11,13 @@ use crate::config::text::Span;
 use crate::decide::{FactId, FactOrigin, LaneId, Lanes};
 
 /// Warns of names that nothing uses, lanes that nothing reaches, and facts that nothing gives.
-pub(super) fn warn(config: &FileConfig, routes: &[Compiled<'_>], facts: &KnownFacts, sources: &FactSources, findings: &mut Findings) {
+pub(super) fn warn(
+    config: &FileConfig,
+    routes: &[Compiled<'_>],
+    facts: &KnownFacts,
+    sources: &FactSources,
+    findings: &mut Findings,
+) {
     if config.service.is_none() {
         findings.warn(Span::default(), "no `service` is named: the loop guard and BusinessRules go by it");
     }
@@ -29,9 +35,11 @@ fn names(config: &FileConfig, findings: &mut Findings) {
     let lanes = routes().flat_map(|route| route.lanes.iter()).flat_map(|lanes| lanes.iter());
     let upstreams = lanes.map(|(_, upstream)| upstream.value.as_str()).collect::<Vec<_>>();
     told(config.upstreams.as_ref(), &upstreams, "upstream", findings);
-    let releases = routes().filter_map(|route| route.release.as_ref()).map(|name| name.value.as_str()).collect::<Vec<_>>();
+    let releases =
+        routes().filter_map(|route| route.release.as_ref()).map(|name| name.value.as_str()).collect::<Vec<_>>();
     told(config.releases.as_ref(), &releases, "release", findings);
-    let breakers = routes().filter_map(|route| route.breaker.as_ref()).map(|name| name.value.as_str()).collect::<Vec<_>>();
+    let breakers =
+        routes().filter_map(|route| route.breaker.as_ref()).map(|name| name.value.as_str()).collect::<Vec<_>>();
     told(config.breakers.as_ref(), &breakers, "breaker", findings);
     let abs = config.releases.iter().flat_map(|table| table.iter()).filter_map(|(_, release)| release.ab.as_ref());
     let experiments = abs.filter_map(|ab| ab.experiment.as_ref()).map(|name| name.value.as_str()).collect::<Vec<_>>();
@@ -51,11 +59,15 @@ fn lanes(config: &FileConfig, routes: &[Compiled<'_>], findings: &mut Findings) 
         let gray = route.spec.lanes.contains(&LaneId::GRAY);
         let name = &route.spec.name;
         if let (Some(release), false) = (&route.written.release, gray) {
-            let message = format!("route `{name}` has a release but no lane `gray`: who is admitted goes to stable (`no_lane`)");
+            let message =
+                format!("route `{name}` has a release but no lane `gray`: who is admitted goes to stable (`no_lane`)");
             findings.warn(release.at, message);
         }
         if gray && route.spec.release.is_none() && route.written.release.is_none() {
-            findings.warn(route.written.at, format!("route `{name}` has a gray lane but no release: every request goes to stable"));
+            findings.warn(
+                route.written.at,
+                format!("route `{name}` has a gray lane but no release: every request goes to stable"),
+            );
         }
     }
     let mut known: Vec<&str> = vec!["stable", "gray"];
