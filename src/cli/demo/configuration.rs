@@ -40,6 +40,8 @@ listeners:
   - bind: {traffic}
 admin: {{ bind: {admin} }}
 
+drain: 2s                            # visitors are patient, whoever presses Ctrl-C is not
+
 trust: [127.0.0.0/8]                 # the visitors are ours: their identity headers are believed
 
 facts:
@@ -89,18 +91,84 @@ routes:
 
 #[cfg(test)]
 mod tests {
+    use std::borrow::Cow;
+    use std::collections::HashMap;
+
+    use super::super::cast::Cast;
+    use super::super::scratch::{Scratch, new_key};
     use super::*;
+    use crate::config;
+    use crate::decide::{self, FactId, Facts, Inputs, Program};
+    use crate::extract::ExplainRequest;
+
+    fn text() -> String {
+        let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        yaml(Addresses { traffic: at(1), admin: at(2), stable: at(3), gray: at(4) })
+    }
+
+    fn loaded() -> config::Loaded {
+        let scratch = Scratch::create().unwrap();
+        scratch.write(FILE, &text()).unwrap();
+        scratch.write(KEY_FILE, &new_key().unwrap()).unwrap();
+        config::load(&[scratch.path().to_owned()]).unwrap()
+    }
 
     #[test]
-    fn the_configuration_is_yaml_with_the_addresses_in_their_places() {
-        let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
-        let text = yaml(Addresses { traffic: at(1), admin: at(2), stable: at(3), gray: at(4) });
-        let value: serde_json::Value = serde_yaml::from_str(&text).unwrap();
+    fn the_addresses_are_in_their_places() {
+        let value: serde_json::Value = serde_yaml::from_str(&text()).unwrap();
         assert_eq!(value["listeners"][0]["bind"], "127.0.0.1:1");
         assert_eq!(value["admin"]["bind"], "127.0.0.1:2");
         assert_eq!(value["upstreams"]["goods-stable"]["endpoints"][0], "127.0.0.1:3");
         assert_eq!(value["upstreams"]["goods-gray"]["endpoints"][0], "127.0.0.1:4");
-        assert_eq!(value["releases"][RELEASE]["permille"], PERMILLE);
-        assert_eq!(value["routes"][0]["match"]["path"], "/api/v1/sku/{sku_id}");
+    }
+
+    #[test]
+    fn the_sidecar_takes_it_without_a_warning() {
+        let loaded = loaded();
+        assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+        assert_eq!(loaded.settings.environment, config::Environment::Dev);
+    }
+
+    struct Given<'a>(&'a Program, HashMap<&'a str, &'a str>);
+
+    impl Facts for Given<'_> {
+        fn get(&self, fact: FactId) -> Option<Cow<'_, str>> {
+            self.1.get(self.0.facts().name(fact)).map(|value| Cow::Borrowed(*value))
+        }
+    }
+
+    const RELEASED: [(&str, &str); 3] =
+        [("GET", "/api/v1/sku/100101"), ("GET", "/api/v1/skus"), ("POST", "/api/v1/orders")];
+
+    fn decision(
+        program: &Program,
+        (method, path): (&str, &str),
+        facts: &[(&str, &str)],
+        override_token: Option<&str>,
+    ) -> String {
+        let request = ExplainRequest::new(method, path).unwrap();
+        let route = program.find(&request, path).unwrap().route;
+        let facts = Given(program, facts.iter().copied().collect());
+        let inputs = Inputs { facts: &facts, override_token, mark: None, latched: false, now_unix: 0 };
+        let decision = program.decide(route, &inputs);
+        format!("{} by {}", program.lanes().name(decision.lane), decision.reason.as_str())
+    }
+
+    #[test]
+    fn what_the_commands_to_try_promise_is_what_is_decided() {
+        let program = loaded().settings.program;
+        let cast = Cast::find(|salt, key| decide::bucket(salt, key).get()).unwrap();
+        let ordinary = ("user_id", cast.ordinary.user_id.as_str());
+        let gray = ("user_id", cast.gray.user_id.as_str());
+        for request in RELEASED {
+            let check = |facts: &[_], token, expected| assert_eq!(decision(&program, request, facts, token), expected);
+            check(&[ordinary], None, "stable by bucket_out");
+            check(&[gray], None, "gray by bucket");
+            check(&[ordinary, ("province_code", OPEN_PROVINCE)], None, "gray by region");
+            check(&[ordinary, ("province_code", "440000"), ("city_id", OPEN_CITY)], None, "gray by region");
+            check(&[gray, ("tags", "loyal,wholesale")], None, "stable by conditions");
+            check(&[ordinary], Some("gray"), "gray by override");
+        }
+        assert_eq!(decision(&program, ("GET", "/api/v1/stock/100101"), &[gray], None), "stable by no_release");
     }
 }
