@@ -36,6 +36,9 @@ mod program;
 mod render;
 mod trace;
 
+#[cfg(test)]
+mod tests;
+
 pub use bucket::{Bucket, Permille, bucket};
 pub use condition::{Condition, ConditionError, Test};
 pub use evaluate::{Decision, Inputs, LaneMark, Verdict};

@@ -110,7 +110,11 @@ fn yes_no(holds: bool) -> String {
 fn provenance(fact: &FactTrace) -> String {
     let mut text = fact.source.clone().unwrap_or_default();
     for tried in &fact.tried {
-        let separator = if text.is_empty() { "" } else { "; " };
+        let separator = match (text.is_empty(), &fact.source) {
+            (true, _) => "",
+            (false, Some(_)) => ", after ",
+            (false, None) => "; ",
+        };
         let _ = write!(text, "{separator}{}: {}", tried.source, tried.why);
     }
     text

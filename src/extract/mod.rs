@@ -19,6 +19,9 @@ mod configured;
 mod explain;
 mod explain_request;
 
+#[cfg(test)]
+mod tests;
+
 pub use client::{Peer, Trust, client_ip};
 pub use configured::allow_encoded;
 pub use explain::{ExplainError, Surroundings, explain};
