@@ -4,6 +4,9 @@
     reason = "a test's functions may fail by panicking wherever they stand"
 )]
 
+mod failure;
 mod harness;
+mod lifecycle;
+mod memory;
 mod protocol;
 mod routing;

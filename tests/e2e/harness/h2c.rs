@@ -34,8 +34,7 @@ impl H2Origin {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let handler =
-            move |request, respond| -> Handling { Box::pin(handler(request, respond)) };
+        let handler = move |request, respond| -> Handling { Box::pin(handler(request, respond)) };
         let (address_sender, address) = std::sync::mpsc::channel();
         let (stop, stopped) = oneshot::channel();
         let seen: Arc<Mutex<Vec<request::Parts>>> = Arc::default();

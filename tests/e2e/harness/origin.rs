@@ -82,9 +82,7 @@ impl Origin {
     }
 
     /// Answers every request with what `reply` makes of it, on kept-alive connections.
-    pub(crate) fn answering(
-        reply: impl Fn(&Received) -> Vec<u8> + Send + Sync + 'static,
-    ) -> Self {
+    pub(crate) fn answering(reply: impl Fn(&Received) -> Vec<u8> + Send + Sync + 'static) -> Self {
         Self::start(move |visit| {
             while let Some(received) = visit.request() {
                 if visit.wire.send(&reply(&received)).is_err() {

@@ -37,7 +37,12 @@ impl Plan {
             .upstream("stable", stable)
             .upstream("gray", gray)
             .release("r", release)
-            .route("all", "/{*rest}", "stable: stable, gray: gray", "release: r")
+            .route(
+                "all",
+                "/{*rest}",
+                "stable: stable, gray: gray",
+                "release: r",
+            )
     }
 
     pub(crate) fn environment(mut self, environment: &'static str) -> Self {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 /// The interpreter that has the packages of `scripts/requirements.txt`. A test that cannot find it fails.
-pub(crate) fn python() -> Command {
+fn python() -> Command {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     let path = std::env::var_os("GRAYLANE_TEST_PYTHON")
         .map_or_else(|| root.join("target/test-venv/bin/python"), PathBuf::from);

@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use super::{Client, Plan, Port, Response, eventually};
+use super::{Client, PATIENCE, Plan, Port, Response, eventually};
 
 /// A running sidecar; killed with the test.
 pub(crate) struct Sidecar {
@@ -23,17 +24,40 @@ pub(crate) struct Sidecar {
     _ports: (Port, Port),
 }
 
-/// Runs the binary to its end.
+/// Runs the binary to its end, which has to come: a `run` that should have failed must not hang the tests.
 pub(crate) fn graylane<I, S>(arguments: I) -> Output
 where
     I: IntoIterator<Item = S>,
     S: AsRef<std::ffi::OsStr>,
 {
-    Command::new(env!("CARGO_BIN_EXE_graylane"))
+    let mut child = Command::new(env!("CARGO_BIN_EXE_graylane"))
         .args(arguments)
         .stdin(Stdio::null())
-        .output()
-        .expect("the binary is built")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary is built");
+    let mut stdout = Tape::record(child.stdout.take().expect("stdout is piped"));
+    let mut stderr = Tape::record(child.stderr.take().expect("stderr is piped"));
+    let start = Instant::now();
+    let status = loop {
+        match child.try_wait().expect("our own child") {
+            Some(status) => break status,
+            None if start.elapsed() < PATIENCE => thread::sleep(Duration::from_millis(2)),
+            None => {
+                let _ = child.kill();
+                let _ = child.wait();
+                panic!("the command did not end; it said: {}", stderr.text());
+            }
+        }
+    };
+    stdout.finish();
+    stderr.finish();
+    Output {
+        status,
+        stdout: stdout.text().into_bytes(),
+        stderr: stderr.text().into_bytes(),
+    }
 }
 
 impl Sidecar {
@@ -130,7 +154,8 @@ impl Sidecar {
         for line in text.lines().filter(|line| !line.starts_with('#')) {
             let (series, value) = line.rsplit_once(' ').unwrap_or((line, ""));
             let (found, shown) = series.split_once('{').unwrap_or((series, ""));
-            let carries = |(key, value): &(&str, &str)| shown.contains(&format!("{key}=\"{value}\""));
+            let carries =
+                |(key, value): &(&str, &str)| shown.contains(&format!("{key}=\"{value}\""));
             if found == name && labels.iter().all(carries) {
                 sum += value
                     .parse::<f64>()

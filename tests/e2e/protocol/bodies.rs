@@ -143,7 +143,8 @@ fn a_request_body_arrives_with_its_length() {
     let origin = Origin::lane("stable");
     let sidecar = Sidecar::start(&Plan::to(origin.address()));
     let body = vec![b'q'; 300_000];
-    let mut request = b"POST /orders HTTP/1.1\r\nHost: a\r\nContent-Length: 300000\r\n\r\n".to_vec();
+    let mut request =
+        b"POST /orders HTTP/1.1\r\nHost: a\r\nContent-Length: 300000\r\n\r\n".to_vec();
     request.extend_from_slice(&body);
     assert_eq!(sidecar.client().exchange(&request).status(), 200);
     let received = origin.only();

@@ -39,7 +39,11 @@ fn row_12_a_refusal_comes_without_100_and_without_the_body() {
     let origin = Origin::start(|visit| {
         if let Some(head) = visit.head() {
             visit.note(&head);
-            let _ = visit.send(answer("417 Expectation Failed", "Connection: close\r\n", b""));
+            let _ = visit.send(answer(
+                "417 Expectation Failed",
+                "Connection: close\r\n",
+                b"",
+            ));
         }
     });
     let sidecar = Sidecar::start(&Plan::to(origin.address()));
@@ -67,10 +71,7 @@ fn row_13_early_hints_pass() {
     assert_eq!(response.text(), "page");
     let hint = response.interim.first().expect("the hint passed");
     assert_eq!(hint.status(), 103);
-    assert_eq!(
-        hint.get("link").as_deref(),
-        Some("</a.css>; rel=preload")
-    );
+    assert_eq!(hint.get("link").as_deref(), Some("</a.css>; rel=preload"));
 }
 
 #[test]

@@ -100,10 +100,7 @@ fn row_25_header_case_order_and_repeats_pass_unharmed() {
     assert_eq!(head.spelling("x-camelcase"), Some("X-CamelCase"));
     assert_eq!(head.all("x-list"), ["a", "b"]);
     assert_eq!(response.head.spelling("x-camelcase"), Some("X-CamelCase"));
-    assert_eq!(
-        response.head.all("set-cookie"),
-        ["a=1; Path=/", "b=2, c=3"]
-    );
+    assert_eq!(response.head.all("set-cookie"), ["a=1; Path=/", "b=2, c=3"]);
     assert_eq!(
         response.get("date").as_deref(),
         Some("Sun, 06 Nov 1994 08:49:37 GMT")
@@ -140,10 +137,7 @@ fn row_25_bytes_above_ascii_in_values_pass_unharmed() {
         found.expect("it passes").1.clone()
     };
     assert_eq!(value(&response.head), b"\xe5\x95\x86\xe5\x93\x81 \xff");
-    assert_eq!(
-        value(&origin.only().head),
-        b"\xe5\x95\x86\xe5\x93\x81 \xff"
-    );
+    assert_eq!(value(&origin.only().head), b"\xe5\x95\x86\xe5\x93\x81 \xff");
 }
 
 #[test]

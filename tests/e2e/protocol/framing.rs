@@ -131,7 +131,10 @@ fn row_08_large_heads_are_refused() {
     let long = head(format!("X-A: {}\r\n", "a".repeat(66 * 1024)));
     let many = head((0..130).map(|n| format!("X-{n}: 1\r\n")).collect());
     let endless = format!("GET / HTTP/1.1\r\nHost: a\r\nX-A: {}", "a".repeat(80_000));
-    check_refused(&[long.as_bytes(), many.as_bytes(), endless.as_bytes()], &[431]);
+    check_refused(
+        &[long.as_bytes(), many.as_bytes(), endless.as_bytes()],
+        &[431],
+    );
     let uri = format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "a".repeat(9 * 1024));
     check_refused(&[uri.as_bytes()], &[414]);
 }
@@ -166,7 +169,10 @@ fn row_09_authority_form_and_connect_are_refused() {
 #[test]
 fn other_protocols_and_versions_are_refused() {
     check_refused(
-        &[b"GET / HTTP/3.0\r\nHost: a\r\n\r\n", b"GET / HTTP/1.2.3\r\nHost: a\r\n\r\n"],
+        &[
+            b"GET / HTTP/3.0\r\nHost: a\r\n\r\n",
+            b"GET / HTTP/1.2.3\r\nHost: a\r\n\r\n",
+        ],
         &[400, 505],
     );
     let origin = Origin::lane("stable");

@@ -26,7 +26,10 @@ async fn row_19_a_unary_call_passes_with_metadata() {
     let mut client = grpc_client(sidecar.traffic()).await;
     let answer = client.unary(text("10086 手机"), grpc_path("Quote"), Text);
     let answer = patient("an answer", answer).await.expect("a price");
-    assert_eq!(answer.metadata().get("x-lane-seen").expect("a mark"), "stable");
+    assert_eq!(
+        answer.metadata().get("x-lane-seen").expect("a mark"),
+        "stable"
+    );
     assert_eq!(answer.into_inner(), "price of 10086 手机");
 }
 
@@ -38,7 +41,10 @@ async fn row_19_an_error_without_a_message_passes_whole() {
     let status = patient("an answer", answer).await.expect_err("no such SKU");
     assert_eq!(status.code(), Code::NotFound);
     assert_eq!(status.message(), "no such SKU: 商品");
-    assert_eq!(status.metadata().get("x-detail").expect("it passes"), "sku 0");
+    assert_eq!(
+        status.metadata().get("x-detail").expect("it passes"),
+        "sku 0"
+    );
 }
 
 #[tokio::test]
@@ -63,7 +69,11 @@ async fn row_19_an_error_at_the_end_of_a_stream_passes_in_the_trailers() {
         .expect("a stream")
         .into_inner();
     for _ in 0..100 {
-        stream.message().await.expect("a message").expect("not yet the end");
+        stream
+            .message()
+            .await
+            .expect("a message")
+            .expect("not yet the end");
     }
     let status = stream.message().await.expect_err("too many");
     assert_eq!(status.code(), Code::ResourceExhausted);
@@ -130,7 +140,9 @@ async fn row_19_an_upstream_that_is_down_is_unavailable() {
     let sidecar = Sidecar::start(&plan);
     let mut client = grpc_client(sidecar.traffic()).await;
     let answer = client.unary(text("7"), grpc_path("Quote"), Text);
-    let status = patient("an answer", answer).await.expect_err("nobody is there");
+    let status = patient("an answer", answer)
+        .await
+        .expect_err("nobody is there");
     assert_eq!(status.code(), Code::Unavailable, "{status:?}");
     let address = nobody.address().to_string();
     assert!(!status.message().contains(&address), "{status:?}");
@@ -139,9 +151,12 @@ async fn row_19_an_upstream_that_is_down_is_unavailable() {
 #[tokio::test]
 async fn row_19_without_a_route_a_call_is_unimplemented() {
     let origin = Origin::lane("stable");
-    let plan = Plan::new()
-        .upstream("stable", origin.address())
-        .route("only", "/only", "stable: stable", "");
+    let plan = Plan::new().upstream("stable", origin.address()).route(
+        "only",
+        "/only",
+        "stable: stable",
+        "",
+    );
     let sidecar = Sidecar::start(&plan);
     let mut client = grpc_client(sidecar.traffic()).await;
     let answer = client.unary(text("7"), grpc_path("Quote"), Text);
@@ -170,7 +185,10 @@ async fn row_19_the_callers_deadline_is_honoured_and_passed_on() {
     assert!(start.elapsed() < Duration::from_secs(3));
     assert_eq!(response.headers()["grpc-status"], "4");
     let seen = origin.only();
-    let passed = seen.headers["grpc-timeout"].to_str().expect("text").to_owned();
+    let passed = seen.headers["grpc-timeout"]
+        .to_str()
+        .expect("text")
+        .to_owned();
     let (digits, unit) = passed.split_at(passed.len() - 1);
     let value: u64 = digits.parse().expect("digits");
     let micros = match unit {

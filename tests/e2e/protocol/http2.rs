@@ -8,11 +8,7 @@ use crate::harness::{
 };
 
 fn to_h2(origin: &H2Origin) -> Sidecar {
-    Sidecar::start(
-        &Plan::new()
-            .upstream_h2("stable", origin.address())
-            .rest(),
-    )
+    Sidecar::start(&Plan::new().upstream_h2("stable", origin.address()).rest())
 }
 
 #[tokio::test]
@@ -89,19 +85,16 @@ async fn row_19_http_2_on_both_sides_with_trailers() {
         let response = response.await.expect("an answer");
         collect(response.into_body()).await.expect("whole")
     };
-    let ((), (echoed, trailers)) = patient("both ways", async {
-        tokio::join!(sending, receiving)
-    })
-    .await;
+    let ((), (echoed, trailers)) =
+        patient("both ways", async { tokio::join!(sending, receiving) }).await;
     assert!(echoed == sent);
     assert_eq!(trailers.expect("trailers come back")["x-sum"], "42");
 }
 
 #[tokio::test]
 async fn many_streams_share_one_connection() {
-    let origin = Origin::answering(|received| {
-        answer("200 OK", "", received.head.target().as_bytes())
-    });
+    let origin =
+        Origin::answering(|received| answer("200 OK", "", received.head.target().as_bytes()));
     let sidecar = Sidecar::start(&Plan::to(origin.address()));
     let client = h2_client(sidecar.traffic()).await;
     let mut tasks = Vec::new();
@@ -155,7 +148,9 @@ async fn row_24_an_upstream_that_closes_mid_body_is_a_reset_in_http_2() {
     });
     let sidecar = Sidecar::start(&Plan::to(origin.address()));
     let mut client = h2_client(sidecar.traffic()).await;
-    let request = Request::get("http://shop.test/").body(()).expect("a request");
+    let request = Request::get("http://shop.test/")
+        .body(())
+        .expect("a request");
     let (response, _) = client.send_request(request, true).expect("a stream");
     let response = patient("an answer", response).await.expect("a head");
     let outcome = patient("the end", collect(response.into_body())).await;
@@ -209,7 +204,9 @@ async fn row_20_a_cancelled_stream_reaches_an_http_1_upstream() {
     });
     let sidecar = Sidecar::start(&Plan::to(origin.address()));
     let mut client = h2_client(sidecar.traffic()).await;
-    let request = Request::get("http://shop.test/").body(()).expect("a request");
+    let request = Request::get("http://shop.test/")
+        .body(())
+        .expect("a request");
     let (response, mut stream) = client.send_request(request, true).expect("a stream");
     let waiting = tokio::spawn(response);
     tokio::task::spawn_blocking(move || {
@@ -244,7 +241,9 @@ async fn row_20_a_cancelled_stream_reaches_an_http_2_upstream() {
     });
     let sidecar = to_h2(&origin);
     let mut client = h2_client(sidecar.traffic()).await;
-    let request = Request::get("http://shop.test/").body(()).expect("a request");
+    let request = Request::get("http://shop.test/")
+        .body(())
+        .expect("a request");
     let (response, mut stream) = client.send_request(request, true).expect("a stream");
     let waiting = tokio::spawn(response);
     let arrival = tokio::task::spawn_blocking(move || {
@@ -264,13 +263,16 @@ async fn row_20_a_cancelled_stream_reaches_an_http_2_upstream() {
 
 #[tokio::test]
 async fn an_error_of_the_sidecars_own_is_json_in_http_2_too() {
-    let sidecar = Sidecar::start(
-        &Plan::new()
-            .upstream("stable", "127.0.0.1:9")
-            .route("only", "/only", "stable: stable", ""),
-    );
+    let sidecar = Sidecar::start(&Plan::new().upstream("stable", "127.0.0.1:9").route(
+        "only",
+        "/only",
+        "stable: stable",
+        "",
+    ));
     let mut client = h2_client(sidecar.traffic()).await;
-    let request = Request::get("http://shop.test/x").body(()).expect("a request");
+    let request = Request::get("http://shop.test/x")
+        .body(())
+        .expect("a request");
     let (response, _) = client.send_request(request, true).expect("a stream");
     let response = patient("an answer", response).await.expect("an answer");
     assert_eq!(response.status(), StatusCode::NOT_FOUND);

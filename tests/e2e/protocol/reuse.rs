@@ -4,9 +4,8 @@ use crate::harness::{Origin, Plan, Sidecar, answer};
 
 #[test]
 fn pipelined_requests_are_answered_in_order() {
-    let origin = Origin::answering(|received| {
-        answer("200 OK", "", received.head.target().as_bytes())
-    });
+    let origin =
+        Origin::answering(|received| answer("200 OK", "", received.head.target().as_bytes()));
     let sidecar = Sidecar::start(&Plan::to(origin.address()));
     let mut client = sidecar.client();
     let mut all = Vec::new();
@@ -141,7 +140,10 @@ fn row_16_a_post_is_never_sent_twice() {
     assert_eq!(client.exchange(request).status(), 502);
     let posts = |origin: &Origin| {
         let requests = origin.requests();
-        requests.iter().filter(|r| r.head.method() == "POST").count()
+        requests
+            .iter()
+            .filter(|r| r.head.method() == "POST")
+            .count()
     };
     assert_eq!(posts(&origin), 1);
 }

@@ -84,10 +84,7 @@ fn row_11_max_forwards_is_honoured_for_trace_and_options() {
     }
     let request = b"OPTIONS / HTTP/1.1\r\nHost: a\r\nMax-Forwards: 5\r\n\r\n";
     sidecar.client().exchange(request);
-    assert_eq!(
-        origin.last().head.get("max-forwards").as_deref(),
-        Some("4")
-    );
+    assert_eq!(origin.last().head.get("max-forwards").as_deref(), Some("4"));
     sidecar.get("/", "Max-Forwards: 0\r\n");
     let passed = origin.last().head;
     assert_eq!(passed.method(), "GET");

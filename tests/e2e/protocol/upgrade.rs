@@ -41,7 +41,12 @@ fn row_14_websockets_client_and_server_talk_through_the_sidecar() {
         .output()
         .expect("python starts");
     let said = String::from_utf8_lossy(&client.stdout);
-    assert_eq!(said.trim(), "ok", "{}", String::from_utf8_lossy(&client.stderr));
+    assert_eq!(
+        said.trim(),
+        "ok",
+        "{}",
+        String::from_utf8_lossy(&client.stderr)
+    );
     drop(server);
 }
 
@@ -109,9 +114,8 @@ fn row_14_bytes_behind_a_refused_upgrade_are_never_tunnelled() {
 
 #[test]
 fn row_14_a_request_behind_a_refused_upgrade_is_a_request_of_its_own() {
-    let origin = Origin::answering(|received| {
-        answer("200 OK", "", received.head.target().as_bytes())
-    });
+    let origin =
+        Origin::answering(|received| answer("200 OK", "", received.head.target().as_bytes()));
     let sidecar = Sidecar::start(&Plan::to(origin.address()));
     let mut client = sidecar.client();
     client.send(format!("{UPGRADE}GET /behind HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes());

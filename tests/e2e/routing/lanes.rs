@@ -1,6 +1,6 @@
 //! The levels, as requests meet them, and `explain` saying the same.
 
-use crate::harness::{Origin, Plan, Sidecar, graylane};
+use crate::harness::{Origin, Plan, Sidecar, bucket, graylane};
 
 struct Scene {
     sidecar: Sidecar,
@@ -45,7 +45,7 @@ impl Scene {
 fn user(below: u16, inside: bool) -> String {
     (0..)
         .map(|number| format!("visitor-{number}"))
-        .find(|key| (graylane::decide::bucket("r", key).get() < below) == inside)
+        .find(|key| (bucket("r", key) < below) == inside)
         .expect("both kinds are frequent")
 }
 
@@ -94,12 +94,7 @@ fn region_admits_listed_codes_without_a_key() {
     scene.check(&["x-city-id: 440300"], "gray", "region", "region");
     // The province follows from the city.
     scene.check(&["x-city-id: 330100"], "gray", "region", "region");
-    scene.check(
-        &["x-city-id: 440100"],
-        "stable",
-        "none",
-        "no_key",
-    );
+    scene.check(&["x-city-id: 440100"], "stable", "none", "no_key");
     scene.check(
         &["x-city-id: 440100", "x-user-id: u1"],
         "stable",
@@ -141,7 +136,7 @@ fn ab_admits_the_named_groups_of_the_experiment() {
     let of_group = |second: bool| {
         (0..)
             .map(|number| format!("visitor-{number}"))
-            .find(|key| (graylane::decide::bucket("page-2026", key).get() >= 500) == second)
+            .find(|key| (bucket("page-2026", key) >= 500) == second)
             .expect("both groups are frequent")
     };
     let (a, b) = (of_group(false), of_group(true));

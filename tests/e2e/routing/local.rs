@@ -11,7 +11,12 @@ fn a_decision_for_another_lane_goes_through_that_lanes_sidecar_to_its_own_servic
             .upstream("stable", stable.address())
             .upstream_of("gray", "endpoints: [local]")
             .release("r", "level: permille\npermille: 0")
-            .route("all", "/{*rest}", "stable: stable, gray: gray", "release: r")
+            .route(
+                "all",
+                "/{*rest}",
+                "stable: stable, gray: gray",
+                "release: r",
+            )
             .more(&format!("lane: gray\nlocal: {}\n", gray.address())),
     );
     let beside_stable = Sidecar::start(
@@ -19,7 +24,12 @@ fn a_decision_for_another_lane_goes_through_that_lanes_sidecar_to_its_own_servic
             .upstream_of("stable", "endpoints: [local]")
             .upstream("gray", beside_gray.traffic())
             .release("r", release)
-            .route("all", "/{*rest}", "stable: stable, gray: gray", "release: r")
+            .route(
+                "all",
+                "/{*rest}",
+                "stable: stable, gray: gray",
+                "release: r",
+            )
             .more(&format!("local: {}\n", stable.address())),
     );
     // The first sidecar decides gray; the second would decide stable, but the mark binds it.
@@ -41,7 +51,10 @@ fn a_unix_socket_is_an_endpoint() {
     let service = std::thread::spawn(move || {
         let (mut stream, _) = listener.accept().expect("the sidecar connects");
         let mut lines = BufReader::new(stream.try_clone().expect("a second handle")).lines();
-        while lines.next().is_some_and(|line| !line.expect("text").is_empty()) {}
+        while lines
+            .next()
+            .is_some_and(|line| !line.expect("text").is_empty())
+        {}
         stream
             .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
             .expect("the sidecar reads");

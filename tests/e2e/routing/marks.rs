@@ -76,8 +76,8 @@ fn a_mark_for_a_lane_the_route_does_not_have_is_stable() {
 #[test]
 fn the_response_mark_shows_the_lane_and_keeps_shared_caches_apart() {
     let (stable, gray) = (Origin::lane("stable"), Origin::lane("gray"));
-    let plan = Plan::gray(stable.address(), gray.address(), "level: full")
-        .more("response_mark: header\n");
+    let plan =
+        Plan::gray(stable.address(), gray.address(), "level: full").more("response_mark: header\n");
     let sidecar = Sidecar::start(&plan);
     let response = sidecar.get("/", "");
     assert_eq!(response.get("x-gray-lane").as_deref(), Some("gray"));

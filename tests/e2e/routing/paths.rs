@@ -25,9 +25,12 @@ fn scene(matches: &[&str], more: &str) -> Scene {
     let mut origins = Vec::new();
     for (matching, name) in matches.iter().zip(NAMES) {
         let origin = mirror(name);
-        plan = plan
-            .upstream(name, origin.address())
-            .route_matching(name, matching, &format!("stable: {name}"), "");
+        plan = plan.upstream(name, origin.address()).route_matching(
+            name,
+            matching,
+            &format!("stable: {name}"),
+            "",
+        );
         origins.push(origin);
     }
     Scene {
@@ -162,7 +165,12 @@ fn normalize_forward_sends_the_resolved_path() {
 fn an_encoded_slash_backslash_or_nul_is_refused() {
     let scene = scene(&["path: \"/{*rest}\""], "");
     for path in [
-        "/api%2Fv1", "/api%2fv1", "/a%5Cb", "/a%5cb", "/a%00b", "/..%2f..%2fetc",
+        "/api%2Fv1",
+        "/api%2fv1",
+        "/a%5Cb",
+        "/a%5cb",
+        "/a%00b",
+        "/..%2f..%2fetc",
     ] {
         let response = scene.ask(&format!("GET {path}"), "shop.test", "");
         assert_eq!(response.status(), 400, "{path}");

@@ -95,8 +95,7 @@ fn row_18_forwarding_headers_of_a_stranger_are_overwritten() {
 #[test]
 fn the_client_address_is_the_rightmost_that_is_not_trusted() {
     let (stable, gray) = (Origin::lane("stable"), Origin::lane("gray"));
-    let release =
-        "level: full\nconditions: [{ key: client_ip, operator: CIDR, values: [\"203.0.113.0/24\"] }]";
+    let release = "level: full\nconditions: [{ key: client_ip, operator: CIDR, values: [\"203.0.113.0/24\"] }]";
     let plan =
         Plan::gray(stable.address(), gray.address(), release).trust("127.0.0.2/32, 10.0.0.0/8");
     let sidecar = Sidecar::start(&plan);
