@@ -1,1 +1,70 @@
-//! Who gets which lane. Pure: no clock, no chance, no input or output.
+//! Who gets which lane. Pure: no clock, no chance, no environment, no file, no network; `now` is an argument.
+//!
+//! A [`Program`] is compiled once from a configuration: it finds the route of a request and decides its lane. The
+//! facts of the request come through the door [`Facts`], which whoever reads requests implements, so that this room
+//! knows no HTTP library. [`Program::decide`] answers with a small [`Decision`]; [`Program::explain`] gives the same
+//! answer with everything that led to it.
+//!
+//! A later kind of rule (an expression, a score) is one more file beside `condition` and one more variant in it.
+
+mod bucket;
+mod lane;
+mod word;
+
+mod fact;
+mod number;
+mod operator;
+mod predicate;
+mod region;
+
+mod condition;
+mod experiment;
+mod release;
+mod token;
+
+mod path;
+mod request;
+mod route;
+
+mod index;
+mod pattern;
+
+mod evaluate;
+mod explain;
+mod program;
+mod render;
+
+pub use bucket::{Bucket, Permille, bucket};
+pub use condition::{Condition, ConditionError, Test};
+pub use evaluate::{Decision, Inputs, LaneMark, Verdict};
+pub use experiment::{Ab, Experiment, ExperimentError};
+pub use explain::{
+    ConditionTrace, FactTrace, KeyTrace, LevelTrace, MarkTrace, OverrideTrace, Reasoning,
+    TestTrace, Tried,
+};
+pub use fact::{FactError, FactId, FactKind, FactOrigin, FactTable, Facts};
+pub use index::Found;
+pub use lane::{LaneId, Lanes};
+pub use number::{Scalar, number};
+pub use operator::Operator;
+pub use path::{AllowEncoded, NormalPath, PathError};
+pub use program::Program;
+pub use region::{RegionCodes, RegionError, Regions};
+pub use release::{Developer, HashKey, Release, ReleaseId};
+pub use request::RequestParts;
+pub use route::{HeaderMatch, HeaderPattern, RouteError, RouteId, RouteSpec};
+pub use token::{Claims, MintError, OverrideError, TokenKey, TokenKeyError};
+pub use word::{Level, Reason, UnknownWord, nearest};
+
+/// A map whose hash is fixed: its keys come from the configuration, so nobody can make them collide, and a decision
+/// must not depend on chance.
+type FixedMap<K, V> = std::collections::HashMap<
+    K,
+    V,
+    std::hash::BuildHasherDefault<rapidhash::fast::RapidHasher<'static>>,
+>;
+/// A set like [`FixedMap`].
+type FixedSet<K> = std::collections::HashSet<
+    K,
+    std::hash::BuildHasherDefault<rapidhash::fast::RapidHasher<'static>>,
+>;

@@ -1,0 +1,301 @@
+//! Which route a request takes.
+//!
+//! A tree of segments per host: fixed segments hashed, then a parameter, then the rest of the path. It is walked in
+//! that order and back again where a route refuses the method or the headers, so that the next best route gets the
+//! request; a router that knows one best path only (matchit) would stop there. No node is visited that does not match
+//! the path so far, so routes that do not match cost nothing.
+
+use std::borrow::Cow;
+
+use smallvec::SmallVec;
+
+use super::FixedMap;
+use super::pattern::{HostPattern, Pattern, Segment, host_name};
+use super::request::RequestParts;
+use super::route::{RouteError, RouteId, RouteSpec};
+
+/// The route of a request, with the path's parameters.
+#[derive(Debug, Clone)]
+pub struct Found<'p> {
+    /// The route.
+    pub route: RouteId,
+    names: &'p [Box<str>],
+    values: SmallVec<[&'p str; 4]>,
+}
+
+impl<'p> Found<'p> {
+    /// A parameter of the path, still percent-encoded.
+    pub fn parameter(&self, name: &str) -> Option<&'p str> {
+        let index = self.names.iter().position(|known| **known == *name)?;
+        self.values.get(index).copied()
+    }
+
+    /// Every parameter of the path, in order.
+    pub fn parameters(&self) -> impl Iterator<Item = (&'p str, &'p str)> {
+        self.names
+            .iter()
+            .map(|name| &**name)
+            .zip(self.values.iter().copied())
+    }
+}
+
+/// The index of all routes.
+#[derive(Debug, Default)]
+pub(super) struct RouteIndex {
+    exact: FixedMap<Box<str>, Tree>,
+    below: FixedMap<Box<str>, Tree>,
+    any: Tree,
+    /// The names of every route's parameters.
+    names: Vec<Vec<Box<str>>>,
+}
+
+impl RouteIndex {
+    /// Indexes the routes, or says everything that is wrong with them.
+    pub(super) fn new(routes: &[RouteSpec]) -> Result<RouteIndex, Vec<RouteError>> {
+        if routes.len() > usize::from(u16::MAX) {
+            return Err(vec![RouteError::TooMany]);
+        }
+        let mut index = RouteIndex::default();
+        let mut errors = Vec::new();
+        for (place, route) in routes.iter().enumerate() {
+            let names = index.insert(place, routes, &mut errors);
+            index.names.push(names);
+            check_methods(place, route, &mut errors);
+        }
+        if !errors.is_empty() {
+            errors.dedup();
+            return Err(errors);
+        }
+        let trees = index
+            .exact
+            .values_mut()
+            .chain(index.below.values_mut())
+            .chain([&mut index.any]);
+        trees.for_each(|tree| tree.sort(routes));
+        Ok(index)
+    }
+
+    fn insert(
+        &mut self,
+        place: usize,
+        routes: &[RouteSpec],
+        errors: &mut Vec<RouteError>,
+    ) -> Vec<Box<str>> {
+        let route = &routes[place];
+        let pattern = match Pattern::parse(&route.path) {
+            Ok(pattern) => pattern,
+            Err(why) => {
+                let (name, path) = (route.name.clone(), route.path.clone());
+                errors.push(RouteError::Path {
+                    route: place,
+                    name,
+                    path,
+                    why,
+                });
+                return Vec::new();
+            }
+        };
+        let mut hosts = Vec::new();
+        for host in &route.hosts {
+            match HostPattern::parse(host) {
+                Ok(host) if !hosts.contains(&host) => hosts.push(host),
+                Ok(_) => {}
+                Err(why) => {
+                    let name = route.name.clone();
+                    errors.push(RouteError::Host {
+                        route: place,
+                        name,
+                        host: host.clone(),
+                        why,
+                    });
+                }
+            }
+        }
+        if route.hosts.is_empty() {
+            hosts.push(HostPattern::Any);
+        }
+        for host in hosts {
+            let tree = match host {
+                HostPattern::Any => &mut self.any,
+                HostPattern::Exact(name) => self.exact.entry(name).or_default(),
+                HostPattern::Below(name) => self.below.entry(name).or_default(),
+            };
+            let candidates = tree.candidates(&pattern.segments);
+            let known = candidates
+                .iter()
+                .find(|known| routes[known.index()].collides_with(route));
+            if let Some(known) = known {
+                errors.push(RouteError::Duplicate {
+                    first: known.index(),
+                    second: place,
+                    first_name: routes[known.index()].name.clone(),
+                    second_name: route.name.clone(),
+                });
+            }
+            candidates.push(RouteId(place as u16));
+        }
+        pattern.names
+    }
+
+    /// The best route for the request: host before path, and the next best where a route does not accept it.
+    pub(super) fn find<'p>(
+        &'p self,
+        routes: &[RouteSpec],
+        request: &impl RequestParts,
+        path: &'p str,
+    ) -> Option<Found<'p>> {
+        let segments = path.strip_prefix('/')?;
+        let mut walk = Walk {
+            routes,
+            request,
+            values: SmallVec::new(),
+        };
+        let route = self.trees_for(request.host(), |tree| walk.node(tree, 0, Some(segments)))?;
+        Some(Found {
+            route,
+            names: &self.names[route.index()],
+            values: walk.values,
+        })
+    }
+
+    /// Tries the trees of a host: its own, those of the wildcards above it from the nearest, and that of every host.
+    fn trees_for<'i>(
+        &'i self,
+        host: Option<&str>,
+        mut attempt: impl FnMut(&'i Tree) -> Option<RouteId>,
+    ) -> Option<RouteId> {
+        if let (Some(host), false) = (host, self.exact.is_empty() && self.below.is_empty()) {
+            let host = lowered(host_name(host));
+            let exact = self.exact.get(&*host);
+            if let Some(route) = exact.and_then(&mut attempt) {
+                return Some(route);
+            }
+            let mut above = &*host;
+            while let (false, Some((_, parent))) = (self.below.is_empty(), above.split_once('.')) {
+                if let Some(route) = self.below.get(parent).and_then(&mut attempt) {
+                    return Some(route);
+                }
+                above = parent;
+            }
+        }
+        attempt(&self.any)
+    }
+}
+
+fn lowered(host: &str) -> Cow<'_, str> {
+    if host.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        Cow::Owned(host.to_ascii_lowercase())
+    } else {
+        Cow::Borrowed(host)
+    }
+}
+
+fn check_methods(place: usize, route: &RouteSpec, errors: &mut Vec<RouteError>) {
+    for method in &route.methods {
+        let plain = method
+            .bytes()
+            .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'-');
+        if method.is_empty() || !plain {
+            let (name, method) = (route.name.clone(), method.clone());
+            errors.push(RouteError::Method {
+                route: place,
+                name,
+                method,
+            });
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Tree {
+    nodes: Vec<Node>,
+}
+
+#[derive(Debug, Default)]
+struct Node {
+    fixed: FixedMap<Box<str>, u32>,
+    parameter: Option<u32>,
+    /// Routes whose path ends here, the most demanding first.
+    ends: Vec<RouteId>,
+    /// Routes that take the rest of the path from here.
+    rest: Vec<RouteId>,
+}
+
+impl Default for Tree {
+    fn default() -> Tree {
+        Tree {
+            nodes: vec![Node::default()],
+        }
+    }
+}
+
+impl Tree {
+    /// The routes of one pattern, added where it is new.
+    fn candidates(&mut self, segments: &[Segment]) -> &mut Vec<RouteId> {
+        let mut at = 0;
+        for segment in segments {
+            let next = self.nodes.len() as u32;
+            let child = match segment {
+                Segment::Fixed(text) => *self.nodes[at].fixed.entry(text.clone()).or_insert(next),
+                Segment::Parameter => *self.nodes[at].parameter.get_or_insert(next),
+                Segment::Rest => return &mut self.nodes[at].rest,
+            };
+            if child == next {
+                self.nodes.push(Node::default());
+            }
+            at = child as usize;
+        }
+        &mut self.nodes[at].ends
+    }
+
+    fn sort(&mut self, routes: &[RouteSpec]) {
+        for node in &mut self.nodes {
+            for list in [&mut node.ends, &mut node.rest] {
+                list.sort_by_key(|route| std::cmp::Reverse(routes[route.index()].demands()));
+            }
+        }
+    }
+}
+
+/// One search: the request, and the parameters met on the way to the node looked at.
+struct Walk<'w, 'p, R> {
+    routes: &'w [RouteSpec],
+    request: &'w R,
+    values: SmallVec<[&'p str; 4]>,
+}
+
+impl<'p, R: RequestParts> Walk<'_, 'p, R> {
+    /// `remaining` is what follows the next slash; `None` where the path is at its end.
+    fn node(&mut self, tree: &Tree, at: usize, remaining: Option<&'p str>) -> Option<RouteId> {
+        let node = &tree.nodes[at];
+        let Some(remaining) = remaining else {
+            return self.accepting(&node.ends);
+        };
+        let (segment, after) = match remaining.split_once('/') {
+            Some((segment, after)) => (segment, Some(after)),
+            None => (remaining, None),
+        };
+        if let Some(&child) = node.fixed.get(segment)
+            && let Some(route) = self.node(tree, child as usize, after)
+        {
+            return Some(route);
+        }
+        if let (Some(child), false) = (node.parameter, segment.is_empty()) {
+            self.values.push(segment);
+            if let Some(route) = self.node(tree, child as usize, after) {
+                return Some(route);
+            }
+            self.values.pop();
+        }
+        let route = self.accepting(&node.rest)?;
+        self.values.push(remaining);
+        Some(route)
+    }
+
+    fn accepting(&self, candidates: &[RouteId]) -> Option<RouteId> {
+        candidates
+            .iter()
+            .copied()
+            .find(|route| self.routes[route.index()].accepts(self.request))
+    }
+}

@@ -1,0 +1,129 @@
+//! Everything that deciding needs, compiled once from a configuration and never changed.
+
+use super::fact::{FactId, FactTable};
+use super::index::{Found, RouteIndex};
+use super::lane::{LaneId, Lanes};
+use super::release::{Release, ReleaseId};
+use super::request::RequestParts;
+use super::route::{RouteError, RouteId, RouteSpec};
+
+/// A compiled configuration, as far as deciding is concerned.
+#[derive(Debug)]
+pub struct Program {
+    lanes: Lanes,
+    facts: FactTable,
+    releases: Vec<Release>,
+    routes: Vec<RouteSpec>,
+    index: RouteIndex,
+}
+
+impl Program {
+    /// Builds the index over the routes, or says everything that is wrong with them.
+    pub fn new(
+        lanes: Lanes,
+        facts: FactTable,
+        releases: Vec<Release>,
+        mut routes: Vec<RouteSpec>,
+    ) -> Result<Program, Vec<RouteError>> {
+        let mut errors = Vec::new();
+        for (place, route) in routes.iter_mut().enumerate() {
+            route
+                .headers
+                .iter_mut()
+                .for_each(|header| header.name.make_ascii_lowercase());
+            let name = || route.name.clone();
+            if !route.lanes.contains(&LaneId::STABLE) {
+                errors.push(RouteError::NoStable {
+                    route: place,
+                    name: name(),
+                });
+            }
+            if route
+                .release
+                .is_some_and(|release| release.index() >= releases.len())
+            {
+                errors.push(RouteError::NoRelease {
+                    route: place,
+                    name: name(),
+                });
+            }
+        }
+        match RouteIndex::new(&routes) {
+            Ok(index) if errors.is_empty() => Ok(Program {
+                lanes,
+                facts,
+                releases,
+                routes,
+                index,
+            }),
+            Ok(_) => Err(errors),
+            Err(more) => {
+                errors.extend(more);
+                Err(errors)
+            }
+        }
+    }
+
+    /// The route of a request, `path` being its [`NormalPath`](super::NormalPath).
+    pub fn find<'p>(&'p self, request: &impl RequestParts, path: &'p str) -> Option<Found<'p>> {
+        self.index.find(&self.routes, request, path)
+    }
+
+    /// The lanes.
+    pub fn lanes(&self) -> &Lanes {
+        &self.lanes
+    }
+
+    /// The facts.
+    pub fn facts(&self) -> &FactTable {
+        &self.facts
+    }
+
+    /// The releases, in the order given.
+    pub fn releases(&self) -> &[Release] {
+        &self.releases
+    }
+
+    /// The routes, in the order given.
+    pub fn routes(&self) -> &[RouteSpec] {
+        &self.routes
+    }
+
+    /// A release of this program.
+    pub fn release(&self, release: ReleaseId) -> &Release {
+        &self.releases[release.index()]
+    }
+
+    /// A route of this program.
+    pub fn route(&self, route: RouteId) -> &RouteSpec {
+        &self.routes[route.index()]
+    }
+
+    /// The release of this name.
+    pub fn release_named(&self, name: &str) -> Option<ReleaseId> {
+        self.releases
+            .iter()
+            .position(|release| release.name == name)
+            .and_then(ReleaseId::from_index)
+    }
+
+    /// The facts that deciding on this route may look at.
+    pub fn facts_of(&self, route: RouteId) -> Vec<FactId> {
+        let mut facts = Vec::new();
+        if let Some(release) = self.route(route).release {
+            let conditions = &self.release(release).conditions;
+            conditions
+                .iter()
+                .for_each(|condition| condition.for_each_fact(&mut |fact| facts.push(fact)));
+            facts.extend([
+                FactId::USER_ID,
+                FactId::DEVICE_ID,
+                FactId::PROVINCE_CODE,
+                FactId::CITY_ID,
+            ]);
+        }
+        facts.sort_unstable();
+        facts.dedup();
+        facts
+    }
+}

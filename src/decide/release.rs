@@ -1,0 +1,158 @@
+//! A gray release: how far it is open, and for whom.
+
+use std::borrow::Cow;
+
+use super::bucket::{Bucket, Permille, bucket};
+use super::condition::Condition;
+use super::experiment::Ab;
+use super::fact::{FactId, Facts};
+use super::lane::{LaneId, Lanes};
+use super::region::Regions;
+use super::token::{Claims, OverrideError, TokenKey};
+use super::word::Level;
+
+/// The place of a release in a [`Program`](super::Program).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ReleaseId(u16);
+
+impl ReleaseId {
+    /// The release at this place, unless there cannot be so many.
+    pub fn from_index(index: usize) -> Option<ReleaseId> {
+        u16::try_from(index).ok().map(ReleaseId)
+    }
+
+    /// The place as an index.
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// Which fact is hashed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum HashKey {
+    /// The user, else the device.
+    #[default]
+    UserThenDevice,
+    /// The device alone, so that a login changes no version.
+    Device,
+}
+
+impl HashKey {
+    /// The fact that is hashed for this request and its value; nothing where the request names neither.
+    pub(super) fn of<'f, F: Facts>(self, facts: &'f F) -> Option<(FactId, Cow<'f, str>)> {
+        let read = |fact| {
+            facts
+                .get(fact)
+                .filter(|value| !value.is_empty())
+                .map(|value| (fact, value))
+        };
+        match self {
+            HashKey::UserThenDevice => read(FactId::USER_ID).or_else(|| read(FactId::DEVICE_ID)),
+            HashKey::Device => read(FactId::DEVICE_ID),
+        }
+    }
+}
+
+/// How developers override a release for their own requests.
+#[derive(Debug, Clone, Default)]
+pub struct Developer {
+    /// The header that carries the override.
+    pub header: Option<String>,
+    /// The cookie that carries it.
+    pub cookie: Option<String>,
+    /// Keys that sign overrides; several while one is rotated.
+    pub keys: Vec<TokenKey>,
+    /// Whether the bare name of a lane counts too: in the environment `dev` alone.
+    pub unsigned: bool,
+}
+
+/// An override that counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Accepted {
+    pub(super) lane: LaneId,
+    pub(super) subject: Option<String>,
+    pub(super) expires_unix: Option<u64>,
+}
+
+impl Developer {
+    pub(super) fn judge(
+        &self,
+        text: &str,
+        release: &str,
+        lanes: &Lanes,
+        now_unix: u64,
+    ) -> Result<Accepted, OverrideError> {
+        let text = text.trim();
+        if let Some(lane) = lanes.id(text) {
+            return match self.unsigned {
+                true => Ok(Accepted {
+                    lane,
+                    subject: None,
+                    expires_unix: None,
+                }),
+                false => Err(OverrideError::Unsigned),
+            };
+        }
+        let claims = Claims::verify(text, &self.keys, release, now_unix)?;
+        let lane = lanes.id(&claims.lane).ok_or(OverrideError::UnknownLane)?;
+        Ok(Accepted {
+            lane,
+            subject: Some(claims.subject.into_owned()),
+            expires_unix: Some(claims.expires_unix),
+        })
+    }
+}
+
+/// One gray release.
+#[derive(Debug, Clone)]
+pub struct Release {
+    /// Its name.
+    pub name: String,
+    /// The salt of its buckets; the name unless set.
+    pub salt: String,
+    /// Which fact is hashed.
+    pub hash_key: HashKey,
+    /// How far it is open.
+    pub level: Level,
+    /// The share of users, for level `permille`.
+    pub permille: Permille,
+    /// Overrides, where they are allowed.
+    pub developer: Option<Developer>,
+    /// Groups of an experiment, for level `ab`.
+    pub ab: Option<Ab>,
+    /// The whitelist, for level `region`.
+    pub regions: Regions,
+    /// What has to hold of a request, at every level but the override.
+    pub conditions: Vec<Condition>,
+}
+
+impl Release {
+    /// A closed release of this name, salted with it, without conditions.
+    pub fn closed(name: impl Into<String>) -> Release {
+        let name = name.into();
+        Release {
+            salt: name.clone(),
+            name,
+            hash_key: HashKey::default(),
+            level: Level::None,
+            permille: Permille::ZERO,
+            developer: None,
+            ab: None,
+            regions: Regions::default(),
+            conditions: Vec::new(),
+        }
+    }
+
+    /// How far the release is open in effect: the level `permille` at 1000 is `full`.
+    pub fn open_level(&self) -> Level {
+        match self.level {
+            Level::Permille if self.permille == Permille::ALL => Level::Full,
+            level => level,
+        }
+    }
+
+    /// The bucket of a user under this release's salt.
+    pub fn bucket(&self, key: &str) -> Bucket {
+        bucket(&self.salt, key)
+    }
+}

@@ -1,0 +1,1 @@
+//! The reasoning for people: short lines, aligned.
