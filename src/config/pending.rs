@@ -27,7 +27,10 @@ fn features(config: &FileConfig, rules: &[FileBusinessRule]) -> Vec<(&'static st
     vec![
         ("`breakers`", config.breakers.iter().flat_map(|table| &table.entries).map(|(name, _)| name.at).collect()),
         ("`shield`", routes().filter_map(|route| route.shield.as_ref()).map(|shield| shield.at).collect()),
-        ("`rollback`", releases().filter_map(|release| release.rollback.as_ref()).map(|rollback| rollback.at).collect()),
+        (
+            "`rollback`",
+            releases().filter_map(|release| release.rollback.as_ref()).map(|rollback| rollback.at).collect(),
+        ),
         ("`rollbackOn`", release_figures.chain(rule_figures).map(|figure| figure.at).collect()),
         ("`state`", config.state.iter().map(|state| state.at).collect()),
         ("`geoip`", config.geoip.iter().map(|geoip| geoip.at).collect()),

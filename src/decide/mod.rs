@@ -39,8 +39,7 @@ pub use condition::{Condition, ConditionError, Test};
 pub use evaluate::{Decision, Inputs, LaneMark, Verdict};
 pub use experiment::{Ab, Experiment, ExperimentError};
 pub use explain::{
-    ConditionTrace, FactTrace, KeyTrace, LevelTrace, MarkTrace, OverrideTrace, Reasoning,
-    TestTrace, Tried,
+    ConditionTrace, FactTrace, KeyTrace, LevelTrace, MarkTrace, OverrideTrace, Reasoning, TestTrace, Tried,
 };
 pub use fact::{FactError, FactId, FactKind, FactOrigin, FactTable, Facts};
 pub use index::Found;
@@ -58,13 +57,7 @@ pub use word::{Level, Reason, UnknownWord, nearest};
 
 /// A map whose hash is fixed: its keys come from the configuration, so nobody can make them collide, and a decision
 /// must not depend on chance.
-type FixedMap<K, V> = std::collections::HashMap<
-    K,
-    V,
-    std::hash::BuildHasherDefault<rapidhash::fast::RapidHasher<'static>>,
->;
+type FixedMap<K, V> =
+    std::collections::HashMap<K, V, std::hash::BuildHasherDefault<rapidhash::fast::RapidHasher<'static>>>;
 /// A set like [`FixedMap`].
-type FixedSet<K> = std::collections::HashSet<
-    K,
-    std::hash::BuildHasherDefault<rapidhash::fast::RapidHasher<'static>>,
->;
+type FixedSet<K> = std::collections::HashSet<K, std::hash::BuildHasherDefault<rapidhash::fast::RapidHasher<'static>>>;

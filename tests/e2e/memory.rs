@@ -13,7 +13,7 @@ const BODY: u64 = 64 * MIB;
 const LIMIT_KIB: u64 = 64 * 1024;
 
 fn check_memory(sidecar: &Sidecar) {
-    let peak = sidecar.peak_memory_kib();
+    let peak = sidecar.memory_kib("VmHWM:");
     assert!(peak < LIMIT_KIB, "the process grew to {peak} KiB");
 }
 

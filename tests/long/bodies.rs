@@ -9,7 +9,7 @@ const CHUNK: usize = 256 * 1024;
 const LIMIT_KIB: u64 = 64 * 1024;
 
 fn report(what: &str, sidecar: &Sidecar, start: Instant) {
-    let peak = sidecar.peak_memory_kib();
+    let peak = sidecar.memory_kib("VmHWM:");
     let took = start.elapsed().as_secs_f64();
     println!("1 GiB {what}: {took:.1} s, peak memory {} MiB", peak / 1024);
     assert!(peak < LIMIT_KIB, "the process grew to {peak} KiB");

@@ -13,11 +13,15 @@ pub(super) use business_rule::{API_VERSION, FileBusinessRule, FileRollbackOn, KI
 pub(super) use condition::{FileCondition, FileScalar};
 pub(super) use fact::FileSource;
 pub(super) use process::{
-    AccessLogWord, EncodedWord, Environment, FileAdmin, FileGeoip, FileLimits, FileListener, FileState, MarkCache, Normalize,
-    RegionCodes, ResponseMarkWord,
+    AccessLogWord, EncodedWord, Environment, FileAdmin, FileGeoip, FileLimits, FileListener, FileState, MarkCache,
+    Normalize, RegionCodes, ResponseMarkWord,
 };
-pub(super) use release::{FileAb, FileDeveloper, FileExperiment, FileRegions, FileRelease, FileRollback, HashKeyWord, LevelWord};
-pub(super) use route::{FileBreaker, FileHeaderMatch, FileMatch, FileRoute, FileShield, FileTimeouts, FileUpstream, ProtocolWord};
+pub(super) use release::{
+    FileAb, FileDeveloper, FileExperiment, FileRegions, FileRelease, FileRollback, HashKeyWord, LevelWord,
+};
+pub(super) use route::{
+    FileBreaker, FileHeaderMatch, FileMatch, FileRoute, FileShield, FileTimeouts, FileUpstream, ProtocolWord,
+};
 pub use schema::schema;
 
 use super::read::{OneOrMany, Table, mirror};

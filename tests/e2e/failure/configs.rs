@@ -34,11 +34,7 @@ fn said_of(path: &Path) -> String {
     let mut told = String::new();
     for arguments in [vec!["run", "--config", shown], vec!["check", shown]] {
         let output = graylane(&arguments);
-        let said = format!(
-            "{}{}",
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr)
-        );
+        let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {said}");
         told = said;
     }
@@ -52,10 +48,7 @@ fn check_refused(text: impl AsRef<[u8]>, line: usize, words: &[&str]) {
     std::fs::write(&path, text).expect("a writable directory");
     let said = said_of(&path);
     let place = format!("bad.yaml:{line}:");
-    let column = said
-        .split(&place)
-        .skip(1)
-        .any(|rest| rest.split(':').next().is_some_and(is_number));
+    let column = said.split(&place).skip(1).any(|rest| rest.split(':').next().is_some_and(is_number));
     assert!(column, "no {place}COLUMN: in\n{said}");
     for word in words {
         assert!(said.contains(word), "no {word:?} in\n{said}");
@@ -90,11 +83,7 @@ fn the_good_file_is_good() {
 
 #[test]
 fn a_missing_upstream_is_named_with_the_nearest() {
-    check_spoiled(
-        "stable: goods-stable,",
-        "stable: goods-stabel,",
-        &["goods-stabel", "goods-stable"],
-    );
+    check_spoiled("stable: goods-stable,", "stable: goods-stabel,", &["goods-stabel", "goods-stable"]);
 }
 
 #[test]
@@ -116,16 +105,17 @@ fn an_unknown_operator_is_named_with_the_nearest() {
 
 #[test]
 fn an_unknown_fact_is_named_with_the_nearest() {
-    check_spoiled(
-        "key: category_id",
-        "key: categoryid",
-        &["categoryid", "category_id"],
-    );
+    check_spoiled("key: category_id", "key: categoryid", &["categoryid", "category_id"]);
 }
 
 #[test]
 fn an_unknown_field_is_named_with_the_nearest() {
     check_spoiled("service:", "servise:", &["servise", "service"]);
+}
+
+#[test]
+fn an_upstream_without_endpoints_is_named() {
+    check_spoiled("goods-gray: { endpoints: [127.0.0.1:9002] }", "goods-gray: { endpoints: [] }", &["goods-gray"]);
 }
 
 #[test]
@@ -166,11 +156,7 @@ fn a_binary_file_is_a_clear_error() {
 #[test]
 fn a_wrong_type_is_a_clear_error() {
     check_spoiled("permille: 50", "permille: lots", &["lots"]);
-    check_spoiled(
-        "level: permille",
-        "level: everybody",
-        &["everybody", "full"],
-    );
+    check_spoiled("level: permille", "level: everybody", &["everybody", "full"]);
     check_spoiled("127.0.0.1:9001", "127.0.0.1:99001", &["99001"]);
 }
 
@@ -205,9 +191,8 @@ fn a_name_given_in_two_files_is_told_with_both() {
 #[test]
 fn a_directory_is_read_as_one() {
     let directory = tempfile::tempdir().expect("a temporary directory");
-    let (upstreams, rest): (Vec<&str>, Vec<&str>) = GOOD
-        .split_inclusive('\n')
-        .partition(|line| line.contains("endpoints:"));
+    let (upstreams, rest): (Vec<&str>, Vec<&str>) =
+        GOOD.split_inclusive('\n').partition(|line| line.contains("endpoints:"));
     let rest = rest.concat().replace("upstreams:\n", "");
     std::fs::write(directory.path().join("a.yaml"), rest).expect("writable");
     let upstreams = format!("upstreams:\n{}", upstreams.concat());

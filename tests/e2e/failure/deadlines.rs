@@ -100,24 +100,14 @@ fn deaf() -> Deaf {
     let any: std::net::SocketAddr = "127.0.0.1:0".parse().expect("an address");
     listener.bind(&any.into()).expect("a free port");
     listener.listen(0).expect("it listens");
-    let address = listener
-        .local_addr()
-        .expect("bound")
-        .as_socket()
-        .expect("IPv4");
+    let address = listener.local_addr().expect("bound").as_socket().expect("IPv4");
     let mut waiting = Vec::new();
     for _ in 0..64 {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
-        let full = socket
-            .connect_timeout(&address.into(), Duration::from_millis(200))
-            .is_err();
+        let full = socket.connect_timeout(&address.into(), Duration::from_millis(200)).is_err();
         waiting.push(socket);
         if full {
-            return Deaf {
-                _listener: listener,
-                _waiting: waiting,
-                address,
-            };
+            return Deaf { _listener: listener, _waiting: waiting, address };
         }
     }
     panic!("the queue never filled");
@@ -136,18 +126,12 @@ fn a_connect_that_hangs_is_answered_in_time() {
     let start = Instant::now();
     let response = sidecar.get("/", "");
     assert!(matches!(response.status(), 502 | 504), "{response:?}");
-    assert!(
-        start.elapsed() < Duration::from_secs(3),
-        "{:?}",
-        start.elapsed()
-    );
+    assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
 }
 
 #[test]
 fn a_slow_upload_is_not_mistaken_for_a_slow_answer() {
-    let origin = Origin::answering(|received| {
-        answer("200 OK", "", received.body.len().to_string().as_bytes())
-    });
+    let origin = Origin::answering(|received| answer("200 OK", "", received.body.len().to_string().as_bytes()));
     let sidecar = timed(&origin, "first_byte: 300ms");
     let mut client = Client::connect(sidecar.traffic());
     client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n");

@@ -67,13 +67,6 @@ fn one_lane_that_is_down_leaves_the_other_alone() {
 }
 
 #[test]
-fn an_upstream_without_endpoints_is_a_503() {
-    let plan = Plan::new().upstream_of("stable", "endpoints: []").rest();
-    let sidecar = Sidecar::start(&plan);
-    check_own_answer(&sidecar.get("/", ""), 503, &[]);
-}
-
-#[test]
 fn a_name_that_does_not_resolve_is_answered_and_blocks_nobody() {
     let origin = Origin::lane("stable");
     let plan = Plan::new()

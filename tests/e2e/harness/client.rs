@@ -31,8 +31,7 @@ impl Response {
     }
 
     pub(crate) fn json(&self) -> serde_json::Value {
-        serde_json::from_slice(&self.body)
-            .unwrap_or_else(|error| panic!("{error}: {:?}: {}", self.head, self.text()))
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {:?}: {}", self.head, self.text()))
     }
 }
 
@@ -42,7 +41,7 @@ pub(crate) enum Broken {
     /// The connection ended before a head.
     Silent,
     /// The connection ended, or stopped being HTTP, within an answer.
-    Cut { head: Option<Head>, body: Vec<u8> },
+    Cut { body: Vec<u8> },
 }
 
 /// One connection to the sidecar.
@@ -60,12 +59,8 @@ impl Client {
         use socket2::{Domain, Socket, Type};
         let source: SocketAddr = format!("{source}:0").parse().expect("an address");
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
-        socket
-            .bind(&source.into())
-            .expect("loopback has 127.0.0.0/8");
-        socket
-            .connect_timeout(&address.into(), PATIENCE)
-            .expect("the sidecar accepts");
+        socket.bind(&source.into()).expect("loopback has 127.0.0.0/8");
+        socket.connect_timeout(&address.into(), PATIENCE).expect("the sidecar accepts");
         Self::from(socket.into())
     }
 
@@ -78,9 +73,7 @@ impl Client {
     }
 
     fn from(stream: TcpStream) -> Self {
-        Self {
-            wire: Wire::new(stream),
-        }
+        Self { wire: Wire::new(stream) }
     }
 
     /// One request on a connection of its own.
@@ -90,9 +83,7 @@ impl Client {
 
     /// `GET` with extra field lines (each ended by CRLF), on this connection.
     pub(crate) fn get(&mut self, target: &str, fields: &str) -> Response {
-        self.exchange(
-            format!("GET {target} HTTP/1.1\r\nHost: shop.test\r\n{fields}\r\n").as_bytes(),
-        )
+        self.exchange(format!("GET {target} HTTP/1.1\r\nHost: shop.test\r\n{fields}\r\n").as_bytes())
     }
 
     /// Sends and reads the whole answer, which must come.
@@ -104,9 +95,7 @@ impl Client {
     }
 
     pub(crate) fn send(&mut self, bytes: &[u8]) {
-        self.wire
-            .send(bytes)
-            .expect("the sidecar reads what is sent");
+        self.wire.send(bytes).expect("the sidecar reads what is sent");
     }
 
     /// Sends where the sidecar may have closed already.
@@ -120,8 +109,7 @@ impl Client {
     }
 
     pub(crate) fn answer_to(&mut self, method: &str) -> Response {
-        self.try_answer(method)
-            .unwrap_or_else(|broken| panic!("no whole answer: {broken:?}"))
+        self.try_answer(method).unwrap_or_else(|broken| panic!("no whole answer: {broken:?}"))
     }
 
     pub(crate) fn try_answer(&mut self, method: &str) -> Result<Response, Broken> {
@@ -131,21 +119,11 @@ impl Client {
             101 => Framing::Length(0),
             _ => Framing::of_response(&head, method),
         };
-        let read = self
-            .wire
-            .body(framing, &mut |piece| body.extend_from_slice(piece));
+        let read = self.wire.body(framing, &mut |piece| body.extend_from_slice(piece));
         match read {
-            Ok(trailers) => Ok(Response {
-                head,
-                body,
-                trailers,
-                interim,
-            }),
+            Ok(trailers) => Ok(Response { head, body, trailers, interim }),
             Err(error) if timed_out(&error) => panic!("the answer never ended: {head:?}"),
-            Err(_) => Err(Broken::Cut {
-                head: Some(head),
-                body,
-            }),
+            Err(_) => Err(Broken::Cut { body }),
         }
     }
 
@@ -162,10 +140,7 @@ impl Client {
                     return Err(Broken::Silent);
                 }
                 Err(_) => {
-                    return Err(Broken::Cut {
-                        head: None,
-                        body: Vec::new(),
-                    });
+                    return Err(Broken::Cut { body: Vec::new() });
                 }
             }
         }
@@ -215,9 +190,5 @@ impl Client {
 
     pub(crate) fn finish(&self) {
         self.wire.finish();
-    }
-
-    pub(crate) fn local(&self) -> SocketAddr {
-        self.wire.local()
     }
 }

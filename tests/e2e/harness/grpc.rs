@@ -52,9 +52,7 @@ impl Decoder for Text {
 
     fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<String>, Status> {
         let bytes = buffer.copy_to_bytes(buffer.remaining());
-        String::from_utf8(bytes.to_vec())
-            .map(Some)
-            .map_err(|_| Status::data_loss("not UTF-8"))
+        String::from_utf8(bytes.to_vec()).map(Some).map_err(|_| Status::data_loss("not UTF-8"))
     }
 }
 
@@ -72,34 +70,21 @@ impl GrpcOrigin {
         let (address_sender, address) = std::sync::mpsc::channel();
         let (stop, stopped) = oneshot::channel::<()>();
         let cancelled: Arc<Mutex<usize>> = Arc::default();
-        let prices = Prices {
-            cancelled: Arc::clone(&cancelled),
-        };
+        let prices = Prices { cancelled: Arc::clone(&cancelled) };
         thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .expect("a runtime");
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             runtime.block_on(async move {
-                let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
-                    .await
-                    .expect("a free port");
-                address_sender
-                    .send(listener.local_addr().expect("a bound socket"))
-                    .expect("the test waits for it");
-                let serving = tonic::transport::Server::builder()
-                    .serve_with_incoming(prices, TcpListenerStream::new(listener));
+                let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+                address_sender.send(listener.local_addr().expect("a bound socket")).expect("the test waits for it");
+                let serving =
+                    tonic::transport::Server::builder().serve_with_incoming(prices, TcpListenerStream::new(listener));
                 tokio::select! {
                     served = serving => served.expect("the service runs"),
                     _ = stopped => {}
                 }
             });
         });
-        Self {
-            address: address.recv().expect("the service listens"),
-            cancelled,
-            _stop: stop,
-        }
+        Self { address: address.recv().expect("the service listens"), cancelled, _stop: stop }
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -120,8 +105,7 @@ struct Prices {
 impl Service<http::Request<Body>> for Prices {
     type Response = http::Response<Body>;
     type Error = Infallible;
-    type Future =
-        std::pin::Pin<Box<dyn Future<Output = Result<http::Response<Body>, Infallible>> + Send>>;
+    type Future = std::pin::Pin<Box<dyn Future<Output = Result<http::Response<Body>, Infallible>> + Send>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
@@ -152,9 +136,7 @@ async fn quote(request: Request<String>) -> Result<Response<String>, Status> {
     let lane = request.metadata().get("x-gray-lane").cloned();
     if request.get_ref() == "0" {
         let mut status = Status::not_found("no such SKU: 商品");
-        status
-            .metadata_mut()
-            .insert("x-detail", "sku 0".parse().expect("plain text"));
+        status.metadata_mut().insert("x-detail", "sku 0".parse().expect("plain text"));
         return Err(status);
     }
     let mut response = Response::new(format!("price of {}", request.get_ref()));
@@ -166,10 +148,7 @@ async fn quote(request: Request<String>) -> Result<Response<String>, Status> {
 
 /// Server streaming: counts from 1 to the number asked for, then ends with an error where that is over 100.
 async fn watch(request: Request<String>) -> Result<Response<Messages>, Status> {
-    let count: usize = request
-        .get_ref()
-        .parse()
-        .map_err(|_| Status::invalid_argument("a number, please"))?;
+    let count: usize = request.get_ref().parse().map_err(|_| Status::invalid_argument("a number, please"))?;
     let messages = (1..=count.min(100)).map(|step| Ok(step.to_string()));
     let end = (count > 100).then(|| Err(Status::resource_exhausted("a hundred at most")));
     let stream = tokio_stream::iter(messages.chain(end));
@@ -177,10 +156,7 @@ async fn watch(request: Request<String>) -> Result<Response<Messages>, Status> {
 }
 
 /// Server streaming without an end; counts when the caller leaves.
-async fn endless(
-    _request: Request<String>,
-    cancelled: Arc<Mutex<usize>>,
-) -> Result<Response<Messages>, Status> {
+async fn endless(_request: Request<String>, cancelled: Arc<Mutex<usize>>) -> Result<Response<Messages>, Status> {
     struct CountDrop(Arc<Mutex<usize>>);
     impl Drop for CountDrop {
         fn drop(&mut self) {
@@ -202,18 +178,14 @@ async fn sum(request: Request<Streaming<String>>) -> Result<Response<String>, St
     let mut total = 0_u64;
     let mut numbers = request.into_inner();
     while let Some(number) = numbers.message().await? {
-        total += number
-            .parse::<u64>()
-            .map_err(|_| Status::invalid_argument("a number, please"))?;
+        total += number.parse::<u64>().map_err(|_| Status::invalid_argument("a number, please"))?;
     }
     Ok(Response::new(total.to_string()))
 }
 
 /// Both ways: answers each message as it comes.
 async fn chat(request: Request<Streaming<String>>) -> Result<Response<Messages>, Status> {
-    let answers = request
-        .into_inner()
-        .map(|message| message.map(|text| format!("re: {text}")));
+    let answers = request.into_inner().map(|message| message.map(|text| format!("re: {text}")));
     Ok(Response::new(Box::pin(answers)))
 }
 
@@ -228,7 +200,5 @@ pub(crate) async fn grpc_client(address: SocketAddr) -> tonic::client::Grpc<Chan
 
 /// The path of a method of `goods.Prices`.
 pub(crate) fn grpc_path(method: &str) -> PathAndQuery {
-    format!("/goods.Prices/{method}")
-        .parse()
-        .expect("a method name is a path")
+    format!("/goods.Prices/{method}").parse().expect("a method name is a path")
 }

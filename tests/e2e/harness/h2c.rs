@@ -40,24 +40,15 @@ impl H2Origin {
         let seen: Arc<Mutex<Vec<request::Parts>>> = Arc::default();
         let recording = Arc::clone(&seen);
         thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .expect("a runtime");
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             runtime.block_on(async move {
                 let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-                address_sender
-                    .send(listener.local_addr().expect("a bound socket"))
-                    .expect("the test waits for it");
+                address_sender.send(listener.local_addr().expect("a bound socket")).expect("the test waits for it");
                 let accepting = accept(listener, Arc::new(handler), recording);
                 tokio::select! { () = accepting => {}, _ = stopped => {} }
             });
         });
-        Self {
-            address: address.recv().expect("the origin listens"),
-            seen,
-            _stop: stop,
-        }
+        Self { address: address.recv().expect("the origin listens"), seen, _stop: stop }
     }
 
     /// Answers 200 with the request's body and the trailers it came with.
@@ -128,9 +119,7 @@ pub(crate) async fn h2_client(address: SocketAddr) -> SendRequest<Bytes> {
 }
 
 /// Reads a whole body, giving back the flow-control window on the way.
-pub(crate) async fn collect(
-    mut body: RecvStream,
-) -> Result<(Vec<u8>, Option<HeaderMap>), h2::Error> {
+pub(crate) async fn collect(mut body: RecvStream) -> Result<(Vec<u8>, Option<HeaderMap>), h2::Error> {
     let mut whole = Vec::new();
     while let Some(piece) = body.data().await {
         let piece = piece?;
@@ -142,11 +131,7 @@ pub(crate) async fn collect(
 }
 
 /// Sends a body as the peer's window allows.
-pub(crate) async fn send_all(
-    stream: &mut SendStream<Bytes>,
-    mut body: Bytes,
-    last: bool,
-) -> Result<(), h2::Error> {
+pub(crate) async fn send_all(stream: &mut SendStream<Bytes>, mut body: Bytes, last: bool) -> Result<(), h2::Error> {
     while !body.is_empty() {
         stream.reserve_capacity(body.len());
         let granted = std::future::poll_fn(|context| stream.poll_capacity(context)).await;

@@ -11,8 +11,6 @@ use super::wire::{Framing, Head, Trailers, Wire};
 /// One request as the origin received it.
 #[derive(Clone, Debug)]
 pub(crate) struct Received {
-    /// Which connection it came on, counted from 0.
-    pub(crate) connection: usize,
     pub(crate) head: Head,
     pub(crate) body: Vec<u8>,
     pub(crate) trailers: Trailers,
@@ -69,11 +67,7 @@ impl Origin {
                 accepting.change(|state| state.connections += 1);
                 let (script, shared) = (Arc::clone(&script), Arc::clone(&accepting));
                 thread::spawn(move || {
-                    let mut visit = Visit {
-                        wire: Wire::new(stream),
-                        connection,
-                        shared,
-                    };
+                    let mut visit = Visit { wire: Wire::new(stream), connection, shared };
                     script(&mut visit);
                 });
             }
@@ -96,11 +90,7 @@ impl Origin {
     pub(crate) fn lane(name: &'static str) -> Self {
         Self::answering(move |_| {
             let body = format!("{{\"lane\":\"{name}\"}}");
-            answer(
-                "200 OK",
-                &format!("X-Lane: {name}\r\nContent-Type: application/json\r\n"),
-                body.as_bytes(),
-            )
+            answer("200 OK", &format!("X-Lane: {name}\r\nContent-Type: application/json\r\n"), body.as_bytes())
         })
     }
 
@@ -115,9 +105,7 @@ impl Origin {
 
     /// Waits until at least `count` requests came, then gives all.
     pub(crate) fn wait_for(&self, count: usize) -> Vec<Received> {
-        self.wait(&format!("{count} requests"), |state| {
-            state.requests.len() >= count
-        });
+        self.wait(&format!("{count} requests"), |state| state.requests.len() >= count);
         self.requests()
     }
 
@@ -140,16 +128,11 @@ impl Origin {
 
     /// Waits until `count` connections ended (their scripts returned).
     pub(crate) fn wait_closed(&self, count: usize) {
-        self.wait(&format!("{count} ended connections"), |state| {
-            state.closed >= count
-        });
+        self.wait(&format!("{count} ended connections"), |state| state.closed >= count);
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        self.shared
-            .state
-            .lock()
-            .expect("no script panics in the lock")
+        self.shared.state.lock().expect("no script panics in the lock")
     }
 
     fn wait(&self, what: &str, done: impl Fn(&State) -> bool) {
@@ -158,11 +141,7 @@ impl Origin {
             .changed
             .wait_timeout_while(self.lock(), PATIENCE, |state| !done(state))
             .expect("no script panics in the lock");
-        assert!(
-            !timeout.timed_out(),
-            "the origin waited in vain for {what}; it saw {:?}",
-            state.requests
-        );
+        assert!(!timeout.timed_out(), "the origin waited in vain for {what}; it saw {:?}", state.requests);
     }
 }
 
@@ -195,24 +174,14 @@ impl Visit {
                 body.extend_from_slice(piece);
             })
             .ok()?;
-        let received = Received {
-            connection: self.connection,
-            head,
-            body,
-            trailers,
-        };
+        let received = Received { head, body, trailers };
         self.record(received.clone());
         Some(received)
     }
 
     /// Records a request of which only the head was read.
     pub(crate) fn note(&self, head: &Head) {
-        self.record(Received {
-            connection: self.connection,
-            head: head.clone(),
-            body: Vec::new(),
-            trailers: Vec::new(),
-        });
+        self.record(Received { head: head.clone(), body: Vec::new(), trailers: Vec::new() });
     }
 
     /// Counts a body without keeping it.
@@ -254,11 +223,7 @@ impl Drop for Visit {
 
 /// A complete answer with a length. `fields` are whole lines, each ended by CRLF.
 pub(crate) fn answer(status: &str, fields: &str, body: &[u8]) -> Vec<u8> {
-    let mut bytes = format!(
-        "HTTP/1.1 {status}\r\n{fields}Content-Length: {}\r\n\r\n",
-        body.len()
-    )
-    .into_bytes();
+    let mut bytes = format!("HTTP/1.1 {status}\r\n{fields}Content-Length: {}\r\n\r\n", body.len()).into_bytes();
     bytes.extend_from_slice(body);
     bytes
 }

@@ -33,16 +33,12 @@ impl Plan {
 
     /// Stable and gray with one release `r` on every path; `release` holds the release's keys, one a line.
     pub(crate) fn gray(stable: SocketAddr, gray: SocketAddr, release: &str) -> Self {
-        Self::new()
-            .upstream("stable", stable)
-            .upstream("gray", gray)
-            .release("r", release)
-            .route(
-                "all",
-                "/{*rest}",
-                "stable: stable, gray: gray",
-                "release: r",
-            )
+        Self::new().upstream("stable", stable).upstream("gray", gray).release("r", release).route(
+            "all",
+            "/{*rest}",
+            "stable: stable, gray: gray",
+            "release: r",
+        )
     }
 
     pub(crate) fn environment(mut self, environment: &'static str) -> Self {
@@ -74,10 +70,7 @@ impl Plan {
 
     /// A release of the given name; `keys` one a line.
     pub(crate) fn release(self, name: &str, keys: &str) -> Self {
-        let keys: Vec<String> = keys
-            .lines()
-            .map(|line| format!("    {}", line.trim_end()))
-            .collect();
+        let keys: Vec<String> = keys.lines().map(|line| format!("    {}", line.trim_end())).collect();
         self.more(&format!("releases:\n  {name}:\n{}\n", keys.join("\n")))
     }
 
@@ -87,19 +80,10 @@ impl Plan {
     }
 
     /// A route by its match in flow style.
-    pub(crate) fn route_matching(
-        mut self,
-        name: &str,
-        matching: &str,
-        lanes: &str,
-        keys: &str,
-    ) -> Self {
+    pub(crate) fn route_matching(mut self, name: &str, matching: &str, lanes: &str, keys: &str) -> Self {
         let text = &mut self.routes;
-        writeln!(
-            text,
-            "  - name: {name}\n    match: {{ {matching} }}\n    lanes: {{ {lanes} }}"
-        )
-        .expect("a string takes text");
+        writeln!(text, "  - name: {name}\n    match: {{ {matching} }}\n    lanes: {{ {lanes} }}")
+            .expect("a string takes text");
         for key in keys.lines().map(str::trim).filter(|key| !key.is_empty()) {
             writeln!(text, "    {key}").expect("a string takes text");
         }
@@ -132,23 +116,12 @@ impl Plan {
 
     /// The file, given the sidecar's own addresses; `@traffic` in a text stands for the first of them.
     pub(crate) fn render(&self, traffic: SocketAddr, admin: SocketAddr) -> String {
-        let Self {
-            environment,
-            trust,
-            upstreams,
-            routes,
-            more,
-            ..
-        } = self;
+        let Self { environment, trust, upstreams, routes, more, .. } = self;
         let section = |name: &str, text: &str| match text {
             "" => String::new(),
             _ => format!("{name}:\n{text}"),
         };
-        let lane = if more.lines().any(|line| line.starts_with("lane:")) {
-            ""
-        } else {
-            "lane: stable\n"
-        };
+        let lane = if more.lines().any(|line| line.starts_with("lane:")) { "" } else { "lane: stable\n" };
         format!(
             "version: 1\nenvironment: {environment}\nservice: goods-core\n{lane}workers: 1\n\
              listeners:\n  - bind: {traffic}\nadmin: {{ bind: {admin} }}\ntrust: [{trust}]\n\

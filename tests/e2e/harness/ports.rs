@@ -29,10 +29,7 @@ impl Port {
                 continue;
             };
             if TcpListener::bind(("127.0.0.1", number)).is_ok() {
-                return Self {
-                    number,
-                    _reservation: reservation,
-                };
+                return Self { number, _reservation: reservation };
             }
         }
         panic!("no free port between {} and {}", RANGE.start, RANGE.end);

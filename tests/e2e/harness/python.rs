@@ -8,11 +8,7 @@ fn python() -> Command {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     let path = std::env::var_os("GRAYLANE_TEST_PYTHON")
         .map_or_else(|| root.join("target/test-venv/bin/python"), PathBuf::from);
-    assert!(
-        path.exists(),
-        "{} is missing: run `make test`, or `scripts/setup-test-env` once",
-        path.display()
-    );
+    assert!(path.exists(), "{} is missing: run `make test`, or `scripts/setup-test-env` once", path.display());
     Command::new(path)
 }
 

@@ -53,11 +53,7 @@ where
     };
     stdout.finish();
     stderr.finish();
-    Output {
-        status,
-        stdout: stdout.text().into_bytes(),
-        stderr: stderr.text().into_bytes(),
-    }
+    Output { status, stdout: stdout.text().into_bytes(), stderr: stderr.text().into_bytes() }
 }
 
 impl Sidecar {
@@ -69,9 +65,7 @@ impl Sidecar {
                 panic!("the sidecar ended with {status}:\n{}", sidecar.stderr());
             }
             let mut admin = Client::try_connect(sidecar.admin).ok()?;
-            admin
-                .try_send(b"GET /readyz HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n\r\n")
-                .ok()?;
+            admin.try_send(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").ok()?;
             let ready = admin.try_answer("GET").ok()?;
             (ready.status() == 200).then_some(())
         });
@@ -99,16 +93,7 @@ impl Sidecar {
             .expect("the binary is built");
         let stdout = Tape::record(child.stdout.take().expect("stdout is piped"));
         let stderr = Tape::record(child.stderr.take().expect("stderr is piped"));
-        Self {
-            child,
-            traffic,
-            admin,
-            directory,
-            stdout,
-            stderr,
-            ended: None,
-            _ports: ports,
-        }
+        Self { child, traffic, admin, directory, stdout, stderr, ended: None, _ports: ports }
     }
 
     pub(crate) fn traffic(&self) -> SocketAddr {
@@ -143,7 +128,7 @@ impl Sidecar {
 
     /// One `GET` to the admin port.
     pub(crate) fn admin_get(&self, target: &str) -> Response {
-        let request = format!("GET {target} HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n\r\n");
+        let request = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
         Client::once(self.admin, &request)
     }
 
@@ -154,12 +139,9 @@ impl Sidecar {
         for line in text.lines().filter(|line| !line.starts_with('#')) {
             let (series, value) = line.rsplit_once(' ').unwrap_or((line, ""));
             let (found, shown) = series.split_once('{').unwrap_or((series, ""));
-            let carries =
-                |(key, value): &(&str, &str)| shown.contains(&format!("{key}=\"{value}\""));
+            let carries = |(key, value): &(&str, &str)| shown.contains(&format!("{key}=\"{value}\""));
             if found == name && labels.iter().all(carries) {
-                sum += value
-                    .parse::<f64>()
-                    .unwrap_or_else(|_| panic!("no number: {line}"));
+                sum += value.parse::<f64>().unwrap_or_else(|_| panic!("no number: {line}"));
             }
         }
         sum
@@ -169,9 +151,7 @@ impl Sidecar {
     pub(crate) fn access_log(&self) -> Vec<serde_json::Value> {
         let text = self.stdout.text();
         let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
-        let parse = |line: &str| {
-            serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in {line:?}"))
-        };
+        let parse = |line: &str| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in {line:?}"));
         whole.lines().map(parse).collect()
     }
 
@@ -187,25 +167,12 @@ impl Sidecar {
         self.stderr.text()
     }
 
-    /// The greatest resident memory so far, in KiB.
-    pub(crate) fn peak_memory_kib(&self) -> u64 {
-        self.memory("VmHWM:")
-    }
-
-    /// The resident memory now, in KiB.
-    pub(crate) fn memory_kib(&self) -> u64 {
-        self.memory("VmRSS:")
-    }
-
-    fn memory(&self, key: &str) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()))
-            .expect("the process lives");
+    /// A figure of `/proc/PID/status` in KiB: `VmRSS:` is the resident memory now, `VmHWM:` the greatest so far.
+    pub(crate) fn memory_kib(&self, key: &str) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("the process lives");
         let line = status.lines().find(|line| line.starts_with(key));
         let figure = line.and_then(|line| line.split_whitespace().nth(1));
-        figure
-            .expect("Linux tells a process's memory")
-            .parse()
-            .expect("a number of KiB")
+        figure.expect("Linux tells a process's memory").parse().expect("a number of KiB")
     }
 
     /// Asks it to drain.
@@ -214,10 +181,7 @@ impl Sidecar {
     }
 
     pub(crate) fn signal(&self, name: &str) {
-        let sent = Command::new("sh")
-            .args(["-c", &format!("kill -{name} {}", self.pid())])
-            .status()
-            .expect("a shell");
+        let sent = Command::new("sh").args(["-c", &format!("kill -{name} {}", self.pid())]).status().expect("a shell");
         assert!(sent.success(), "kill -{name}");
     }
 
@@ -250,16 +214,10 @@ impl Drop for Sidecar {
             eprintln!("--- the sidecar's log ---\n{said}--- end of it ---");
             return;
         }
-        assert!(
-            !said.contains("panicked at"),
-            "the sidecar panicked:\n{said}"
-        );
+        assert!(!said.contains("panicked at"), "the sidecar panicked:\n{said}");
         // A test that expects a failed end calls `wait` and takes the status; here the state is only double-checked.
         if let Some(status) = early {
-            assert!(
-                status.code().is_some(),
-                "the sidecar died of a signal: {status}\n{said}"
-            );
+            assert!(status.code().is_some(), "the sidecar died of a signal: {status}\n{said}");
         }
     }
 }
@@ -277,15 +235,10 @@ impl Tape {
         let recorder = thread::spawn(move || {
             let mut chunk = [0; 8192];
             while let Ok(count @ 1..) = stream.read(&mut chunk) {
-                kept.lock()
-                    .expect("nobody panics in the lock")
-                    .extend_from_slice(&chunk[..count]);
+                kept.lock().expect("nobody panics in the lock").extend_from_slice(&chunk[..count]);
             }
         });
-        Self {
-            text,
-            recorder: Some(recorder),
-        }
+        Self { text, recorder: Some(recorder) }
     }
 
     fn text(&self) -> String {

@@ -3,7 +3,7 @@
 //! It has no relation to the proxy's own codec on purpose: a mistake in one must not hide in the other.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
 use super::PATIENCE;
@@ -32,10 +32,7 @@ impl Head {
 
     /// The field name in the case it was sent in.
     pub(crate) fn spelling(&self, name: &str) -> Option<&str> {
-        let found = self
-            .fields
-            .iter()
-            .find(|f| f.0.eq_ignore_ascii_case(name))?;
+        let found = self.fields.iter().find(|f| f.0.eq_ignore_ascii_case(name))?;
         Some(&found.0)
     }
 
@@ -54,10 +51,9 @@ impl Head {
 
     fn parse(raw: &[u8]) -> io::Result<Self> {
         let lines = raw.strip_suffix(b"\n").expect("a head ends in a line end");
-        let mut lines = lines.split(|byte| *byte == b'\n').map(|line| {
-            line.strip_suffix(b"\r")
-                .ok_or_else(|| bad("a line ends in a bare LF"))
-        });
+        let mut lines = lines
+            .split(|byte| *byte == b'\n')
+            .map(|line| line.strip_suffix(b"\r").ok_or_else(|| bad("a line ends in a bare LF")));
         let start = lines.next().ok_or_else(|| bad("no start line"))??;
         let start = String::from_utf8(start.to_vec()).map_err(|_| bad("start line is no text"))?;
         let mut fields = Vec::new();
@@ -120,28 +116,15 @@ pub(crate) struct Wire {
 impl Wire {
     pub(crate) fn new(stream: TcpStream) -> Self {
         stream.set_nodelay(true).expect("a socket takes options");
-        let wire = Self {
-            stream,
-            buffer: Vec::new(),
-        };
+        let wire = Self { stream, buffer: Vec::new() };
         wire.set_patience(PATIENCE);
         wire
     }
 
     pub(crate) fn set_patience(&self, patience: Duration) {
         let stream = &self.stream;
-        stream
-            .set_read_timeout(Some(patience))
-            .expect("a time-out over zero");
-        stream
-            .set_write_timeout(Some(PATIENCE))
-            .expect("a time-out over zero");
-    }
-
-    pub(crate) fn local(&self) -> SocketAddr {
-        self.stream
-            .local_addr()
-            .expect("a connected socket has an address")
+        stream.set_read_timeout(Some(patience)).expect("a time-out over zero");
+        stream.set_write_timeout(Some(PATIENCE)).expect("a time-out over zero");
     }
 
     pub(crate) fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -190,21 +173,13 @@ impl Wire {
             }
             if self.fill()? == 0 {
                 let clean = self.buffer.is_empty();
-                return if clean {
-                    Ok(None)
-                } else {
-                    Err(ErrorKind::UnexpectedEof.into())
-                };
+                return if clean { Ok(None) } else { Err(ErrorKind::UnexpectedEof.into()) };
             }
         }
     }
 
     /// Reads a body, giving each piece to `sink`, so that a large one need not be kept.
-    pub(crate) fn body(
-        &mut self,
-        framing: Framing,
-        sink: &mut dyn FnMut(&[u8]),
-    ) -> io::Result<Trailers> {
+    pub(crate) fn body(&mut self, framing: Framing, sink: &mut dyn FnMut(&[u8])) -> io::Result<Trailers> {
         match framing {
             Framing::Length(length) => self.pour(length, sink).map(|()| Vec::new()),
             Framing::Chunked => self.chunks(sink),
@@ -292,9 +267,7 @@ pub(crate) fn timed_out(error: &io::Error) -> bool {
 }
 
 fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
-    haystack
-        .windows(needle.len())
-        .position(|window| window == needle)
+    haystack.windows(needle.len()).position(|window| window == needle)
 }
 
 fn bad(what: &str) -> io::Error {

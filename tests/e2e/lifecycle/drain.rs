@@ -4,9 +4,7 @@ use std::sync::{Mutex, mpsc};
 
 use http::Request;
 
-use crate::harness::{
-    Client, Origin, Plan, Sidecar, answer, collect, eventually, h2_client, patient,
-};
+use crate::harness::{Client, Origin, Plan, Sidecar, answer, collect, eventually, h2_client, patient};
 
 /// An origin that answers `/held` only when it is let go, and everything else at once.
 fn holding() -> (Origin, mpsc::Sender<()>) {
@@ -40,9 +38,7 @@ fn what_is_in_flight_finishes_and_nothing_new_begins() {
     client.send(b"GET /held HTTP/1.1\r\nHost: a\r\n\r\n");
     origin.wait_for(1);
     sidecar.terminate();
-    eventually("/readyz to answer 503", || {
-        (sidecar.admin_get("/readyz").status() == 503).then_some(())
-    });
+    eventually("/readyz to answer 503", || (sidecar.admin_get("/readyz").status() == 503).then_some(()));
     assert_eq!(sidecar.admin_get("/healthz").status(), 200);
     refused(&sidecar);
     assert_eq!(sidecar.exited(), None, "ended with a request in flight");
@@ -75,9 +71,7 @@ async fn http_2_gets_goaway_and_its_streams_finish() {
     let (origin, let_go) = holding();
     let sidecar = Sidecar::start(&Plan::to(origin.address()));
     let mut client = h2_client(sidecar.traffic()).await;
-    let request = Request::get("http://shop.test/held")
-        .body(())
-        .expect("a request");
+    let request = Request::get("http://shop.test/held").body(()).expect("a request");
     let (response, _) = client.send_request(request, true).expect("a stream");
     let response = tokio::spawn(response);
     let origin = tokio::task::spawn_blocking(move || {
@@ -94,9 +88,7 @@ async fn http_2_gets_goaway_and_its_streams_finish() {
     let mut sidecar = sidecar.await.expect("it drains");
     let_go.send(()).expect("the origin waits");
     let response = patient("an answer", response).await.expect("the task ran");
-    let (body, _) = collect(response.expect("an answer").into_body())
-        .await
-        .expect("whole");
+    let (body, _) = collect(response.expect("an answer").into_body()).await.expect("whole");
     assert_eq!(body, b"done");
     let ended = patient("the end of the connection", async {
         loop {
@@ -107,10 +99,7 @@ async fn http_2_gets_goaway_and_its_streams_finish() {
         }
     });
     let error = ended.await;
-    assert!(
-        error.is_go_away() || error.is_io() || error.reason().is_none(),
-        "{error:?}"
-    );
+    assert!(error.is_go_away() || error.is_io() || error.reason().is_none(), "{error:?}");
     let status = tokio::task::spawn_blocking(move || sidecar.wait());
     assert_eq!(status.await.expect("it ends").code(), Some(0));
     drop(origin);

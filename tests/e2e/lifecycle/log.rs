@@ -5,8 +5,7 @@ use crate::harness::{Origin, Plan, Sidecar, bucket};
 fn scene(access_log: &str) -> (Sidecar, Origin, Origin) {
     let (stable, gray) = (Origin::lane("stable"), Origin::lane("gray"));
     let release = "level: permille\npermille: 500";
-    let plan = Plan::gray(stable.address(), gray.address(), release)
-        .more(&format!("access_log: {access_log}\n"));
+    let plan = Plan::gray(stable.address(), gray.address(), release).more(&format!("access_log: {access_log}\n"));
     (Sidecar::start(&plan), stable, gray)
 }
 
@@ -23,21 +22,9 @@ fn a_line_has_the_decision_and_not_the_user() {
     assert_eq!(log.len(), keys.len());
     for (line, key) in log.iter().zip(&keys) {
         let inside = bucket("r", key) < 500;
-        assert_eq!(
-            line["lane"],
-            if inside { "gray" } else { "stable" },
-            "{line}"
-        );
-        assert_eq!(
-            line["level"],
-            if inside { "permille" } else { "none" },
-            "{line}"
-        );
-        assert_eq!(
-            line["reason"],
-            if inside { "bucket" } else { "bucket_out" },
-            "{line}"
-        );
+        assert_eq!(line["lane"], if inside { "gray" } else { "stable" }, "{line}");
+        assert_eq!(line["level"], if inside { "permille" } else { "none" }, "{line}");
+        assert_eq!(line["reason"], if inside { "bucket" } else { "bucket_out" }, "{line}");
         assert_eq!(line["bucket"], bucket("r", key), "{line}");
         assert_eq!(line["release"], "r", "{line}");
         assert_eq!(line["route"], "all", "{line}");

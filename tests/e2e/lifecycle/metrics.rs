@@ -16,16 +16,10 @@ fn the_promised_names_exist_with_their_labels() {
     sidecar.get("/", "");
     let response = sidecar.admin_get("/metrics");
     let kind = response.get("content-type").expect("a type");
-    assert!(
-        kind.starts_with("text/plain") || kind.starts_with("application/openmetrics-text"),
-        "{kind}"
-    );
+    assert!(kind.starts_with("text/plain") || kind.starts_with("application/openmetrics-text"), "{kind}");
     let text = response.text();
     for (name, labels) in [
-        (
-            "requests_total",
-            &["route", "lane", "level", "code_class"][..],
-        ),
+        ("requests_total", &["route", "lane", "level", "code_class"][..]),
         ("request_duration_seconds_bucket", &["route", "lane", "le"]),
         ("request_duration_seconds_count", &["route", "lane"]),
         ("request_duration_seconds_sum", &["route", "lane"]),
@@ -38,10 +32,7 @@ fn the_promised_names_exist_with_their_labels() {
         ("inflight_requests", &["route"]),
     ] {
         let name = format!("graylane_{name}");
-        let found = text.lines().find(|line| {
-            line.strip_prefix(&name)
-                .is_some_and(|rest| rest.starts_with(['{', ' ']))
-        });
+        let found = text.lines().find(|line| line.strip_prefix(&name).is_some_and(|rest| rest.starts_with(['{', ' '])));
         let line = found.unwrap_or_else(|| panic!("no {name} in\n{text}"));
         for label in labels {
             assert!(line.contains(&format!("{label}=\"")), "{label}: {line}");
@@ -60,39 +51,18 @@ fn requests_and_decisions_are_counted() {
         client.get("/", "");
     }
     let requests = |labels: &[(&str, &str)]| sidecar.metric("graylane_requests_total", labels);
-    let gray = [
-        ("route", "all"),
-        ("lane", "gray"),
-        ("level", "region"),
-        ("code_class", "2xx"),
-    ];
-    let stable = [
-        ("route", "all"),
-        ("lane", "stable"),
-        ("level", "none"),
-        ("code_class", "2xx"),
-    ];
+    let gray = [("route", "all"), ("lane", "gray"), ("level", "region"), ("code_class", "2xx")];
+    let stable = [("route", "all"), ("lane", "stable"), ("level", "none"), ("code_class", "2xx")];
     // The count of the last request may follow its answer by a moment.
-    eventually("all requests to be counted", || {
-        (requests(&gray) == 7.0 && requests(&stable) == 5.0).then_some(())
-    });
+    eventually("all requests to be counted", || (requests(&gray) == 7.0 && requests(&stable) == 5.0).then_some(()));
     let decisions = |labels: &[(&str, &str)]| sidecar.metric("graylane_decisions_total", labels);
     assert_eq!(decisions(&[("release", "r"), ("reason", "region")]), 7.0);
     assert_eq!(decisions(&[("release", "r"), ("reason", "no_key")]), 5.0);
     let durations = "graylane_request_duration_seconds_count";
     assert_eq!(sidecar.metric(durations, &[("lane", "gray")]), 7.0);
-    assert_eq!(
-        sidecar.metric("graylane_release_permille", &[("release", "r")]),
-        250.0
-    );
-    assert_eq!(
-        sidecar.metric("graylane_release_latched", &[("release", "r")]),
-        0.0
-    );
-    assert_eq!(
-        sidecar.metric("graylane_inflight_requests", &[("route", "all")]),
-        0.0
-    );
+    assert_eq!(sidecar.metric("graylane_release_permille", &[("release", "r")]), 250.0);
+    assert_eq!(sidecar.metric("graylane_release_latched", &[("release", "r")]), 0.0);
+    assert_eq!(sidecar.metric("graylane_inflight_requests", &[("route", "all")]), 0.0);
 }
 
 #[test]
@@ -130,7 +100,5 @@ fn a_request_in_flight_is_shown() {
     let inflight = || sidecar.metric("graylane_inflight_requests", &[("route", "rest")]);
     assert_eq!(inflight(), 1.0);
     drop(client);
-    eventually("the request to be over", || {
-        (inflight() == 0.0).then_some(())
-    });
+    eventually("the request to be over", || (inflight() == 0.0).then_some(()));
 }

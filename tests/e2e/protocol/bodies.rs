@@ -58,9 +58,7 @@ fn row_15_head_of_a_chunked_answer_has_no_body() {
 fn row_15_204_and_304_have_no_body() {
     let origin = Origin::answering(|received| match received.head.target() {
         "/204" => b"HTTP/1.1 204 No Content\r\nX-A: 1\r\n\r\n".to_vec(),
-        "/304" => {
-            b"HTTP/1.1 304 Not Modified\r\nETag: \"7\"\r\nContent-Length: 10\r\n\r\n".to_vec()
-        }
+        "/304" => b"HTTP/1.1 304 Not Modified\r\nETag: \"7\"\r\nContent-Length: 10\r\n\r\n".to_vec(),
         _ => answer("200 OK", "", b"next"),
     });
     let sidecar = Sidecar::start(&Plan::to(origin.address()));
@@ -96,10 +94,7 @@ fn row_24_a_broken_chunk_of_an_answer_is_an_abort() {
 
 #[test]
 fn a_body_that_ends_with_the_connection_passes_whole() {
-    let until_close = format!(
-        "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{}",
-        "z".repeat(100_000)
-    );
+    let until_close = format!("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{}", "z".repeat(100_000));
     let response = through(GET, until_close).expect("a whole answer");
     assert_eq!(response.body.len(), 100_000);
 }
@@ -143,15 +138,11 @@ fn a_request_body_arrives_with_its_length() {
     let origin = Origin::lane("stable");
     let sidecar = Sidecar::start(&Plan::to(origin.address()));
     let body = vec![b'q'; 300_000];
-    let mut request =
-        b"POST /orders HTTP/1.1\r\nHost: a\r\nContent-Length: 300000\r\n\r\n".to_vec();
+    let mut request = b"POST /orders HTTP/1.1\r\nHost: a\r\nContent-Length: 300000\r\n\r\n".to_vec();
     request.extend_from_slice(&body);
     assert_eq!(sidecar.client().exchange(&request).status(), 200);
     let received = origin.only();
-    assert_eq!(
-        received.head.get("content-length").as_deref(),
-        Some("300000")
-    );
+    assert_eq!(received.head.get("content-length").as_deref(), Some("300000"));
     assert!(received.body == body);
 }
 
@@ -184,9 +175,8 @@ fn a_body_streams_before_it_is_complete() {
 
 #[test]
 fn http_1_0_clients_get_no_chunks() {
-    let origin = Origin::answering(|_| {
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n".to_vec()
-    });
+    let origin =
+        Origin::answering(|_| b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n".to_vec());
     let sidecar = Sidecar::start(&Plan::to(origin.address()));
     let mut client = sidecar.client();
     let response = client.exchange(b"GET / HTTP/1.0\r\nHost: a\r\n\r\n");

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use crate::harness::{Origin, Plan, Sidecar, answer};
 
-const ASK: &[u8] =
-    b"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n";
+const ASK: &[u8] = b"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n";
 
 #[test]
 fn row_12_the_upstream_decides_over_100_continue() {
@@ -23,10 +22,7 @@ fn row_12_the_upstream_decides_over_100_continue() {
     let sidecar = Sidecar::start(&Plan::to(origin.address()));
     let mut client = sidecar.client();
     client.send(ASK);
-    assert!(
-        client.stays_silent_for(Duration::from_millis(200)),
-        "100 before the upstream said so"
-    );
+    assert!(client.stays_silent_for(Duration::from_millis(200)), "100 before the upstream said so");
     allow.send(()).expect("the origin waits");
     assert_eq!(client.any_head().status(), 100);
     client.send(b"hello");
@@ -39,11 +35,7 @@ fn row_12_a_refusal_comes_without_100_and_without_the_body() {
     let origin = Origin::start(|visit| {
         if let Some(head) = visit.head() {
             visit.note(&head);
-            let _ = visit.send(answer(
-                "417 Expectation Failed",
-                "Connection: close\r\n",
-                b"",
-            ));
+            let _ = visit.send(answer("417 Expectation Failed", "Connection: close\r\n", b""));
         }
     });
     let sidecar = Sidecar::start(&Plan::to(origin.address()));

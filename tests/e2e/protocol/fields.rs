@@ -19,15 +19,7 @@ fn row_10_hop_by_hop_fields_of_a_request_end_here() {
          Proxy-Authenticate: Basic\r\nTE: gzip\r\nUpgrade: websocket\r\n\r\n",
         EMPTY,
     );
-    for gone in [
-        "x-one",
-        "x-two",
-        "keep-alive",
-        "proxy-connection",
-        "proxy-authenticate",
-        "te",
-        "upgrade",
-    ] {
+    for gone in ["x-one", "x-two", "keep-alive", "proxy-connection", "proxy-authenticate", "te", "upgrade"] {
         assert_eq!(head.get(gone), None, "{gone}");
     }
     assert_eq!(head.get("x-three").as_deref(), Some("3"));
@@ -61,10 +53,7 @@ fn row_10_fields_named_by_connection_are_removed_from_trailers_too() {
                     Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX-Hop: 1\r\nX-Sum: 9\r\n\r\n";
     let response = sidecar.client().exchange(request);
     for trailers in [&response.trailers, &origin.only().trailers] {
-        let names: Vec<String> = trailers
-            .iter()
-            .map(|(name, _)| name.to_ascii_lowercase())
-            .collect();
+        let names: Vec<String> = trailers.iter().map(|(name, _)| name.to_ascii_lowercase()).collect();
         assert_eq!(names, ["x-sum"]);
     }
 }
@@ -101,10 +90,7 @@ fn row_25_header_case_order_and_repeats_pass_unharmed() {
     assert_eq!(head.all("x-list"), ["a", "b"]);
     assert_eq!(response.head.spelling("x-camelcase"), Some("X-CamelCase"));
     assert_eq!(response.head.all("set-cookie"), ["a=1; Path=/", "b=2, c=3"]);
-    assert_eq!(
-        response.get("date").as_deref(),
-        Some("Sun, 06 Nov 1994 08:49:37 GMT")
-    );
+    assert_eq!(response.get("date").as_deref(), Some("Sun, 06 Nov 1994 08:49:37 GMT"));
     assert_eq!(response.get("server").as_deref(), Some("Goods/2.4.1"));
 }
 
@@ -146,10 +132,7 @@ fn trace_context_passes_unharmed() {
                   tracestate: shop=1\r\nbaggage: user=7\r\n";
     let request = format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
     let (head, _) = through(&request, EMPTY);
-    assert_eq!(
-        head.get("traceparent").as_deref(),
-        Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
-    );
+    assert_eq!(head.get("traceparent").as_deref(), Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"));
     assert_eq!(head.get("tracestate").as_deref(), Some("shop=1"));
     assert_eq!(head.get("baggage").as_deref(), Some("user=7"));
 }

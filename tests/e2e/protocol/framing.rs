@@ -12,13 +12,8 @@ fn check_refused(requests: &[&[u8]], statuses: &[u16]) {
         let mut client = sidecar.client();
         // A refusal may come before everything is sent.
         let _ = client.try_send(request);
-        let response = client
-            .try_answer("GET")
-            .unwrap_or_else(|broken| panic!("{shown:?}: {broken:?}"));
-        assert!(
-            statuses.contains(&response.status()),
-            "{shown:?}: {response:?}"
-        );
+        let response = client.try_answer("GET").unwrap_or_else(|broken| panic!("{shown:?}: {broken:?}"));
+        assert!(statuses.contains(&response.status()), "{shown:?}: {response:?}");
         client.assert_closed();
     }
     assert_eq!(origin.connections(), 0, "an upstream was contacted");
@@ -131,10 +126,7 @@ fn row_08_large_heads_are_refused() {
     let long = head(format!("X-A: {}\r\n", "a".repeat(66 * 1024)));
     let many = head((0..130).map(|n| format!("X-{n}: 1\r\n")).collect());
     let endless = format!("GET / HTTP/1.1\r\nHost: a\r\nX-A: {}", "a".repeat(80_000));
-    check_refused(
-        &[long.as_bytes(), many.as_bytes(), endless.as_bytes()],
-        &[431],
-    );
+    check_refused(&[long.as_bytes(), many.as_bytes(), endless.as_bytes()], &[431]);
     let uri = format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "a".repeat(9 * 1024));
     check_refused(&[uri.as_bytes()], &[414]);
 }
@@ -160,21 +152,12 @@ fn row_09_authority_form_and_connect_are_refused() {
         ],
         &[400],
     );
-    check_refused(
-        &[b"CONNECT shop.test:80 HTTP/1.1\r\nHost: shop.test:80\r\n\r\n"],
-        &[400, 403, 405, 501],
-    );
+    check_refused(&[b"CONNECT shop.test:80 HTTP/1.1\r\nHost: shop.test:80\r\n\r\n"], &[400, 403, 405, 501]);
 }
 
 #[test]
 fn other_protocols_and_versions_are_refused() {
-    check_refused(
-        &[
-            b"GET / HTTP/3.0\r\nHost: a\r\n\r\n",
-            b"GET / HTTP/1.2.3\r\nHost: a\r\n\r\n",
-        ],
-        &[400, 505],
-    );
+    check_refused(&[b"GET / HTTP/3.0\r\nHost: a\r\n\r\n", b"GET / HTTP/1.2.3\r\nHost: a\r\n\r\n"], &[400, 505]);
     let origin = Origin::lane("stable");
     let sidecar = Sidecar::start(&Plan::to(origin.address()));
     // No HTTP at all: whatever is said, the connection ends.

@@ -6,8 +6,7 @@ use tokio_stream::StreamExt;
 use tonic::{Code, Request};
 
 use crate::harness::{
-    GrpcOrigin, H2Origin, Origin, Plan, Port, Sidecar, Text, eventually, grpc_client, grpc_path,
-    patient,
+    GrpcOrigin, H2Origin, Origin, Plan, Port, Sidecar, Text, eventually, grpc_client, grpc_path, patient,
 };
 
 fn scene() -> (Sidecar, GrpcOrigin) {
@@ -26,10 +25,7 @@ async fn row_19_a_unary_call_passes_with_metadata() {
     let mut client = grpc_client(sidecar.traffic()).await;
     let answer = client.unary(text("10086 手机"), grpc_path("Quote"), Text);
     let answer = patient("an answer", answer).await.expect("a price");
-    assert_eq!(
-        answer.metadata().get("x-lane-seen").expect("a mark"),
-        "stable"
-    );
+    assert_eq!(answer.metadata().get("x-lane-seen").expect("a mark"), "stable");
     assert_eq!(answer.into_inner(), "price of 10086 手机");
 }
 
@@ -41,10 +37,7 @@ async fn row_19_an_error_without_a_message_passes_whole() {
     let status = patient("an answer", answer).await.expect_err("no such SKU");
     assert_eq!(status.code(), Code::NotFound);
     assert_eq!(status.message(), "no such SKU: 商品");
-    assert_eq!(
-        status.metadata().get("x-detail").expect("it passes"),
-        "sku 0"
-    );
+    assert_eq!(status.metadata().get("x-detail").expect("it passes"), "sku 0");
 }
 
 #[tokio::test]
@@ -64,16 +57,9 @@ async fn row_19_an_error_at_the_end_of_a_stream_passes_in_the_trailers() {
     let (sidecar, _origin) = scene();
     let mut client = grpc_client(sidecar.traffic()).await;
     let answer = client.server_streaming(text("101"), grpc_path("Watch"), Text);
-    let mut stream = patient("a stream", answer)
-        .await
-        .expect("a stream")
-        .into_inner();
+    let mut stream = patient("a stream", answer).await.expect("a stream").into_inner();
     for _ in 0..100 {
-        stream
-            .message()
-            .await
-            .expect("a message")
-            .expect("not yet the end");
+        stream.message().await.expect("a message").expect("not yet the end");
     }
     let status = stream.message().await.expect_err("too many");
     assert_eq!(status.code(), Code::ResourceExhausted);
@@ -97,10 +83,7 @@ async fn row_19_both_sides_stream_in_turns() {
     let (say, said) = tokio::sync::mpsc::channel::<String>(1);
     let said = tokio_stream::wrappers::ReceiverStream::new(said);
     let answer = client.streaming(Request::new(said), grpc_path("Chat"), Text);
-    let mut answers = patient("a stream", answer)
-        .await
-        .expect("a stream")
-        .into_inner();
+    let mut answers = patient("a stream", answer).await.expect("a stream").into_inner();
     for turn in 0..20 {
         say.send(format!("turn {turn}")).await.expect("it is taken");
         let heard = patient("an answer", answers.message()).await;
@@ -117,18 +100,13 @@ async fn row_20_a_call_given_up_ends_at_the_service() {
     let (sidecar, origin) = scene();
     let mut client = grpc_client(sidecar.traffic()).await;
     let answer = client.server_streaming(text("go"), grpc_path("Endless"), Text);
-    let mut stream = patient("a stream", answer)
-        .await
-        .expect("a stream")
-        .into_inner();
+    let mut stream = patient("a stream", answer).await.expect("a stream").into_inner();
     let first = patient("a message", stream.message()).await;
     assert_eq!(first.expect("no error").as_deref(), Some("first"));
     drop(stream);
     drop(client);
     let ended = tokio::task::spawn_blocking(move || {
-        eventually("the service to notice", || {
-            (origin.cancelled() == 1).then_some(())
-        });
+        eventually("the service to notice", || (origin.cancelled() == 1).then_some(()));
     });
     ended.await.expect("the service noticed");
 }
@@ -140,9 +118,7 @@ async fn row_19_an_upstream_that_is_down_is_unavailable() {
     let sidecar = Sidecar::start(&plan);
     let mut client = grpc_client(sidecar.traffic()).await;
     let answer = client.unary(text("7"), grpc_path("Quote"), Text);
-    let status = patient("an answer", answer)
-        .await
-        .expect_err("nobody is there");
+    let status = patient("an answer", answer).await.expect_err("nobody is there");
     assert_eq!(status.code(), Code::Unavailable, "{status:?}");
     let address = nobody.address().to_string();
     assert!(!status.message().contains(&address), "{status:?}");
@@ -151,12 +127,7 @@ async fn row_19_an_upstream_that_is_down_is_unavailable() {
 #[tokio::test]
 async fn row_19_without_a_route_a_call_is_unimplemented() {
     let origin = Origin::lane("stable");
-    let plan = Plan::new().upstream("stable", origin.address()).route(
-        "only",
-        "/only",
-        "stable: stable",
-        "",
-    );
+    let plan = Plan::new().upstream("stable", origin.address()).route("only", "/only", "stable: stable", "");
     let sidecar = Sidecar::start(&plan);
     let mut client = grpc_client(sidecar.traffic()).await;
     let answer = client.unary(text("7"), grpc_path("Quote"), Text);
@@ -185,10 +156,7 @@ async fn row_19_the_callers_deadline_is_honoured_and_passed_on() {
     assert!(start.elapsed() < Duration::from_secs(3));
     assert_eq!(response.headers()["grpc-status"], "4");
     let seen = origin.only();
-    let passed = seen.headers["grpc-timeout"]
-        .to_str()
-        .expect("text")
-        .to_owned();
+    let passed = seen.headers["grpc-timeout"].to_str().expect("text").to_owned();
     let (digits, unit) = passed.split_at(passed.len() - 1);
     let value: u64 = digits.parse().expect("digits");
     let micros = match unit {

@@ -3,9 +3,7 @@
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 
-use crate::harness::{
-    H2Origin, Origin, Plan, Sidecar, answer, collect, eventually, h2_client, patient, send_all,
-};
+use crate::harness::{H2Origin, Origin, Plan, Sidecar, answer, collect, eventually, h2_client, patient, send_all};
 
 fn to_h2(origin: &H2Origin) -> Sidecar {
     Sidecar::start(&Plan::new().upstream_h2("stable", origin.address()).rest())
@@ -23,15 +21,11 @@ async fn http_2_comes_in_and_http_1_goes_out() {
         .body(())
         .expect("a request");
     let (response, mut body) = client.send_request(request, false).expect("a stream");
-    send_all(&mut body, Bytes::from(vec![b'q'; 200_000]), true)
-        .await
-        .expect("the body is taken");
+    send_all(&mut body, Bytes::from(vec![b'q'; 200_000]), true).await.expect("the body is taken");
     let response = patient("an answer", response).await.expect("an answer");
     assert_eq!(response.status(), StatusCode::CREATED);
     assert_eq!(response.headers()["x-a"], "1");
-    let (echoed, _) = patient("a body", collect(response.into_body()))
-        .await
-        .expect("whole");
+    let (echoed, _) = patient("a body", collect(response.into_body())).await.expect("whole");
     assert_eq!(echoed.len(), 200_000);
     let received = origin.only();
     assert_eq!(received.head.start, "POST /orders?x=1 HTTP/1.1");
@@ -67,16 +61,11 @@ async fn row_19_http_2_on_both_sides_with_trailers() {
     let origin = H2Origin::echo();
     let sidecar = to_h2(&origin);
     let mut client = h2_client(sidecar.traffic()).await;
-    let request = Request::put("http://shop.test/x")
-        .header("te", "trailers")
-        .body(())
-        .expect("a request");
+    let request = Request::put("http://shop.test/x").header("te", "trailers").body(()).expect("a request");
     let (response, mut body) = client.send_request(request, false).expect("a stream");
     let sent = Bytes::from(vec![7; 3_000_000]);
     let sending = async {
-        send_all(&mut body, sent.clone(), false)
-            .await
-            .expect("the body is taken");
+        send_all(&mut body, sent.clone(), false).await.expect("the body is taken");
         let mut trailers = HeaderMap::new();
         trailers.insert("x-sum", HeaderValue::from_static("42"));
         body.send_trailers(trailers).expect("trailers are taken");
@@ -85,16 +74,14 @@ async fn row_19_http_2_on_both_sides_with_trailers() {
         let response = response.await.expect("an answer");
         collect(response.into_body()).await.expect("whole")
     };
-    let ((), (echoed, trailers)) =
-        patient("both ways", async { tokio::join!(sending, receiving) }).await;
+    let ((), (echoed, trailers)) = patient("both ways", async { tokio::join!(sending, receiving) }).await;
     assert!(echoed == sent);
     assert_eq!(trailers.expect("trailers come back")["x-sum"], "42");
 }
 
 #[tokio::test]
 async fn many_streams_share_one_connection() {
-    let origin =
-        Origin::answering(|received| answer("200 OK", "", received.head.target().as_bytes()));
+    let origin = Origin::answering(|received| answer("200 OK", "", received.head.target().as_bytes()));
     let sidecar = Sidecar::start(&Plan::to(origin.address()));
     let client = h2_client(sidecar.traffic()).await;
     let mut tasks = Vec::new();
@@ -124,11 +111,7 @@ async fn row_15_head_and_204_have_no_body_in_http_2_either() {
     let sidecar = Sidecar::start(&Plan::to(origin.address()));
     let mut client = h2_client(sidecar.traffic()).await;
     for (method, length) in [("HEAD", Some("1234")), ("GET", None)] {
-        let request = Request::builder()
-            .method(method)
-            .uri("http://shop.test/")
-            .body(())
-            .expect("a request");
+        let request = Request::builder().method(method).uri("http://shop.test/").body(()).expect("a request");
         let (response, _) = client.send_request(request, true).expect("a stream");
         let response = patient("an answer", response).await.expect("an answer");
         let shown = response.headers().get("content-length");
@@ -148,9 +131,7 @@ async fn row_24_an_upstream_that_closes_mid_body_is_a_reset_in_http_2() {
     });
     let sidecar = Sidecar::start(&Plan::to(origin.address()));
     let mut client = h2_client(sidecar.traffic()).await;
-    let request = Request::get("http://shop.test/")
-        .body(())
-        .expect("a request");
+    let request = Request::get("http://shop.test/").body(()).expect("a request");
     let (response, _) = client.send_request(request, true).expect("a stream");
     let response = patient("an answer", response).await.expect("a head");
     let outcome = patient("the end", collect(response.into_body())).await;
@@ -204,9 +185,7 @@ async fn row_20_a_cancelled_stream_reaches_an_http_1_upstream() {
     });
     let sidecar = Sidecar::start(&Plan::to(origin.address()));
     let mut client = h2_client(sidecar.traffic()).await;
-    let request = Request::get("http://shop.test/")
-        .body(())
-        .expect("a request");
+    let request = Request::get("http://shop.test/").body(()).expect("a request");
     let (response, mut stream) = client.send_request(request, true).expect("a stream");
     let waiting = tokio::spawn(response);
     tokio::task::spawn_blocking(move || {
@@ -241,9 +220,7 @@ async fn row_20_a_cancelled_stream_reaches_an_http_2_upstream() {
     });
     let sidecar = to_h2(&origin);
     let mut client = h2_client(sidecar.traffic()).await;
-    let request = Request::get("http://shop.test/")
-        .body(())
-        .expect("a request");
+    let request = Request::get("http://shop.test/").body(()).expect("a request");
     let (response, mut stream) = client.send_request(request, true).expect("a stream");
     let waiting = tokio::spawn(response);
     let arrival = tokio::task::spawn_blocking(move || {
@@ -253,9 +230,7 @@ async fn row_20_a_cancelled_stream_reaches_an_http_2_upstream() {
     let _origin = arrival.await.expect("the request arrives");
     stream.send_reset(h2::Reason::CANCEL);
     let seen = tokio::task::spawn_blocking(move || {
-        eventually("the reset at the origin", || {
-            (resets.load(Ordering::Relaxed) == 1).then_some(())
-        });
+        eventually("the reset at the origin", || (resets.load(Ordering::Relaxed) == 1).then_some(()));
     });
     seen.await.expect("the reset arrives");
     assert!(waiting.await.expect("the task ran").is_err());
@@ -263,16 +238,10 @@ async fn row_20_a_cancelled_stream_reaches_an_http_2_upstream() {
 
 #[tokio::test]
 async fn an_error_of_the_sidecars_own_is_json_in_http_2_too() {
-    let sidecar = Sidecar::start(&Plan::new().upstream("stable", "127.0.0.1:9").route(
-        "only",
-        "/only",
-        "stable: stable",
-        "",
-    ));
+    let sidecar =
+        Sidecar::start(&Plan::new().upstream("stable", "127.0.0.1:9").route("only", "/only", "stable: stable", ""));
     let mut client = h2_client(sidecar.traffic()).await;
-    let request = Request::get("http://shop.test/x")
-        .body(())
-        .expect("a request");
+    let request = Request::get("http://shop.test/x").body(()).expect("a request");
     let (response, _) = client.send_request(request, true).expect("a stream");
     let response = patient("an answer", response).await.expect("an answer");
     assert_eq!(response.status(), StatusCode::NOT_FOUND);

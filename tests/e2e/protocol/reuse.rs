@@ -4,16 +4,14 @@ use crate::harness::{Origin, Plan, Sidecar, answer};
 
 #[test]
 fn pipelined_requests_are_answered_in_order() {
-    let origin =
-        Origin::answering(|received| answer("200 OK", "", received.head.target().as_bytes()));
+    let origin = Origin::answering(|received| answer("200 OK", "", received.head.target().as_bytes()));
     let sidecar = Sidecar::start(&Plan::to(origin.address()));
     let mut client = sidecar.client();
     let mut all = Vec::new();
     for number in 0..20 {
         let body = "x".repeat(number);
         all.extend_from_slice(
-            format!("POST /{number} HTTP/1.1\r\nHost: a\r\nContent-Length: {number}\r\n\r\n{body}")
-                .as_bytes(),
+            format!("POST /{number} HTTP/1.1\r\nHost: a\r\nContent-Length: {number}\r\n\r\n{body}").as_bytes(),
         );
     }
     client.send(&all);
@@ -29,8 +27,7 @@ fn a_request_cut_into_single_bytes_is_understood() {
     let origin = Origin::lane("stable");
     let sidecar = Sidecar::start(&Plan::to(origin.address()));
     let mut client = sidecar.client();
-    let request =
-        b"POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n";
+    let request = b"POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n";
     for byte in request {
         client.send(&[*byte]);
     }
@@ -67,11 +64,7 @@ fn a_client_that_asks_for_close_gets_it() {
     let mut client = sidecar.client();
     let response = client.get("/", "Connection: close\r\n");
     assert_eq!(response.status(), 200);
-    assert!(
-        response
-            .get("connection")
-            .is_some_and(|value| value.eq_ignore_ascii_case("close"))
-    );
+    assert!(response.get("connection").is_some_and(|value| value.eq_ignore_ascii_case("close")));
     client.assert_closed();
     // That was about the client's connection, not the upstream's.
     assert_eq!(sidecar.get("/", "").status(), 200);
@@ -140,10 +133,7 @@ fn row_16_a_post_is_never_sent_twice() {
     assert_eq!(client.exchange(request).status(), 502);
     let posts = |origin: &Origin| {
         let requests = origin.requests();
-        requests
-            .iter()
-            .filter(|r| r.head.method() == "POST")
-            .count()
+        requests.iter().filter(|r| r.head.method() == "POST").count()
     };
     assert_eq!(posts(&origin), 1);
 }

@@ -31,10 +31,7 @@ fn row_02_absolute_form_without_a_path_asks_for_the_root() {
 #[tokio::test]
 async fn row_03_the_authority_wins_over_a_host_header() {
     let (sidecar, origin) = scene();
-    let request = Request::get("http://real.test/x")
-        .header("host", "forged.test")
-        .body(())
-        .expect("a request");
+    let request = Request::get("http://real.test/x").header("host", "forged.test").body(()).expect("a request");
     let mut client = h2_client(sidecar.traffic()).await;
     let (response, _) = client.send_request(request, true).expect("a stream");
     let response = patient("an answer", response).await;
@@ -51,9 +48,7 @@ async fn row_03_the_authority_wins_over_a_host_header() {
 #[tokio::test]
 async fn the_authority_becomes_the_host_of_an_http_1_upstream() {
     let (sidecar, origin) = scene();
-    let request = Request::get("http://shop.test:8443/x?y=%20")
-        .body(())
-        .expect("a request");
+    let request = Request::get("http://shop.test:8443/x?y=%20").body(()).expect("a request");
     let mut client = h2_client(sidecar.traffic()).await;
     let (response, _) = client.send_request(request, true).expect("a stream");
     let response = patient("an answer", response).await.expect("an answer");

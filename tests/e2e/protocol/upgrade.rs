@@ -9,8 +9,7 @@ use crate::harness::{Origin, Plan, Sidecar, answer, python_script};
 const UPGRADE: &str = "GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
                        Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
-const ACCEPTED: &str =
-    "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+const ACCEPTED: &str = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
 
 struct Stopped(Child);
 
@@ -23,30 +22,18 @@ impl Drop for Stopped {
 
 #[test]
 fn row_14_websockets_client_and_server_talk_through_the_sidecar() {
-    let mut server = python_script("ws_server.py")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("python starts");
+    let mut server =
+        python_script("ws_server.py").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("python starts");
     let output = server.stdout.take().expect("stdout is piped");
     let server = Stopped(server);
     let mut line = String::new();
-    BufReader::new(output)
-        .read_line(&mut line)
-        .expect("the server prints its port");
+    BufReader::new(output).read_line(&mut line).expect("the server prints its port");
     let address = format!("127.0.0.1:{}", line.trim());
     let sidecar = Sidecar::start(&Plan::new().upstream("stable", address).rest());
-    let client = python_script("ws_client.py")
-        .arg(format!("ws://{}/live", sidecar.traffic()))
-        .output()
-        .expect("python starts");
+    let client =
+        python_script("ws_client.py").arg(format!("ws://{}/live", sidecar.traffic())).output().expect("python starts");
     let said = String::from_utf8_lossy(&client.stdout);
-    assert_eq!(
-        said.trim(),
-        "ok",
-        "{}",
-        String::from_utf8_lossy(&client.stderr)
-    );
+    assert_eq!(said.trim(), "ok", "{}", String::from_utf8_lossy(&client.stderr));
     drop(server);
 }
 
@@ -66,10 +53,7 @@ fn row_14_bytes_flow_both_ways_after_101_and_ends_are_passed_on() {
     client.send(UPGRADE.as_bytes());
     let response = client.answer();
     assert_eq!(response.status(), 101);
-    assert_eq!(
-        response.get("upgrade").map(|v| v.to_lowercase()).as_deref(),
-        Some("websocket")
-    );
+    assert_eq!(response.get("upgrade").map(|v| v.to_lowercase()).as_deref(), Some("websocket"));
     assert_eq!(client.take(11), b"first words");
     client.send(b"ping");
     assert_eq!(client.take(8), b"pingping");
@@ -77,14 +61,8 @@ fn row_14_bytes_flow_both_ways_after_101_and_ends_are_passed_on() {
     client.finish();
     assert_eq!(client.rest(), b"bye");
     let head = origin.only().head;
-    assert_eq!(
-        head.get("upgrade").map(|v| v.to_lowercase()).as_deref(),
-        Some("websocket")
-    );
-    assert_eq!(
-        head.get("sec-websocket-key").as_deref(),
-        Some("dGhlIHNhbXBsZSBub25jZQ==")
-    );
+    assert_eq!(head.get("upgrade").map(|v| v.to_lowercase()).as_deref(), Some("websocket"));
+    assert_eq!(head.get("sec-websocket-key").as_deref(), Some("dGhlIHNhbXBsZSBub25jZQ=="));
 }
 
 #[test]
@@ -102,11 +80,7 @@ fn row_14_bytes_behind_a_refused_upgrade_are_never_tunnelled() {
     assert_eq!(response.text(), "no upgrade here");
     // What follows is no request: the connection ends, with a refusal or without.
     let rest = client.rest();
-    assert!(
-        rest.is_empty() || rest.starts_with(b"HTTP/1.1 400"),
-        "{:?}",
-        String::from_utf8_lossy(&rest)
-    );
+    assert!(rest.is_empty() || rest.starts_with(b"HTTP/1.1 400"), "{:?}", String::from_utf8_lossy(&rest));
     drop(sidecar);
     let tunnelled = told.recv().expect("the origin's connection ends");
     assert_eq!(String::from_utf8_lossy(&tunnelled), "");
@@ -114,8 +88,7 @@ fn row_14_bytes_behind_a_refused_upgrade_are_never_tunnelled() {
 
 #[test]
 fn row_14_a_request_behind_a_refused_upgrade_is_a_request_of_its_own() {
-    let origin =
-        Origin::answering(|received| answer("200 OK", "", received.head.target().as_bytes()));
+    let origin = Origin::answering(|received| answer("200 OK", "", received.head.target().as_bytes()));
     let sidecar = Sidecar::start(&Plan::to(origin.address()));
     let mut client = sidecar.client();
     client.send(format!("{UPGRADE}GET /behind HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes());

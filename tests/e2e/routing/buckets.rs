@@ -20,16 +20,11 @@ fn keys() -> Vec<String> {
 }
 
 fn oracle(keys: &[String]) -> Vec<u16> {
-    let mut child = python_script("bucket_oracle.py")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("python starts");
+    let mut child =
+        python_script("bucket_oracle.py").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("python starts");
     let asked = serde_json::json!({ "salt": SALT, "keys": keys });
     let mut input = child.stdin.take().expect("stdin is piped");
-    input
-        .write_all(asked.to_string().as_bytes())
-        .expect("python reads");
+    input.write_all(asked.to_string().as_bytes()).expect("python reads");
     drop(input);
     let output = child.wait_with_output().expect("python ends");
     assert!(output.status.success());
@@ -39,13 +34,9 @@ fn oracle(keys: &[String]) -> Vec<u16> {
 /// A release for every permille there is, all with one salt: `/p/N` shows gray to the buckets below N.
 fn every_permille(stable: &Origin, gray: &Origin) -> Plan {
     let mut releases = String::from("releases:\n");
-    let mut plan = Plan::new()
-        .upstream("stable", stable.address())
-        .upstream("gray", gray.address());
+    let mut plan = Plan::new().upstream("stable", stable.address()).upstream("gray", gray.address());
     for permille in 0..=1000 {
-        releases.push_str(&format!(
-            "  p{permille}: {{ level: permille, permille: {permille}, salt: \"{SALT}\" }}\n"
-        ));
+        releases.push_str(&format!("  p{permille}: {{ level: permille, permille: {permille}, salt: \"{SALT}\" }}\n"));
         plan = plan.route(
             &format!("p{permille}"),
             &format!("/p/{permille}"),
@@ -80,9 +71,7 @@ fn proxy_explain_library_and_mmh3_agree_on_a_thousand_buckets() {
         let config = sidecar.config();
         let header = format!("x-user-id: {key}");
         let config = config.to_str().expect("a plain path");
-        let output = graylane([
-            "explain", "--config", config, "GET", "/p/50", "-H", &header, "--json",
-        ]);
+        let output = graylane(["explain", "--config", config, "GET", "/p/50", "-H", &header, "--json"]);
         let text = String::from_utf8_lossy(&output.stdout);
         let explained: serde_json::Value = serde_json::from_str(&text).expect("JSON");
         assert_eq!(explained["bucket"], *bucket, "{key}: {text}");

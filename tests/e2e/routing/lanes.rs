@@ -10,10 +10,7 @@ struct Scene {
 fn scene(release: &str, more: &str) -> Scene {
     let (stable, gray) = (Origin::lane("stable"), Origin::lane("gray"));
     let plan = Plan::gray(stable.address(), gray.address(), release).more(more);
-    Scene {
-        sidecar: Sidecar::start(&plan),
-        _origins: (stable, gray),
-    }
+    Scene { sidecar: Sidecar::start(&plan), _origins: (stable, gray) }
 }
 
 impl Scene {
@@ -85,22 +82,14 @@ fn permille_admits_by_bucket_and_never_without_a_key() {
 
 #[test]
 fn region_admits_listed_codes_without_a_key() {
-    let scene = scene(
-        "level: region\nregions: { province_code: [\"330000\"], city_id: [\"440300\"] }",
-        "",
-    );
+    let scene = scene("level: region\nregions: { province_code: [\"330000\"], city_id: [\"440300\"] }", "");
     scene.check(&["x-province-code: 330000"], "gray", "region", "region");
     scene.check(&["x-province-code: 33"], "gray", "region", "region");
     scene.check(&["x-city-id: 440300"], "gray", "region", "region");
     // The province follows from the city.
     scene.check(&["x-city-id: 330100"], "gray", "region", "region");
     scene.check(&["x-city-id: 440100"], "stable", "none", "no_key");
-    scene.check(
-        &["x-city-id: 440100", "x-user-id: u1"],
-        "stable",
-        "none",
-        "level_closed",
-    );
+    scene.check(&["x-city-id: 440100", "x-user-id: u1"], "stable", "none", "level_closed");
 }
 
 #[test]
@@ -113,18 +102,8 @@ fn full_admits_everyone_the_conditions_admit() {
     let good = ["x-category-id: 1001", "x-stock-level: 501"];
     scene.check(&good, "gray", "full", "full");
     scene.check(&["x-category-id: 1001"], "stable", "none", "conditions");
-    scene.check(
-        &["x-category-id: 1001", "x-stock-level: 500"],
-        "stable",
-        "none",
-        "conditions",
-    );
-    scene.check(
-        &["x-category-id: 1003", "x-stock-level: 501"],
-        "stable",
-        "none",
-        "conditions",
-    );
+    scene.check(&["x-category-id: 1001", "x-stock-level: 500"], "stable", "none", "conditions");
+    scene.check(&["x-category-id: 1003", "x-stock-level: 501"], "stable", "none", "conditions");
 }
 
 #[test]
@@ -141,12 +120,7 @@ fn ab_admits_the_named_groups_of_the_experiment() {
     };
     let (a, b) = (of_group(false), of_group(true));
     scene.check(&[&format!("x-user-id: {b}")], "gray", "ab", "ab_group");
-    scene.check(
-        &[&format!("x-user-id: {a}")],
-        "stable",
-        "none",
-        "level_closed",
-    );
+    scene.check(&[&format!("x-user-id: {a}")], "stable", "none", "level_closed");
     scene.check(&[], "stable", "none", "no_key");
 }
 

@@ -11,12 +11,7 @@ fn a_decision_for_another_lane_goes_through_that_lanes_sidecar_to_its_own_servic
             .upstream("stable", stable.address())
             .upstream_of("gray", "endpoints: [local]")
             .release("r", "level: permille\npermille: 0")
-            .route(
-                "all",
-                "/{*rest}",
-                "stable: stable, gray: gray",
-                "release: r",
-            )
+            .route("all", "/{*rest}", "stable: stable, gray: gray", "release: r")
             .more(&format!("lane: gray\nlocal: {}\n", gray.address())),
     );
     let beside_stable = Sidecar::start(
@@ -24,12 +19,7 @@ fn a_decision_for_another_lane_goes_through_that_lanes_sidecar_to_its_own_servic
             .upstream_of("stable", "endpoints: [local]")
             .upstream("gray", beside_gray.traffic())
             .release("r", release)
-            .route(
-                "all",
-                "/{*rest}",
-                "stable: stable, gray: gray",
-                "release: r",
-            )
+            .route("all", "/{*rest}", "stable: stable, gray: gray", "release: r")
             .more(&format!("local: {}\n", stable.address())),
     );
     // The first sidecar decides gray; the second would decide stable, but the mark binds it.
@@ -51,13 +41,8 @@ fn a_unix_socket_is_an_endpoint() {
     let service = std::thread::spawn(move || {
         let (mut stream, _) = listener.accept().expect("the sidecar connects");
         let mut lines = BufReader::new(stream.try_clone().expect("a second handle")).lines();
-        while lines
-            .next()
-            .is_some_and(|line| !line.expect("text").is_empty())
-        {}
-        stream
-            .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
-            .expect("the sidecar reads");
+        while lines.next().is_some_and(|line| !line.expect("text").is_empty()) {}
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").expect("the sidecar reads");
     });
     let plan = Plan::new()
         .upstream_of("stable", "endpoints: [local]")
@@ -79,10 +64,7 @@ fn a_request_that_goes_round_is_ended_with_508() {
 
 #[test]
 fn the_loop_guard_holds_where_nobody_is_trusted() {
-    let plan = Plan::new()
-        .trust("10.0.0.0/8")
-        .upstream("stable", "@traffic")
-        .rest();
+    let plan = Plan::new().trust("10.0.0.0/8").upstream("stable", "@traffic").rest();
     let round = Sidecar::start(&plan);
     assert_eq!(round.get("/round", "").status(), 508);
 }

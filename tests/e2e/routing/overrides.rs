@@ -31,10 +31,7 @@ fn token(sidecar: &Sidecar, key: &str, release: &str, lane: &str, ttl: &str) -> 
         ttl,
     ]);
     assert!(output.status.success(), "{output:?}");
-    String::from_utf8(output.stdout)
-        .expect("text")
-        .trim()
-        .to_owned()
+    String::from_utf8(output.stdout).expect("text").trim().to_owned()
 }
 
 fn lane_with(sidecar: &Sidecar, token: &str) -> String {
@@ -78,9 +75,7 @@ fn a_wrong_token_is_ignored_and_never_an_error() {
 fn an_expired_token_is_ignored() {
     let (sidecar, _stable, _gray) = scene("prod", &format!("level: developer\n{DEVELOPER}"));
     let token = token(&sidecar, "override.key", "r", "gray", "2s");
-    eventually("the token to expire", || {
-        (lane_with(&sidecar, &token) == "stable").then_some(())
-    });
+    eventually("the token to expire", || (lane_with(&sidecar, &token) == "stable").then_some(()));
 }
 
 #[test]

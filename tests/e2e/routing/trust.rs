@@ -23,14 +23,7 @@ fn identity_headers_of_a_stranger_are_removed() {
     let fields = "X-User-Id: u1\r\nx-device-id: d1\r\nX-CITY-ID: 440300\r\nx-user-tier: VIP\r\n\
                   x-gray-lane: gray\r\nx-gray-release: r\r\nx-gray-qos: gold\r\nx-other: stays\r\n";
     let head = seen(STRANGER, fields);
-    for gone in [
-        "x-user-id",
-        "x-device-id",
-        "x-city-id",
-        "x-user-tier",
-        "x-gray-release",
-        "x-gray-qos",
-    ] {
+    for gone in ["x-user-id", "x-device-id", "x-city-id", "x-user-tier", "x-gray-release", "x-gray-qos"] {
         assert_eq!(head.get(gone), None, "{gone}");
     }
     assert_eq!(head.get("x-gray-lane").as_deref(), Some("stable"));
@@ -65,15 +58,9 @@ fn row_18_forwarding_headers_of_a_trusted_peer_are_appended_to() {
     let list = head.all("x-forwarded-for").join(", ");
     assert_eq!(list, format!("203.0.113.7, {TRUSTED}"));
     assert_eq!(head.get("x-forwarded-proto").as_deref(), Some("https"));
-    assert_eq!(
-        head.get("x-forwarded-host").as_deref(),
-        Some("shop.example")
-    );
+    assert_eq!(head.get("x-forwarded-host").as_deref(), Some("shop.example"));
     let forwarded = head.all("forwarded").join(", ");
-    assert!(
-        forwarded.starts_with("for=203.0.113.7;proto=https"),
-        "{forwarded}"
-    );
+    assert!(forwarded.starts_with("for=203.0.113.7;proto=https"), "{forwarded}");
     // Where the header came in, this hop is added; it is not made up where nobody used it.
     assert!(forwarded.contains(TRUSTED), "{forwarded}");
 }
@@ -96,8 +83,7 @@ fn row_18_forwarding_headers_of_a_stranger_are_overwritten() {
 fn the_client_address_is_the_rightmost_that_is_not_trusted() {
     let (stable, gray) = (Origin::lane("stable"), Origin::lane("gray"));
     let release = "level: full\nconditions: [{ key: client_ip, operator: CIDR, values: [\"203.0.113.0/24\"] }]";
-    let plan =
-        Plan::gray(stable.address(), gray.address(), release).trust("127.0.0.2/32, 10.0.0.0/8");
+    let plan = Plan::gray(stable.address(), gray.address(), release).trust("127.0.0.2/32, 10.0.0.0/8");
     let sidecar = Sidecar::start(&plan);
     let lane = |source: &str, list: &str| {
         let mut client = Client::connect_from(source, sidecar.traffic());
