@@ -29,8 +29,7 @@ fn a_first_byte_that_does_not_come_is_a_504() {
     let took = start.elapsed();
     assert!(took >= Duration::from_millis(180), "too early: {took:?}");
     assert!(took < Duration::from_secs(5), "too late: {took:?}");
-    assert!(response.json()["reason"].is_string());
-    assert!(response.json()["request_id"].is_string());
+    assert_eq!(response.failure(), "first_byte_timeout");
     // The upstream connection with its unanswered request is given up.
     origin.wait_closed(1);
     let labels = [("route", "rest"), ("code_class", "5xx")];

@@ -30,6 +30,19 @@ impl Response {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
+    /// The word of an answer of the sidecar's own: small JSON with the reason and the request's id.
+    pub(crate) fn failure(&self) -> String {
+        let kind = self.get("content-type").unwrap_or_default();
+        assert!(kind.starts_with("application/json"), "{kind}");
+        assert!(self.body.len() < 1024, "{}", self.text());
+        let body = self.json();
+        let id = body["request_id"].as_str().unwrap_or_default();
+        assert!(!id.is_empty(), "no request id: {body}");
+        let reason = body["error"].as_str().unwrap_or_default();
+        assert!(!reason.is_empty(), "no reason: {body}");
+        reason.to_owned()
+    }
+
     pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {:?}: {}", self.head, self.text()))
     }

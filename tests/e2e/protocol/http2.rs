@@ -247,5 +247,5 @@ async fn an_error_of_the_sidecars_own_is_json_in_http_2_too() {
     assert_eq!(response.status(), StatusCode::NOT_FOUND);
     let (body, _) = collect(response.into_body()).await.expect("whole");
     let body: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
-    assert!(body["reason"].is_string(), "{body}");
+    assert_eq!(body["error"], "no_route", "{body}");
 }
