@@ -95,6 +95,7 @@ where
     H: Fn(Request<RecvStream>, SendResponse<Bytes>) -> Handling + Send + Sync + 'static,
 {
     while let Ok((socket, _)) = listener.accept().await {
+        socket.set_nodelay(true).expect("a socket takes options");
         let (handler, seen) = (Arc::clone(&handler), Arc::clone(&seen));
         tokio::spawn(async move {
             let Ok(mut connection) = h2::server::handshake(socket).await else {
@@ -113,6 +114,7 @@ where
 /// A connection to the sidecar; its driver runs until the connection ends.
 pub(crate) async fn h2_client(address: SocketAddr) -> SendRequest<Bytes> {
     let socket = TcpStream::connect(address).await.expect("it accepts");
+    socket.set_nodelay(true).expect("a socket takes options");
     let (send, connection) = h2::client::handshake(socket).await.expect("it speaks h2");
     tokio::spawn(connection);
     send.ready().await.expect("it takes a stream")

@@ -7,5 +7,6 @@ mod framing;
 mod grpc;
 mod http2;
 mod reuse;
+mod slow;
 mod target;
 mod upgrade;
