@@ -1,9 +1,7 @@
 //! `graylane explain`: the decision for one request and its whole reasoning.
 
 use crate::decide::{AllowEncoded, Program};
-use crate::extract::{
-    ExplainError, ExplainRequest, ExplainRequestError, Extractor, Surroundings, explain,
-};
+use crate::extract::{ExplainError, ExplainRequest, ExplainRequestError, Extractor, Surroundings, explain};
 
 /// The request of a command line.
 #[derive(Debug, Clone, Default)]
@@ -60,21 +58,11 @@ pub fn answer(
     if let Some(address) = asked.client_ip {
         request = request.with_client_ip(address)?;
     }
-    let reasoning = explain(
-        program,
-        extractor,
-        &request,
-        Surroundings {
-            allow,
-            latched: &|_| false,
-            now_unix,
-        },
-    )?;
+    let reasoning = explain(program, extractor, &request, Surroundings { allow, latched: &|_| false, now_unix })?;
     Ok(match form {
         Form::Text => reasoning.to_string(),
         Form::Json => {
-            let json =
-                serde_json::to_string_pretty(&reasoning).expect("a reasoning has text for keys");
+            let json = serde_json::to_string_pretty(&reasoning).expect("a reasoning has text for keys");
             format!("{json}\n")
         }
     })
@@ -89,16 +77,9 @@ mod tests {
 
     fn world() -> (Program, Extractor) {
         let table = FactTable::new();
-        let sources = Sources::new(
-            &table,
-            [(FactId::USER_ID, vec![Source::header("x-user-id")])],
-        );
+        let sources = Sources::new(&table, [(FactId::USER_ID, vec![Source::header("x-user-id")])]);
         let permille = Permille::new(50).unwrap();
-        let release = Release {
-            level: Level::Permille,
-            permille,
-            ..Release::closed("pricing-v2")
-        };
+        let release = Release { level: Level::Permille, permille, ..Release::closed("pricing-v2") };
         let route = RouteSpec {
             lanes: vec![LaneId::STABLE, LaneId::GRAY],
             release: ReleaseId::from_index(0),
@@ -113,21 +94,8 @@ mod tests {
     fn the_json_answer_has_the_fields_of_the_surface() {
         let (program, extractor) = world();
         let headers = ["X-User-Id: u1".to_owned()];
-        let asked = Asked {
-            method: "GET",
-            url: "/api",
-            headers: &headers,
-            ..Asked::default()
-        };
-        let json = answer(
-            &program,
-            &extractor,
-            AllowEncoded::default(),
-            &asked,
-            0,
-            Form::Json,
-        )
-        .unwrap();
+        let asked = Asked { method: "GET", url: "/api", headers: &headers, ..Asked::default() };
+        let json = answer(&program, &extractor, AllowEncoded::default(), &asked, 0, Form::Json).unwrap();
         let json: serde_json::Value = serde_json::from_str(&json).unwrap();
         assert_eq!(json["bucket"], 68);
         assert_eq!(json["lane"], "stable");
@@ -142,23 +110,8 @@ mod tests {
     #[test]
     fn what_is_no_request_is_refused() {
         let (program, extractor) = world();
-        let asked = Asked {
-            method: "GET",
-            url: "api",
-            ..Asked::default()
-        };
-        let error = answer(
-            &program,
-            &extractor,
-            AllowEncoded::default(),
-            &asked,
-            0,
-            Form::Text,
-        )
-        .unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "`api` is no URL; write http://host/path or /path"
-        );
+        let asked = Asked { method: "GET", url: "api", ..Asked::default() };
+        let error = answer(&program, &extractor, AllowEncoded::default(), &asked, 0, Form::Text).unwrap_err();
+        assert_eq!(error.to_string(), "`api` is no URL; write http://host/path or /path");
     }
 }

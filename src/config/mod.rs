@@ -1,1 +1,125 @@
 //! Bytes to file mirror to runtime settings.
+//!
+//! Files are read into a tree in which every value knows its place (`node`), walked into the mirror of what users
+//! write (`file`, by `read`), merged, and compiled into [`Settings`] (`compile`). Each step tells everything it finds
+//! wrong and goes on, so that one [`load`] tells every [`Problem`] of every file. Nothing of it runs, listens or
+//! connects: a configuration that loads is only known to be good.
+
+mod nearest;
+mod problem;
+mod text;
+
+mod gather;
+mod node;
+
+mod file;
+mod merge;
+mod read;
+mod units;
+
+mod compile;
+mod pending;
+mod settings;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+pub use compile::KeyFiles;
+pub use file::{EncodedWord, Environment, MarkCache, Normalize, Protocol, ShieldWord, StableOpen, schema};
+pub use problem::{Problem, Problems, Severity, Style};
+pub use settings::{
+    AccessLog, AdminChanges, Breaker, Endpoint, FactSource, FactSources, Limits, ResponseMark, RollbackFigure,
+    RollbackPlan, RoutePlan, Settings, Shield, Timeouts, Upstream, UpstreamIndex,
+};
+pub use units::parse_time;
+
+use gather::{Gathered, gather, gather_text};
+use problem::Findings;
+use text::{Span, Texts};
+
+/// A configuration that is good, with everything that is known of where it came from.
+#[derive(Debug)]
+pub struct Loaded {
+    /// What the process runs by.
+    pub settings: Settings,
+    /// What somebody should know, in the order of the files.
+    pub warnings: Vec<Problem>,
+    /// Names the configuration: equal texts and keys have equal versions.
+    pub version: String,
+    /// The files, in the order they were read.
+    pub sources: Vec<Source>,
+}
+
+/// One file as it was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// Its path as named.
+    pub path: PathBuf,
+    /// Its text.
+    pub text: String,
+}
+
+/// Reads files and folders of `*.yaml` as one configuration that is to run.
+pub fn load(paths: &[PathBuf]) -> Result<Loaded, Problems> {
+    load_with(paths, KeyFiles::Needed)
+}
+
+/// Reads files and folders of `*.yaml` as one configuration.
+pub fn load_with(paths: &[PathBuf], key_files: KeyFiles) -> Result<Loaded, Problems> {
+    let (mut texts, mut findings) = (Texts::default(), Findings::default());
+    let gathered = gather(paths, &mut texts, &mut findings);
+    finish(&gathered, key_files, texts, findings)
+}
+
+/// Reads one text as if it were the file of this path: relative paths in it start from there.
+pub fn load_text(path: &Path, text: &[u8], key_files: KeyFiles) -> Result<Loaded, Problems> {
+    let (mut texts, mut findings) = (Texts::default(), Findings::default());
+    let gathered = gather_text(path, text, &mut texts, &mut findings);
+    finish(&gathered, key_files, texts, findings)
+}
+
+fn finish(
+    gathered: &Gathered,
+    key_files: KeyFiles,
+    mut texts: Texts,
+    mut findings: Findings,
+) -> Result<Loaded, Problems> {
+    if texts.iter().next().is_none() {
+        let source = texts.add(Path::new("-"), String::new());
+        findings.error(Span::start_of(source), "no configuration is named");
+    }
+    // What a broken file would have defined is not known, and every use of it would look like a problem.
+    let compiled =
+        if gathered.incomplete { None } else { compile::compile(gathered, key_files, &texts, &mut findings) };
+    let Some((settings, secrets)) = compiled else {
+        if !findings.refused() {
+            findings.error(Span::default(), "this configuration could not be compiled");
+        }
+        return Err(refusal(findings, &texts));
+    };
+    let version = version(&texts, &secrets);
+    let warnings = findings.resolve(&texts)?;
+    let sources = texts.iter().map(|text| Source { path: text.path.clone(), text: text.text.clone() }).collect();
+    Ok(Loaded { settings, warnings, version, sources })
+}
+
+fn refusal(findings: Findings, texts: &Texts) -> Problems {
+    match findings.resolve(texts) {
+        Err(problems) => problems,
+        Ok(_) => Problems::default(),
+    }
+}
+
+/// Twelve hexadecimal digits of a SHA-256 over every text and key, each with its length.
+fn version(texts: &Texts, secrets: &[Vec<u8>]) -> String {
+    let mut hash = Sha256::new();
+    for part in texts.iter().map(|text| text.text.as_bytes()).chain(secrets.iter().map(Vec::as_slice)) {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    hash.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+}

@@ -15,6 +15,7 @@ mod request_facts;
 mod untrusted;
 mod voice;
 
+mod configured;
 mod explain;
 mod explain_request;
 
@@ -22,6 +23,7 @@ mod explain_request;
 mod tests;
 
 pub use client::{Peer, Trust, client_ip};
+pub use configured::allow_encoded;
 pub use explain::{ExplainError, Surroundings, explain};
 pub use explain_request::{ExplainRequest, ExplainRequestError};
 pub use extractor::{Extractor, Sources};

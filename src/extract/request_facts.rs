@@ -30,26 +30,13 @@ enum Outcome<'a> {
 }
 
 impl<'a, R: RequestParts> RequestFacts<'a, R> {
-    pub(super) fn new(
-        extractor: &'a Extractor,
-        request: &'a R,
-        found: &'a Found<'a>,
-        peer: Peer,
-    ) -> Self {
-        RequestFacts {
-            extractor,
-            request,
-            found,
-            peer,
-            refused: RefCell::default(),
-        }
+    pub(super) fn new(extractor: &'a Extractor, request: &'a R, found: &'a Found<'a>, peer: Peer) -> Self {
+        RequestFacts { extractor, request, found, peer, refused: RefCell::default() }
     }
 
     /// The client's address; see [`client_ip`].
     pub fn client_ip(&self) -> Option<IpAddr> {
-        client_ip(self.peer, &self.extractor.trust, |each| {
-            self.request.for_each_header("x-forwarded-for", each)
-        })
+        client_ip(self.peer, &self.extractor.trust, |each| self.request.for_each_header("x-forwarded-for", each))
     }
 
     /// The facts of which a value was refused so far.
@@ -85,8 +72,7 @@ impl<'a, R: RequestParts> RequestFacts<'a, R> {
     }
 
     fn client_address(&self) -> Option<Cow<'a, str>> {
-        self.client_ip()
-            .map(|address| Cow::Owned(address.to_string()))
+        self.client_ip().map(|address| Cow::Owned(address.to_string()))
     }
 }
 
@@ -100,11 +86,7 @@ impl<R: RequestParts> Facts for RequestFacts<'_, R> {
                 Outcome::Absent(_) => {}
             }
         }
-        if fact == FactId::CLIENT_IP {
-            self.client_address()
-        } else {
-            None
-        }
+        if fact == FactId::CLIENT_IP { self.client_address() } else { None }
     }
 
     fn trace(&self, fact: FactId) -> FactTrace {
@@ -121,10 +103,7 @@ impl<R: RequestParts> Facts for RequestFacts<'_, R> {
                 }
                 Outcome::Refused(why) | Outcome::Absent(why) => why,
             };
-            trace.tried.push(Tried {
-                source: source.to_string(),
-                why: why.to_owned(),
-            });
+            trace.tried.push(Tried { source: source.to_string(), why: why.to_owned() });
         }
         if let (FactId::CLIENT_IP, Some(address)) = (fact, self.client_address()) {
             trace.value = Some(address.into_owned());

@@ -8,24 +8,13 @@ use crate::decide::{Developer, LaneMark, RequestParts};
 
 /// The override that a request carries: the header, else the cookie. It is looked at whoever sends it, as only its
 /// signature is believed.
-pub fn override_token<'a, R: RequestParts>(
-    developer: &Developer,
-    request: &'a R,
-) -> Option<Cow<'a, str>> {
+pub fn override_token<'a, R: RequestParts>(developer: &Developer, request: &'a R) -> Option<Cow<'a, str>> {
     let value = |reading: Reading<'a>| match reading {
         Reading::Value(value) if !value.is_empty() => Some(value),
         _ => None,
     };
-    let header = developer
-        .header
-        .as_deref()
-        .map(|name| header::read(request, name, Repeated::First));
-    let cookie = || {
-        developer
-            .cookie
-            .as_deref()
-            .map(|name| cookie::read(request, name))
-    };
+    let header = developer.header.as_deref().map(|name| header::read(request, name, Repeated::First));
+    let cookie = || developer.cookie.as_deref().map(|name| cookie::read(request, name));
     header.and_then(value).or_else(|| cookie().and_then(value))
 }
 
@@ -34,20 +23,11 @@ pub fn lane_mark<R: RequestParts>(request: &R, peer: Peer) -> Option<LaneMark<'_
     if !peer.trusted {
         return None;
     }
-    let lane = request
-        .header("x-gray-lane")
-        .and_then(text)
-        .filter(|lane| !lane.is_empty())?;
+    let lane = request.header("x-gray-lane").and_then(text).filter(|lane| !lane.is_empty())?;
     match request.header("x-gray-release").map(text) {
-        None => Some(LaneMark {
-            lane,
-            release: None,
-        }),
+        None => Some(LaneMark { lane, release: None }),
         // A release that cannot be read is not ours.
-        Some(release) => release.map(|release| LaneMark {
-            lane,
-            release: Some(release),
-        }),
+        Some(release) => release.map(|release| LaneMark { lane, release: Some(release) }),
     }
 }
 

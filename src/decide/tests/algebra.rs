@@ -12,23 +12,12 @@ fn conditions_nest_only_so_deep() {
         (0..depth).fold(test, |inner, _| Condition::Not(Box::new(inner)))
     };
     assert_eq!(nested(Condition::DEEPEST).check_depth(), Ok(()));
-    assert_eq!(
-        nested(Condition::DEEPEST + 1).check_depth(),
-        Err(ConditionError::TooDeep)
-    );
+    assert_eq!(nested(Condition::DEEPEST + 1).check_depth(), Err(ConditionError::TooDeep));
 }
 
 #[test]
 fn not_of_an_absent_fact_is_true() {
-    let test = |operator| {
-        Condition::test(
-            &mut FactTable::new(),
-            "user_tier",
-            operator,
-            vec![text("VIP")],
-        )
-        .unwrap()
-    };
+    let test = |operator| Condition::test(&mut FactTable::new(), "user_tier", operator, vec![text("VIP")]).unwrap();
     let nobody = Known::default();
     assert!(!test(Eq).holds(&nobody) && !test(Ne).holds(&nobody));
     assert!(Condition::Not(Box::new(test(Eq))).holds(&nobody));
@@ -38,13 +27,7 @@ fn not_of_an_absent_fact_is_true() {
 fn any_condition() -> impl Strategy<Value = Condition> {
     let leaf = (0_u8..4, "[ab]").prop_map(|(operator, value)| {
         let operator = [Eq, Ne, In, NotIn][usize::from(operator)];
-        Condition::test(
-            &mut FactTable::new(),
-            "user_tier",
-            operator,
-            vec![text(&value)],
-        )
-        .unwrap()
+        Condition::test(&mut FactTable::new(), "user_tier", operator, vec![text(&value)]).unwrap()
     });
     leaf.prop_recursive(4, 24, 3, |inner| {
         prop_oneof![

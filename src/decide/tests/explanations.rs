@@ -8,24 +8,16 @@ use super::*;
 
 fn release() -> Release {
     let mut table = FactTable::new();
-    let mut test = |key: &str, operator, values: Vec<Scalar>| {
-        Condition::test(&mut table, key, operator, values).unwrap()
-    };
+    let mut test =
+        |key: &str, operator, values: Vec<Scalar>| Condition::test(&mut table, key, operator, values).unwrap();
     let conditions = vec![
-        test(
-            "category_id",
-            Operator::In,
-            vec![text("1001"), text("1002")],
-        ),
+        test("category_id", Operator::In, vec![text("1001"), text("1002")]),
         Condition::Any(vec![
             test("stock_level", Operator::Gt, vec![number_of("500")]),
             Condition::Not(Box::new(test("user_tier", Operator::Eq, vec![text("VIP")]))),
         ]),
     ];
-    let groups = vec![
-        ("a".to_owned(), Permille::new(500).unwrap()),
-        ("b".to_owned(), Permille::new(500).unwrap()),
-    ];
+    let groups = vec![("a".to_owned(), Permille::new(500).unwrap()), ("b".to_owned(), Permille::new(500).unwrap())];
     let experiment = Arc::new(Experiment::new("price-page", "price-page-2026", groups).unwrap());
     Release {
         level: Level::Permille,
@@ -86,16 +78,8 @@ fn people_read_an_explanation() {
 #[test]
 fn people_read_why_a_latched_release_does_nothing() {
     let known = facts();
-    let mark = Some(LaneMark {
-        lane: "gray",
-        release: Some("pricing-v2"),
-    });
-    let inputs = Inputs {
-        latched: true,
-        mark,
-        override_token: Some("gray"),
-        ..Inputs::of(&known)
-    };
+    let mark = Some(LaneMark { lane: "gray", release: Some("pricing-v2") });
+    let inputs = Inputs { latched: true, mark, override_token: Some("gray"), ..Inputs::of(&known) };
     let reasoning = program(release()).explain_decision(ROUTE, &inputs);
     insta::assert_snapshot!(reasoning.to_string(), @r#"
     lane     stable
@@ -134,12 +118,7 @@ fn people_read_why_a_latched_release_does_nothing() {
 
 #[test]
 fn machines_read_an_explanation() {
-    let small = Release {
-        conditions: vec![],
-        developer: None,
-        ab: None,
-        ..release()
-    };
+    let small = Release { conditions: vec![], developer: None, ab: None, ..release() };
     let known = Known::of(&[(FactId::DEVICE_ID, "d1")]);
     let reasoning = program(small).explain_decision(ROUTE, &Inputs::of(&known));
     insta::assert_snapshot!(serde_json::to_string_pretty(&reasoning).unwrap(), @r#"
@@ -214,18 +193,11 @@ fn machines_read_an_explanation() {
 
 #[test]
 fn a_lane_that_fell_back_keeps_both_reasons() {
-    let mut reasoning = program(Release {
-        level: Level::Full,
-        conditions: vec![],
-        ..release()
-    })
-    .explain_decision(ROUTE, &Inputs::of(&Known::default()));
+    let mut reasoning = program(Release { level: Level::Full, conditions: vec![], ..release() })
+        .explain_decision(ROUTE, &Inputs::of(&Known::default()));
     assert_eq!((&*reasoning.lane, reasoning.reason), ("gray", Reason::Full));
     reasoning.fall_back(Reason::BreakerOpen);
-    assert_eq!(
-        (&*reasoning.lane, reasoning.level, reasoning.reason),
-        ("stable", Level::None, Reason::BreakerOpen)
-    );
+    assert_eq!((&*reasoning.lane, reasoning.level, reasoning.reason), ("stable", Level::None, Reason::BreakerOpen));
     let decided = reasoning.decided.clone().unwrap();
     assert_eq!((&*decided.lane, decided.reason), ("gray", Reason::Full));
     let before = reasoning.clone();
@@ -236,9 +208,7 @@ fn a_lane_that_fell_back_keeps_both_reasons() {
 #[test]
 fn control_characters_never_reach_a_terminal() {
     let known = Known::of(&[(FactId::USER_ID, "u\u{1b}[2J\n1")]);
-    let shown = program(release())
-        .explain_decision(ROUTE, &Inputs::of(&known))
-        .to_string();
+    let shown = program(release()).explain_decision(ROUTE, &Inputs::of(&known)).to_string();
     assert!(!shown.contains('\u{1b}') && shown.contains("u\\u{1b}[2J\\n1"));
 }
 

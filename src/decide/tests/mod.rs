@@ -20,12 +20,7 @@ struct Known(HashMap<FactId, String>);
 
 impl Known {
     fn of(facts: &[(FactId, &str)]) -> Known {
-        Known(
-            facts
-                .iter()
-                .map(|(fact, value)| (*fact, (*value).to_owned()))
-                .collect(),
-        )
+        Known(facts.iter().map(|(fact, value)| (*fact, (*value).to_owned())).collect())
     }
 }
 
@@ -81,16 +76,10 @@ impl RequestParts for Request {
     }
 
     fn header(&self, name: &str) -> Option<&[u8]> {
-        self.headers
-            .iter()
-            .find(|(known, _)| *known == name)
-            .map(|(_, value)| value.as_bytes())
+        self.headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_bytes())
     }
 
     fn for_each_header(&self, name: &str, each: &mut dyn FnMut(&[u8])) {
-        self.headers
-            .iter()
-            .filter(|(known, _)| *known == name)
-            .for_each(|(_, value)| each(value.as_bytes()));
+        self.headers.iter().filter(|(known, _)| *known == name).for_each(|(_, value)| each(value.as_bytes()));
     }
 }

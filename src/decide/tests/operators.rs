@@ -10,22 +10,13 @@ fn holds(key: &str, operator: Operator, values: Vec<Scalar>, actual: Option<&str
     let _ = table.declare("region");
     let condition = Condition::test(&mut table, key, operator, values).unwrap();
     let fact = table.resolve(key).unwrap();
-    condition.holds(&Known(
-        actual
-            .map(|value| (fact, value.to_owned()))
-            .into_iter()
-            .collect(),
-    ))
+    condition.holds(&Known(actual.map(|value| (fact, value.to_owned())).into_iter().collect()))
 }
 
 #[track_caller]
 fn check(key: &str, operator: Operator, values: &[&str], actual: &str, expected: bool) {
     let values: Vec<Scalar> = values.iter().map(|value| text(value)).collect();
-    assert_eq!(
-        holds(key, operator, values.clone(), Some(actual)),
-        expected,
-        "{actual} {operator} {values:?}"
-    );
+    assert_eq!(holds(key, operator, values.clone(), Some(actual)), expected, "{actual} {operator} {values:?}");
     assert!(!holds(key, operator, values, None), "absent {operator}");
 }
 
@@ -41,18 +32,8 @@ fn codes_compare_as_text() {
     check("category_id", NotIn, &["1001", "1002"], "1001", false);
     check("user_tier", Eq, &["金牌"], "金牌", true);
     check("user_tier", Eq, &["VIP"], "vip", false);
-    assert!(holds(
-        "category_id",
-        In,
-        vec![number_of("1001")],
-        Some("1001")
-    ));
-    assert!(!holds(
-        "category_id",
-        In,
-        vec![number_of("1001")],
-        Some("1001.0")
-    ));
+    assert!(holds("category_id", In, vec![number_of("1001")], Some("1001")));
+    assert!(!holds("category_id", In, vec![number_of("1001")], Some("1001.0")));
 }
 
 #[test]
@@ -60,13 +41,7 @@ fn numbers_compare_exactly() {
     for equal in ["500", "500.0", "500.00", "+500", "0500"] {
         check("order_amount", Eq, &["500"], equal, true);
     }
-    check(
-        "order_amount",
-        Eq,
-        &["0.3"],
-        "0.30000000000000000001",
-        false,
-    );
+    check("order_amount", Eq, &["0.3"], "0.30000000000000000001", false);
     check("stock_level", Gt, &["500"], "501", true);
     check("stock_level", Gt, &["500"], "500", false);
     check("stock_level", Ge, &["500"], "500", true);
@@ -77,32 +52,16 @@ fn numbers_compare_exactly() {
     check("stock_level", Between, &["1", "10"], "10.1", false);
     check("stock_level", In, &["1", "2.50"], "2.5", true);
     check("stock_level", NotIn, &["1", "2"], "3", true);
-    check(
-        "order_amount",
-        Gt,
-        &["12345678901234567890.10"],
-        "12345678901234567890.11",
-        true,
-    );
-    assert!(holds(
-        "stock_level",
-        Gt,
-        vec![number_of("500")],
-        Some("501")
-    ));
+    check("order_amount", Gt, &["12345678901234567890.10"], "12345678901234567890.11", true);
+    assert!(holds("stock_level", Gt, vec![number_of("500")], Some("501")));
 }
 
 #[test]
 fn what_is_no_number_meets_no_number() {
     for odd in ["abc", "NaN", "1e999", "inf", &"9".repeat(400), "", "5 0"] {
-        for (operator, values) in [
-            (Eq, &["5"][..]),
-            (Ne, &["5"]),
-            (NotIn, &["5"]),
-            (Gt, &["5"]),
-            (Lt, &["5"]),
-            (Between, &["0", "9"]),
-        ] {
+        for (operator, values) in
+            [(Eq, &["5"][..]), (Ne, &["5"]), (NotIn, &["5"]), (Gt, &["5"]), (Lt, &["5"]), (Between, &["0", "9"])]
+        {
             check("stock_level", operator, values, odd, false);
         }
     }
@@ -110,49 +69,14 @@ fn what_is_no_number_meets_no_number() {
 
 #[test]
 fn open_facts_compare_as_the_value_is_written() {
-    assert!(holds(
-        "header:x-count",
-        Eq,
-        vec![number_of("500")],
-        Some("500.0")
-    ));
-    assert!(!holds(
-        "header:x-count",
-        Eq,
-        vec![text("500")],
-        Some("500.0")
-    ));
-    assert!(!holds(
-        "header:x-count",
-        Ne,
-        vec![number_of("500")],
-        Some("abc")
-    ));
+    assert!(holds("header:x-count", Eq, vec![number_of("500")], Some("500.0")));
+    assert!(!holds("header:x-count", Eq, vec![text("500")], Some("500.0")));
+    assert!(!holds("header:x-count", Ne, vec![number_of("500")], Some("abc")));
     assert!(holds("header:x-count", Ne, vec![text("500")], Some("abc")));
-    assert!(holds(
-        "query:beta",
-        Eq,
-        vec![Scalar::Bool(true)],
-        Some("true")
-    ));
-    assert!(holds(
-        "header:x-count",
-        In,
-        vec![number_of("1"), text("many")],
-        Some("many")
-    ));
-    assert!(holds(
-        "header:x-count",
-        In,
-        vec![number_of("1"), text("many")],
-        Some("1.0")
-    ));
-    assert!(holds(
-        "header:x-count",
-        NotIn,
-        vec![number_of("1"), text("many")],
-        Some("few")
-    ));
+    assert!(holds("query:beta", Eq, vec![Scalar::Bool(true)], Some("true")));
+    assert!(holds("header:x-count", In, vec![number_of("1"), text("many")], Some("many")));
+    assert!(holds("header:x-count", In, vec![number_of("1"), text("many")], Some("1.0")));
+    assert!(holds("header:x-count", NotIn, vec![number_of("1"), text("many")], Some("few")));
     assert!(holds("region", Eq, vec![text("cn-east")], Some("cn-east")));
 }
 
@@ -165,13 +89,7 @@ fn texts_are_searched() {
     check("sku_id", Contains, &["gift"], "a-gif", false);
     check("sku_id", Regex, &["^[A-Z]{3}-[0-9]+$"], "ABC-12", true);
     check("sku_id", Regex, &["^[A-Z]{3}-[0-9]+$"], "ABC-x", false);
-    check(
-        "header:user-agent",
-        Regex,
-        &["(?i)iphone"],
-        "Mozilla (iPhone)",
-        true,
-    );
+    check("header:user-agent", Regex, &["(?i)iphone"], "Mozilla (iPhone)", true);
 }
 
 #[test]
@@ -182,13 +100,7 @@ fn presence_is_a_test_of_its_own() {
 
 #[test]
 fn addresses_lie_in_networks() {
-    check(
-        "client_ip",
-        Cidr,
-        &["10.0.0.0/8", "fd00::/8"],
-        "10.1.2.3",
-        true,
-    );
+    check("client_ip", Cidr, &["10.0.0.0/8", "fd00::/8"], "10.1.2.3", true);
     check("client_ip", Cidr, &["10.0.0.0/8"], "::ffff:10.1.2.3", true);
     check("client_ip", Cidr, &["10.0.0.0/8"], "11.1.2.3", false);
     check("client_ip", Cidr, &["10.1.2.3/8"], "10.9.9.9", true);
@@ -197,13 +109,7 @@ fn addresses_lie_in_networks() {
     check("client_ip", Eq, &["2001:db8::1"], "2001:0db8:0::1", true);
     check("client_ip", NotIn, &["10.1.2.3"], "10.1.2.4", true);
     check("client_ip", NotIn, &["10.1.2.3"], "unknown", false);
-    check(
-        "header:x-office",
-        Cidr,
-        &["192.168.0.0/16"],
-        "192.168.7.7",
-        true,
-    );
+    check("header:x-office", Cidr, &["192.168.0.0/16"], "192.168.7.7", true);
 }
 
 #[test]
@@ -221,21 +127,9 @@ fn versions_meet_requirements() {
         ("2.", false),
         ("+3", false),
     ] {
-        check(
-            "header:x-app-version",
-            Semver,
-            &[">=2.4.0"],
-            actual,
-            expected,
-        );
+        check("header:x-app-version", Semver, &[">=2.4.0"], actual, expected);
     }
-    check(
-        "header:x-app-version",
-        Semver,
-        &[">=2.4, <3"],
-        "3.0.0",
-        false,
-    );
+    check("header:x-app-version", Semver, &[">=2.4, <3"], "3.0.0", false);
 }
 
 #[test]
@@ -268,14 +162,8 @@ fn the_province_follows_from_the_city() {
     let mut table = FactTable::new();
     let condition = Condition::test(&mut table, "province_code", Eq, vec![text("33")]).unwrap();
     assert!(condition.holds(&Known::of(&[(FactId::CITY_ID, "330100")])));
-    assert!(condition.holds(&Known::of(&[
-        (FactId::CITY_ID, "3301"),
-        (FactId::PROVINCE_CODE, "xx")
-    ])));
-    assert!(!condition.holds(&Known::of(&[
-        (FactId::CITY_ID, "3301"),
-        (FactId::PROVINCE_CODE, "44")
-    ])));
+    assert!(condition.holds(&Known::of(&[(FactId::CITY_ID, "3301"), (FactId::PROVINCE_CODE, "xx")])));
+    assert!(!condition.holds(&Known::of(&[(FactId::CITY_ID, "3301"), (FactId::PROVINCE_CODE, "44")])));
 }
 
 #[test]

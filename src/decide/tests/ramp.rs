@@ -6,29 +6,18 @@ use super::*;
 
 fn lane_at(share: u16, user: &str) -> LaneId {
     let permille = Permille::new(share).unwrap();
-    let release = Release {
-        level: Level::Permille,
-        permille,
-        ..Release::closed("pricing-v2")
-    };
-    program(release)
-        .decide(ROUTE, &Inputs::of(&Known::of(&[(FactId::USER_ID, user)])))
-        .lane
+    let release = Release { level: Level::Permille, permille, ..Release::closed("pricing-v2") };
+    program(release).decide(ROUTE, &Inputs::of(&Known::of(&[(FactId::USER_ID, user)]))).lane
 }
 
 #[test]
 fn a_ramp_in_steps_of_one_only_ever_adds_users() {
-    let users: Vec<String> = (0..300)
-        .map(|user| format!("u{user}"))
-        .chain((0..300).map(|user| format!("用户{user}")))
-        .collect();
+    let users: Vec<String> =
+        (0..300).map(|user| format!("u{user}")).chain((0..300).map(|user| format!("用户{user}"))).collect();
     let mut before = vec![LaneId::STABLE; users.len()];
     for share in 0..=1000 {
         let now: Vec<LaneId> = users.iter().map(|user| lane_at(share, user)).collect();
-        let left = before
-            .iter()
-            .zip(&now)
-            .any(|(before, now)| *before == LaneId::GRAY && *now == LaneId::STABLE);
+        let left = before.iter().zip(&now).any(|(before, now)| *before == LaneId::GRAY && *now == LaneId::STABLE);
         assert!(!left, "somebody left gray at {share}");
         before = now;
     }

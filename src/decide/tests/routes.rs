@@ -9,27 +9,15 @@ fn route(name: &str, path: &str) -> RouteSpec {
 }
 
 fn methods(spec: RouteSpec, methods: &[&str]) -> RouteSpec {
-    RouteSpec {
-        methods: methods.iter().map(|method| (*method).to_owned()).collect(),
-        ..spec
-    }
+    RouteSpec { methods: methods.iter().map(|method| (*method).to_owned()).collect(), ..spec }
 }
 
 fn hosts(spec: RouteSpec, hosts: &[&str]) -> RouteSpec {
-    RouteSpec {
-        hosts: hosts.iter().map(|host| (*host).to_owned()).collect(),
-        ..spec
-    }
+    RouteSpec { hosts: hosts.iter().map(|host| (*host).to_owned()).collect(), ..spec }
 }
 
 fn header(spec: RouteSpec, name: &str, value: Option<HeaderPattern>) -> RouteSpec {
-    RouteSpec {
-        headers: vec![HeaderMatch {
-            name: name.to_owned(),
-            value,
-        }],
-        ..spec
-    }
+    RouteSpec { headers: vec![HeaderMatch { name: name.to_owned(), value }], ..spec }
 }
 
 fn compiled(routes: Vec<RouteSpec>) -> Result<Program, Vec<RouteError>> {
@@ -37,20 +25,13 @@ fn compiled(routes: Vec<RouteSpec>) -> Result<Program, Vec<RouteError>> {
 }
 
 fn get() -> Request {
-    Request {
-        method: "GET",
-        ..Request::default()
-    }
+    Request { method: "GET", ..Request::default() }
 }
 
 #[track_caller]
 fn check(program: &Program, request: &Request, path: &str, expected: &str) {
     let found = program.find(request, path);
-    assert_eq!(
-        found.map_or("-", |found| &program.route(found.route).name),
-        expected,
-        "{request:?} {path}"
-    );
+    assert_eq!(found.map_or("-", |found| &program.route(found.route).name), expected, "{request:?} {path}");
 }
 
 #[test]
@@ -94,10 +75,7 @@ fn a_refused_route_gives_way_to_the_next_best() {
         route("rest", "/{*rest}"),
     ])
     .unwrap();
-    let with = |method| Request {
-        method,
-        ..Request::default()
-    };
+    let with = |method| Request { method, ..Request::default() };
     check(&program, &with("GET"), "/api/v1/orders", "orders");
     check(&program, &with("PUT"), "/api/v1/orders", "any");
     check(&program, &with("DELETE"), "/api/v1/orders", "api");
@@ -107,26 +85,13 @@ fn a_refused_route_gives_way_to_the_next_best() {
 
 #[test]
 fn parameters_of_abandoned_routes_are_forgotten() {
-    let program = compiled(vec![
-        methods(route("one", "/{a}/{b}/x"), &["GET"]),
-        route("two", "/{*all}"),
-    ])
-    .unwrap();
-    let request = Request {
-        method: "POST",
-        ..Request::default()
-    };
+    let program = compiled(vec![methods(route("one", "/{a}/{b}/x"), &["GET"]), route("two", "/{*all}")]).unwrap();
+    let request = Request { method: "POST", ..Request::default() };
     let found = program.find(&request, "/1/2/x").unwrap();
     assert_eq!(found.parameters().collect::<Vec<_>>(), [("all", "1/2/x")]);
     let found = program.find(&get(), "/1/2/x").unwrap();
-    assert_eq!(
-        found.parameters().collect::<Vec<_>>(),
-        [("a", "1"), ("b", "2")]
-    );
-    assert_eq!(
-        (found.parameter("b"), found.parameter("all")),
-        (Some("2"), None)
-    );
+    assert_eq!(found.parameters().collect::<Vec<_>>(), [("a", "1"), ("b", "2")]);
+    assert_eq!((found.parameter("b"), found.parameter("all")), (Some("2"), None));
 }
 
 #[test]
@@ -139,23 +104,11 @@ fn the_more_demanding_route_of_one_path_goes_first() {
         header(route("env", "/x"), "x-env", None),
     ])
     .unwrap();
-    let with = |value| Request {
-        method: "GET",
-        headers: vec![("x-env", value)],
-        ..Request::default()
-    };
+    let with = |value| Request { method: "GET", headers: vec![("x-env", value)], ..Request::default() };
     check(&program, &with("beta"), "/x", "beta");
     check(&program, &with("prod"), "/x", "env");
     check(&program, &get(), "/x", "get");
-    check(
-        &program,
-        &Request {
-            method: "PUT",
-            ..Request::default()
-        },
-        "/x",
-        "plain",
-    );
+    check(&program, &Request { method: "PUT", ..Request::default() }, "/x", "plain");
 }
 
 #[test]
@@ -163,24 +116,11 @@ fn header_patterns_look_at_every_value() {
     let regex = HeaderPattern::Regex(regex::Regex::new("^v[0-9]+$").unwrap());
     let program = compiled(vec![
         header(route("regex", "/"), "x-a", Some(regex)),
-        header(
-            route("prefix", "/"),
-            "x-a",
-            Some(HeaderPattern::Prefix("be".into())),
-        ),
+        header(route("prefix", "/"), "x-a", Some(HeaderPattern::Prefix("be".into()))),
     ])
     .unwrap();
-    let with = |headers| Request {
-        method: "GET",
-        headers,
-        ..Request::default()
-    };
-    check(
-        &program,
-        &with(vec![("x-a", "none"), ("x-a", "v2")]),
-        "/",
-        "regex",
-    );
+    let with = |headers| Request { method: "GET", headers, ..Request::default() };
+    check(&program, &with(vec![("x-a", "none"), ("x-a", "v2")]), "/", "regex");
     check(&program, &with(vec![("x-a", "beta")]), "/", "prefix");
     check(&program, &with(vec![("x-b", "beta")]), "/", "-");
 }
@@ -190,33 +130,18 @@ fn hosts_go_before_paths() {
     let program = compiled(vec![
         hosts(route("shop", "/{*rest}"), &["shop.example"]),
         hosts(route("below", "/{*rest}"), &["*.shop.example"]),
-        methods(
-            hosts(route("deep", "/{*rest}"), &["*.a.shop.example"]),
-            &["GET"],
-        ),
+        methods(hosts(route("deep", "/{*rest}"), &["*.a.shop.example"]), &["GET"]),
         route("exact-path", "/x"),
         hosts(route("v6", "/"), &["[::1]"]),
     ])
     .unwrap();
-    let at = |host| Request {
-        method: "GET",
-        host: Some(host),
-        ..Request::default()
-    };
+    let at = |host| Request { method: "GET", host: Some(host), ..Request::default() };
     check(&program, &at("shop.example"), "/x", "shop");
     check(&program, &at("Shop.Example:8080"), "/x", "shop");
     check(&program, &at("shop.example."), "/x", "shop");
     check(&program, &at("m.shop.example"), "/x", "below");
     check(&program, &at("b.a.shop.example"), "/x", "deep");
-    check(
-        &program,
-        &Request {
-            method: "PUT",
-            ..at("b.a.shop.example")
-        },
-        "/x",
-        "below",
-    );
+    check(&program, &Request { method: "PUT", ..at("b.a.shop.example") }, "/x", "below");
     check(&program, &at("notshop.example"), "/x", "exact-path");
     check(&program, &at("[::1]:8080"), "/", "v6");
     check(&program, &at(""), "/x", "exact-path");
@@ -230,22 +155,14 @@ fn a_host_without_a_route_for_it_gives_way_too() {
         route("everywhere", "/{*rest}"),
     ])
     .unwrap();
-    let request = Request {
-        method: "POST",
-        host: Some("shop.example"),
-        ..Request::default()
-    };
+    let request = Request { method: "POST", host: Some("shop.example"), ..Request::default() };
     check(&program, &request, "/x", "everywhere");
     check(&program, &request, "/y", "everywhere");
 }
 
 #[test]
 fn patterns_are_compared_in_normal_form() {
-    let program = compiled(vec![
-        route("goods", "/商品/{id}"),
-        route("tilde", "/%7euser"),
-    ])
-    .unwrap();
+    let program = compiled(vec![route("goods", "/商品/{id}"), route("tilde", "/%7euser")]).unwrap();
     let path = NormalPath::new("/%e5%95%86%e5%93%81/7", AllowEncoded::default()).unwrap();
     check(&program, &get(), path.as_str(), "goods");
     check(&program, &get(), "/~user", "tilde");
@@ -265,21 +182,8 @@ fn duplicates_name_both_routes() {
         "routes `one` and `two` match the same requests: same host, path, method and headers"
     );
     let on = |name, list: &[&str]| hosts(route(name, "/"), list);
-    assert!(
-        compiled(vec![
-            on("a", &["x.example", "y.example"]),
-            on("b", &["Y.example."])
-        ])
-        .is_err()
-    );
-    assert!(
-        compiled(vec![
-            on("a", &["x.example"]),
-            on("b", &["*.x.example"]),
-            on("c", &[])
-        ])
-        .is_ok()
-    );
+    assert!(compiled(vec![on("a", &["x.example", "y.example"]), on("b", &["Y.example."])]).is_err());
+    assert!(compiled(vec![on("a", &["x.example"]), on("b", &["*.x.example"]), on("c", &[])]).is_ok());
 }
 
 #[test]
@@ -295,14 +199,8 @@ fn everything_wrong_with_routes_is_told_at_once() {
         hosts(route("port", "/p"), &["a:80"]),
         hosts(route("star", "/p"), &["a.*.b"]),
         methods(route("method", "/m"), &["get"]),
-        RouteSpec {
-            lanes,
-            ..route("no-stable", "/n")
-        },
-        RouteSpec {
-            release: ReleaseId::from_index(3),
-            ..route("no-release", "/r")
-        },
+        RouteSpec { lanes, ..route("no-stable", "/n") },
+        RouteSpec { release: ReleaseId::from_index(3), ..route("no-release", "/r") },
     ])
     .unwrap_err();
     let told: Vec<String> = errors.iter().map(ToString::to_string).collect();
@@ -323,9 +221,8 @@ fn everything_wrong_with_routes_is_told_at_once() {
 
 #[test]
 fn ten_thousand_routes_are_told_apart() {
-    let mut routes: Vec<RouteSpec> = (0..10_000)
-        .map(|n| route(&format!("r{n}"), &format!("/api/v1/p{n}/{{id}}")))
-        .collect();
+    let mut routes: Vec<RouteSpec> =
+        (0..10_000).map(|n| route(&format!("r{n}"), &format!("/api/v1/p{n}/{{id}}"))).collect();
     routes.push(route("rest", "/{*rest}"));
     let program = compiled(routes).unwrap();
     check(&program, &get(), "/api/v1/p9999/7", "r9999");

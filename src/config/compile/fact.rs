@@ -1,0 +1,102 @@
+//! Facts and their sources.
+
+use regex::Regex;
+
+use super::address::is_token;
+use crate::config::file::{FileConfig, FileSource, RegionCodes};
+use crate::config::problem::Findings;
+use crate::config::settings::{FactSource, FactSources};
+use crate::config::text::At;
+use crate::decide::{self, FactTable};
+
+/// The table of facts with everything that was declared, and the sources of each.
+pub(super) fn facts(config: &FileConfig, findings: &mut Findings) -> (FactTable, FactSources) {
+    let mut table = FactTable::new();
+    if config.region_codes.as_ref().is_some_and(|codes| codes.value == RegionCodes::Custom) {
+        table.set_region_codes(decide::RegionCodes::Custom);
+    }
+    let mut sources = FactSources {
+        lists: Vec::new(),
+        sku_format: config.sku_format.as_ref().and_then(|pattern| whole_value(pattern, findings)),
+        categories: config.categories.iter().flatten().map(|category| category.value.clone()).collect(),
+    };
+    for (name, written) in config.facts.iter().flat_map(|table| &table.entries) {
+        let id = match table.declare(name) {
+            Ok(id) => id,
+            Err(error) => {
+                findings.error(name.at, error.to_string());
+                continue;
+            }
+        };
+        let Some(written) = written else { continue };
+        let list: Vec<FactSource> = written.0.iter().filter_map(|one| source(one, findings)).collect();
+        if written.0.is_empty() {
+            findings
+                .error(name.at, format!("fact `{}` has no source", name.value))
+                .help("write `[{ header: x-user-id }]`");
+        }
+        sources.lists.push((id, list));
+    }
+    (table, sources)
+}
+
+/// A regular expression over the whole of a value, compiled with a bounded size.
+pub(super) fn whole_value(pattern: &At<String>, findings: &mut Findings) -> Option<Regex> {
+    const MOST_BYTES: usize = 1 << 20;
+    let built = regex::RegexBuilder::new(&format!("^(?:{})$", pattern.value)).size_limit(MOST_BYTES).build();
+    match built {
+        Ok(regex) => Some(regex),
+        Err(error) => {
+            // The last line says what is wrong; those before draw the pattern, which the excerpt does as well.
+            let text = error.to_string();
+            let reason = text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
+            findings.error(pattern.at, format!("`{}` is no regular expression: {reason}", pattern.value));
+            None
+        }
+    }
+}
+
+fn source(written: &FileSource, findings: &mut Findings) -> Option<FactSource> {
+    let all = written.written();
+    let [(word, value)] = all.as_slice() else {
+        let help = "write `{ header: x-user-id }`; further sources follow as further items";
+        findings.error(written.at, format!("a source names one place, this one names {}", all.len())).help(help);
+        return None;
+    };
+    let text = value.value.clone();
+    let source = match *word {
+        "header" => FactSource::Header(text.to_ascii_lowercase()),
+        "cookie" => FactSource::Cookie(text),
+        "query" => FactSource::Query(text),
+        "path" => FactSource::Path(text),
+        "json" => FactSource::Json(text),
+        "geoip" => FactSource::Geoip(text),
+        "jwt" => FactSource::Jwt(text),
+        _ => FactSource::Baggage(text),
+    };
+    let wrong = match &source {
+        FactSource::Header(name) | FactSource::Cookie(name) | FactSource::Baggage(name) if !is_token(name) => {
+            format!("`{}` is no name of a {word}", value.value)
+        }
+        FactSource::Json(pointer) if !is_pointer(pointer) => {
+            format!("`{pointer}` is no JSON pointer: it starts with `/`, as `/items/0/sku_id`")
+        }
+        FactSource::Geoip(what) if !matches!(what.as_str(), "province" | "city") => {
+            findings
+                .error(value.at, format!("`geoip` gives `province` or `city`, not `{what}`"))
+                .suggest(what, ["province", "city"]);
+            return None;
+        }
+        FactSource::Query(name) | FactSource::Path(name) | FactSource::Jwt(name) if name.is_empty() => {
+            format!("`{word}` names nothing")
+        }
+        _ => return Some(source),
+    };
+    findings.error(value.at, wrong);
+    None
+}
+
+/// RFC 6901: `~` only as `~0` or `~1`.
+fn is_pointer(text: &str) -> bool {
+    text.starts_with('/') && text.split('~').skip(1).all(|after| after.starts_with(['0', '1']))
+}

@@ -1,0 +1,122 @@
+//! From the file mirror to settings: every reference resolved, every default filled in, every problem told.
+
+mod address;
+mod process;
+
+mod condition;
+mod fact;
+mod release;
+
+mod route;
+mod rule;
+mod upstream;
+
+mod unused;
+
+use std::sync::Arc;
+
+use super::file::Environment;
+use super::gather::Gathered;
+use super::pending;
+use super::problem::Findings;
+use super::read::Table;
+use super::settings::Settings;
+use super::text::{Span, Texts};
+use crate::decide::{Lanes, Program};
+use condition::KnownFacts;
+use route::Names;
+
+/// Whether the key files that a configuration names have to be there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyFiles {
+    /// A missing one is an error: the process is to run.
+    Needed,
+    /// A missing one is a warning: a configuration is checked where its secrets are not.
+    MayBeAbsent,
+}
+
+/// What compiling needs besides the mirror.
+struct Context<'c> {
+    texts: &'c Texts,
+    findings: &'c mut Findings,
+    environment: Environment,
+    key_files: KeyFiles,
+    /// The key files' contents: a changed key is a changed configuration.
+    secrets: Vec<Vec<u8>>,
+}
+
+/// The settings and the secrets that went into them; `None` after an error.
+pub(super) fn compile(
+    gathered: &Gathered,
+    key_files: KeyFiles,
+    texts: &Texts,
+    findings: &mut Findings,
+) -> Option<(Settings, Vec<Vec<u8>>)> {
+    let config = &gathered.config;
+    pending::warn(config, &gathered.rules, findings);
+    let process = process::process(config, texts, findings);
+    let upstreams = upstream::upstreams(config.upstreams.as_ref(), config.local.is_some(), texts, findings);
+    let breakers = upstream::breakers(config.breakers.as_ref(), findings);
+    let experiments = release::experiments(config.experiments.as_ref(), findings);
+    let (table, sources) = fact::facts(config, findings);
+    let mut facts = KnownFacts { table, used: Vec::new() };
+
+    let mut context = Context { texts, findings, environment: process.environment, key_files, secrets: Vec::new() };
+    let mut releases = release::releases(config.releases.as_ref(), &experiments, &mut facts, &mut context);
+    let names = Names {
+        upstreams: upstreams.iter().map(|upstream| upstream.name.as_str()).collect(),
+        releases: config.releases.iter().flat_map(Table::names).collect(),
+        breakers: config.breakers.iter().flat_map(Table::names).collect(),
+    };
+    let mut lanes = Lanes::new();
+    let written = config.routes.as_deref().unwrap_or_default();
+    let mut routes = route::routes(written, &names, &mut lanes, &mut context);
+    let secrets = context.secrets;
+    rule::apply(gathered, &mut facts, &mut releases, &mut routes, findings);
+    let lane = unused::own_lane(config, &mut lanes, findings);
+    if gathered.native {
+        unused::warn(config, &routes, &facts, &sources, findings);
+    }
+
+    if releases.len() > usize::from(u16::MAX) {
+        findings.error(Span::default(), format!("more than {} releases", u16::MAX));
+    }
+    let (releases, rollbacks) = releases.into_iter().unzip();
+    let (specs, plans) = routes.into_iter().map(|route| (route.spec, route.plan)).unzip();
+    let program = match Program::new(lanes, facts.table, releases, specs) {
+        Ok(program) => program,
+        Err(errors) => {
+            route::tell(&errors, written, findings);
+            return None;
+        }
+    };
+    if findings.refused() {
+        return None;
+    }
+    let settings = Settings {
+        environment: process.environment,
+        service: process.service,
+        lane,
+        local: process.local,
+        listeners: process.listeners,
+        admin: process.admin,
+        admin_changes: process.admin_changes,
+        trust: process.trust,
+        workers: process.workers,
+        upstreams,
+        routes: plans,
+        program: Arc::new(program),
+        facts: sources,
+        breakers,
+        rollbacks,
+        access_log: process.access_log,
+        response_mark: process.response_mark,
+        normalize: process.normalize,
+        allow_encoded: process.allow_encoded,
+        limits: process.limits,
+        drain: process.drain,
+        state_dir: process.state_dir,
+        geoip: process.geoip,
+    };
+    Some((settings, secrets))
+}

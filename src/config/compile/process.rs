@@ -1,0 +1,199 @@
+//! What concerns the process as a whole.
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use super::address;
+use crate::config::file::{
+    AccessLogWord, EncodedWord, Environment, FileAdmin, FileConfig, FileLimits, MarkCache, Normalize, ResponseMarkWord,
+};
+use crate::config::problem::Findings;
+use crate::config::settings::{AccessLog, AdminChanges, Endpoint, Limits, ResponseMark};
+use crate::config::text::{At, Texts};
+use crate::config::units::{Size, Time};
+use crate::decide::Permille;
+
+/// The version of the form this program reads.
+const VERSION: u32 = 1;
+const TRAFFIC: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 15080);
+const ADMIN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 15090);
+const DRAIN: Duration = Duration::from_secs(30);
+const MOST_WORKERS: u32 = 1024;
+
+/// The part of the settings that no route or release touches.
+pub(super) struct Process {
+    pub(super) environment: Environment,
+    pub(super) service: String,
+    pub(super) local: Option<Endpoint>,
+    pub(super) listeners: Vec<SocketAddr>,
+    pub(super) admin: SocketAddr,
+    pub(super) admin_changes: AdminChanges,
+    pub(super) trust: Vec<IpNet>,
+    pub(super) workers: Option<NonZeroUsize>,
+    pub(super) access_log: AccessLog,
+    pub(super) response_mark: ResponseMark,
+    pub(super) normalize: Normalize,
+    pub(super) allow_encoded: Vec<EncodedWord>,
+    pub(super) limits: Limits,
+    pub(super) drain: Duration,
+    pub(super) state_dir: Option<PathBuf>,
+    pub(super) geoip: Option<PathBuf>,
+}
+
+pub(super) fn process(config: &FileConfig, texts: &Texts, findings: &mut Findings) -> Process {
+    if let Some(version) = config.version.as_ref().filter(|version| version.value != VERSION) {
+        findings
+            .error(version.at, format!("version {} is not known; this program reads version {VERSION}", version.value));
+    }
+    let admin = admin(config.admin.as_ref(), findings);
+    let listeners = listeners(config, admin, findings);
+    Process {
+        environment: config.environment.as_ref().map_or(Environment::Prod, |environment| environment.value),
+        service: config.service.as_ref().map(|service| service.value.0.clone()).unwrap_or_default(),
+        local: local(config, texts, findings),
+        listeners,
+        admin,
+        admin_changes: admin_changes(config.admin.as_ref(), admin, texts, findings),
+        trust: config.trust.iter().flatten().filter_map(|written| address::network(written, findings)).collect(),
+        workers: config
+            .workers
+            .as_ref()
+            .and_then(|workers| count(workers, "workers", MOST_WORKERS, findings))
+            .and_then(NonZeroUsize::new),
+        access_log: match config.access_log.as_ref().map(|log| log.value) {
+            None | Some(AccessLogWord::Off) => AccessLog::Off,
+            Some(AccessLogWord::All) => AccessLog::All,
+            Some(AccessLogWord::Share(share)) => Permille::new(share.0).map_or(AccessLog::Off, AccessLog::Share),
+        },
+        response_mark: response_mark(config, findings),
+        normalize: config.normalize.as_ref().map_or(Normalize::Match, |normalize| normalize.value),
+        allow_encoded: config.allow_encoded.iter().flatten().map(|word| word.value).collect(),
+        limits: limits(config.limits.as_ref(), findings),
+        drain: time(config.drain.as_ref(), DRAIN),
+        state_dir: config.state.as_ref().and_then(|state| state.dir.as_ref()).map(|dir| address::path_of(dir, texts)),
+        geoip: config
+            .geoip
+            .as_ref()
+            .and_then(|geoip| geoip.database.as_ref())
+            .map(|file| address::path_of(file, texts)),
+    }
+}
+
+/// A duration, or its default.
+pub(super) fn time(written: Option<&At<Time>>, default: Duration) -> Duration {
+    written.map_or(default, |time| time.value.0)
+}
+
+/// A duration that has to be longer than nothing, or its default.
+pub(super) fn positive(written: Option<&At<Time>>, default: Duration, what: &str, findings: &mut Findings) -> Duration {
+    if let Some(time) = written.filter(|time| time.value.0.is_zero()) {
+        findings.error(time.at, format!("`{what}` cannot be 0"));
+    }
+    time(written, default)
+}
+
+/// A count from 1 to `most`.
+pub(super) fn count(written: &At<u32>, what: &str, most: u32, findings: &mut Findings) -> Option<usize> {
+    if written.value == 0 || written.value > most {
+        findings.error(written.at, format!("`{what}` is a number from 1 to {most}, not {}", written.value));
+        return None;
+    }
+    usize::try_from(written.value).ok()
+}
+
+fn listeners(config: &FileConfig, admin: SocketAddr, findings: &mut Findings) -> Vec<SocketAddr> {
+    let mut found: Vec<(SocketAddr, &At<String>)> = Vec::new();
+    for written in config.listeners.iter().flatten().filter_map(|listener| listener.bind.as_ref()) {
+        let Some(address) = address::bind(written, findings) else { continue };
+        if let Some((_, first)) = found.iter().find(|(there, _)| *there == address && address.port() != 0) {
+            findings.error(written.at, format!("`{address}` is listened on twice")).also(first.at, "first");
+        } else if address == admin && address.port() != 0 {
+            findings
+                .error(written.at, format!("`{address}` is the admin address"))
+                .help("give traffic and admin their own ports");
+        }
+        found.push((address, written));
+    }
+    if found.is_empty() { vec![TRAFFIC] } else { found.into_iter().map(|(address, _)| address).collect() }
+}
+
+fn admin(written: Option<&FileAdmin>, findings: &mut Findings) -> SocketAddr {
+    written.and_then(|admin| admin.bind.as_ref()).and_then(|bind| address::bind(bind, findings)).unwrap_or(ADMIN)
+}
+
+fn admin_changes(
+    written: Option<&FileAdmin>,
+    bound: SocketAddr,
+    texts: &Texts,
+    findings: &mut Findings,
+) -> AdminChanges {
+    let Some(admin) = written else { return AdminChanges::Refused };
+    let token = admin.token_file.as_ref().map(|file| address::path_of(file, texts));
+    match admin.insecure_changes.as_ref().filter(|flag| flag.value) {
+        Some(flag) if !bound.ip().is_loopback() => {
+            findings
+                .error(flag.at, format!("changes without a token need the admin port on loopback, not on {bound}"))
+                .help("set `token_file`, or bind to 127.0.0.1");
+            AdminChanges::Refused
+        }
+        Some(_) => AdminChanges::Loopback,
+        None => token.map_or(AdminChanges::Refused, AdminChanges::Token),
+    }
+}
+
+fn local(config: &FileConfig, texts: &Texts, findings: &mut Findings) -> Option<Endpoint> {
+    let written = config.local.as_ref()?;
+    match address::endpoint(written, texts, findings)? {
+        Endpoint::Local => {
+            findings
+                .error(written.at, "`local` names the pod's own service by its address")
+                .help("write `127.0.0.1:8080` or `unix:/path`");
+            None
+        }
+        endpoint => Some(endpoint),
+    }
+}
+
+fn response_mark(config: &FileConfig, findings: &mut Findings) -> ResponseMark {
+    let cache = config.response_mark_cache.as_ref();
+    match config.response_mark.as_ref().map(|mark| mark.value) {
+        Some(ResponseMarkWord::Header) => ResponseMark::Header(cache.map_or(MarkCache::Private, |cache| cache.value)),
+        _ => {
+            if let Some(cache) = cache {
+                findings.warn(cache.at, "`response_mark_cache` means nothing without `response_mark: header`");
+            }
+            ResponseMark::Off
+        }
+    }
+}
+
+fn limits(written: Option<&FileLimits>, findings: &mut Findings) -> Limits {
+    let default = Limits::default();
+    let Some(limits) = written else { return default };
+    let mut bytes = |size: &Option<At<Size>>, what: &str, default: usize| match size {
+        None => default,
+        Some(size) => {
+            const LEAST: u64 = 256;
+            const MOST: u64 = 16 << 20;
+            if !(LEAST..=MOST).contains(&size.value.0) {
+                findings.error(size.at, format!("`{what}` is from {LEAST}B to {}MiB", MOST >> 20));
+            }
+            usize::try_from(size.value.0).unwrap_or(default)
+        }
+    };
+    Limits {
+        header_bytes: bytes(&limits.header_bytes, "header_bytes", default.header_bytes),
+        uri_bytes: bytes(&limits.uri_bytes, "uri_bytes", default.uri_bytes),
+        header_count: match &limits.header_count {
+            Some(written) => count(written, "header_count", 10_000, findings).unwrap_or(default.header_count),
+            None => default.header_count,
+        },
+        header_time: positive(limits.header_time.as_ref(), default.header_time, "header_time", findings),
+        body_idle: positive(limits.body_idle.as_ref(), default.body_idle, "body_idle", findings),
+        idle: positive(limits.idle.as_ref(), default.idle, "idle", findings),
+    }
+}

@@ -1,0 +1,292 @@
+//! Releases, the experiments they name, and the keys of their overrides.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::address::{is_token, path_of};
+use super::condition::{KnownFacts, conditions};
+use super::process::{count, positive, time};
+use super::upstream::check_names;
+use super::{Context, KeyFiles};
+use crate::config::file::{
+    Environment, FileAb, FileDeveloper, FileExperiment, FileRegions, FileRelease, FileRollbackOn, HashKeyWord,
+};
+use crate::config::gather::read_at_most;
+use crate::config::problem::Findings;
+use crate::config::read::{OneOrMany, Table};
+use crate::config::settings::{RollbackFigure, RollbackPlan};
+use crate::config::text::At;
+use crate::decide::{
+    Ab, Developer, Experiment, FactId, HashKey, Level, Permille, RegionCodes, RegionError, Regions, Release, TokenKey,
+};
+
+/// No key file is larger.
+const MOST_KEY_BYTES: usize = 64 << 10;
+
+/// An experiment by name. One that is not valid stays known, so that naming it is no second problem.
+pub(super) struct KnownExperiment {
+    name: String,
+    groups: Vec<String>,
+    built: Option<Arc<Experiment>>,
+}
+
+pub(super) fn experiments(table: Option<&Table<FileExperiment>>, findings: &mut Findings) -> Vec<KnownExperiment> {
+    check_names(table, "an experiment", findings);
+    let entries = table.map(|table| table.entries.as_slice()).unwrap_or_default();
+    entries
+        .iter()
+        .map(|(name, written)| KnownExperiment {
+            name: name.value.clone(),
+            groups: written
+                .iter()
+                .flat_map(|written| &written.groups)
+                .flat_map(Table::names)
+                .map(str::to_owned)
+                .collect(),
+            built: written.as_ref().and_then(|written| experiment(name, written, findings)),
+        })
+        .collect()
+}
+
+fn experiment(name: &At<String>, written: &FileExperiment, findings: &mut Findings) -> Option<Arc<Experiment>> {
+    let groups = written.groups.as_ref()?;
+    let shares =
+        groups.iter().filter_map(|(group, share)| Some((group.value.clone(), Permille::new(share.value.0)?))).collect();
+    let salt = written.salt.as_ref().map_or(name.value.as_str(), |salt| salt.value.as_str());
+    match Experiment::new(name.value.as_str(), salt, shares) {
+        Ok(experiment) => Some(Arc::new(experiment)),
+        Err(error) => {
+            let place = groups.entries.first().map_or(name.at, |(group, _)| group.at);
+            findings.error(place, error.to_string());
+            None
+        }
+    }
+}
+
+/// Every release in the order written: the place is its `ReleaseId`.
+pub(super) fn releases(
+    table: Option<&Table<FileRelease>>,
+    experiments: &[KnownExperiment],
+    facts: &mut KnownFacts,
+    context: &mut Context<'_>,
+) -> Vec<(Release, RollbackPlan)> {
+    check_names(table, "a release", context.findings);
+    let entries = table.map(|table| table.entries.as_slice()).unwrap_or_default();
+    entries
+        .iter()
+        .map(|(name, written)| match written {
+            Some(written) => release(name, written, experiments, facts, context),
+            None => (Release::closed(name.value.as_str()), RollbackPlan::default()),
+        })
+        .collect()
+}
+
+fn release(
+    name: &At<String>,
+    written: &FileRelease,
+    experiments: &[KnownExperiment],
+    facts: &mut KnownFacts,
+    context: &mut Context<'_>,
+) -> (Release, RollbackPlan) {
+    let level = level(name, written, context.findings);
+    let closed = Release::closed(name.value.as_str());
+    let release = Release {
+        salt: written.salt.as_ref().map_or(closed.salt, |salt| salt.value.clone()),
+        hash_key: match written.hash_key.as_ref().map(|key| key.value) {
+            Some(HashKeyWord::DeviceId) => HashKey::Device,
+            Some(HashKeyWord::UserId) | None => HashKey::UserThenDevice,
+        },
+        level,
+        permille: written.permille.as_ref().and_then(|share| Permille::new(share.value.0)).unwrap_or(Permille::ZERO),
+        developer: written.developer.as_ref().map(|developer| self::developer(developer, context)),
+        ab: written.ab.as_ref().and_then(|ab| self::ab(ab, experiments, context.findings)),
+        regions: written
+            .regions
+            .as_ref()
+            .map(|regions| self::regions(regions, facts.table.region_codes(), context.findings))
+            .unwrap_or_default(),
+        conditions: conditions(written.conditions.as_ref(), facts, context.findings),
+        name: closed.name,
+    };
+    (release, rollback(written, context.findings))
+}
+
+fn level(name: &At<String>, written: &FileRelease, findings: &mut Findings) -> Level {
+    let level = match (&written.level, &written.permille) {
+        (Some(level), _) => level.value.0,
+        (None, Some(_)) => return Level::Permille,
+        (None, None) => {
+            findings
+                .error(name.at, format!("release `{}` has no `level`", name.value))
+                .help("write `level: developer` to begin with");
+            return Level::None;
+        }
+    };
+    let place = written.level.as_ref().map_or(name.at, |level| level.at);
+    match level {
+        Level::Permille if written.permille.is_none() => {
+            findings.error(place, "level `permille` needs the field `permille`").help("write `permille: 50` for 5%");
+        }
+        Level::Full if written.permille.is_some() => {
+            findings.warn(place, "at level `full` the field `permille` means nothing");
+        }
+        Level::Ab if written.ab.is_none() => {
+            findings.warn(place, "level `ab` without the field `ab` admits nobody by group");
+        }
+        Level::Region if written.regions.is_none() => {
+            findings.warn(place, "level `region` without the field `regions` admits nobody by region");
+        }
+        Level::Developer if written.developer.is_none() => {
+            findings.warn(place, "level `developer` without the field `developer` admits nobody");
+        }
+        _ => {}
+    }
+    level
+}
+
+fn developer(written: &FileDeveloper, context: &mut Context<'_>) -> Developer {
+    for (what, name) in [("header", &written.header), ("cookie", &written.cookie)] {
+        if let Some(name) = name.as_ref().filter(|name| !is_token(name)) {
+            context.findings.error(name.at, format!("`{}` is no name of a {what}", name.value));
+        }
+    }
+    if written.header.is_none() && written.cookie.is_none() {
+        context
+            .findings
+            .error(written.at, "`developer` names neither a `header` nor a `cookie`")
+            .help("write `header: x-gray-override`");
+    }
+    let dev = context.environment == Environment::Dev;
+    let files: Vec<&At<String>> = written.key_file.iter().chain(written.key_files.iter().flatten()).collect();
+    if files.is_empty() && !dev {
+        context
+            .findings
+            .error(written.at, format!("overrides need a `key_file` in environment `{}`", context.environment.as_str()))
+            .help("unsigned overrides are accepted in `environment: dev` only");
+    }
+    let mut keys = Vec::new();
+    for file in files {
+        keys.extend(key(file, context));
+    }
+    Developer {
+        header: written.header.as_ref().map(|name| name.value.to_ascii_lowercase()),
+        cookie: written.cookie.as_ref().map(|name| name.value.clone()),
+        keys,
+        unsigned: dev,
+    }
+}
+
+/// A key is the file's bytes less one trailing newline.
+fn key(file: &At<String>, context: &mut Context<'_>) -> Option<TokenKey> {
+    let path = path_of(file, context.texts);
+    let bytes = match read_at_most(&path, MOST_KEY_BYTES) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && context.key_files == KeyFiles::MayBeAbsent => {
+            context.findings.warn(file.at, format!("key file `{}` is not here; `run` needs it", path.display()));
+            return None;
+        }
+        Err(error) => {
+            context.findings.error(file.at, format!("cannot read key file `{}`: {error}", path.display()));
+            return None;
+        }
+    };
+    if bytes.len() > MOST_KEY_BYTES {
+        context
+            .findings
+            .error(file.at, format!("key file `{}` is larger than {} KiB", path.display(), MOST_KEY_BYTES >> 10));
+        return None;
+    }
+    match TokenKey::from_file_bytes(&bytes) {
+        Ok(key) => {
+            context.secrets.push(bytes);
+            Some(key)
+        }
+        Err(error) => {
+            let finding = context.findings.error(file.at, format!("key file `{}`: {error}", path.display()));
+            finding.help("make one: `head -c 32 /dev/urandom | base64 > override.key`");
+            None
+        }
+    }
+}
+
+fn ab(written: &FileAb, experiments: &[KnownExperiment], findings: &mut Findings) -> Option<Ab> {
+    let named = written.experiment.as_ref()?;
+    let Some(experiment) = experiments.iter().find(|known| known.name == named.value) else {
+        let names = experiments.iter().map(|known| known.name.as_str());
+        findings.error(named.at, format!("there is no experiment `{}`", named.value)).suggest_or_list(named, names);
+        return None;
+    };
+    let groups = written.groups.as_ref()?;
+    if groups.0.is_empty() {
+        findings.error(named.at, "`ab` names no group that sees gray");
+    }
+    for group in &groups.0 {
+        if !experiment.groups.contains(&group.value) {
+            findings
+                .error(group.at, format!("experiment `{}` has no group `{}`", named.value, group.value))
+                .suggest_or_list(group, experiment.groups.iter().map(String::as_str));
+        }
+    }
+    let names: Vec<&str> = groups.0.iter().map(|group| group.value.as_str()).collect();
+    Ab::new(Arc::clone(experiment.built.as_ref()?), &names).ok()
+}
+
+fn regions(written: &FileRegions, codes: RegionCodes, findings: &mut Findings) -> Regions {
+    const NONE: &[&str] = &[];
+    let mut check = |list: &Option<OneOrMany<At<String>>>,
+                     one: fn(RegionCodes, &str) -> Result<Regions, (FactId, RegionError)>| {
+        let written = list.iter().flat_map(|list| &list.0);
+        // Each code by itself, so that every wrong one is told.
+        let valid = written.filter(|code| match one(codes, code.value.as_str()) {
+            Ok(_) => true,
+            Err((_, error)) => {
+                findings.error(code.at, error.to_string());
+                false
+            }
+        });
+        valid.map(|code| code.value.clone()).collect::<Vec<String>>()
+    };
+    let provinces = check(&written.province_code, |codes, code| Regions::new(codes, &[code], NONE));
+    let cities = check(&written.city_id, |codes, code| Regions::new(codes, NONE, &[code]));
+    Regions::new(codes, &provinces, &cities).unwrap_or_default()
+}
+
+fn rollback(written: &FileRelease, findings: &mut Findings) -> RollbackPlan {
+    let openings = written.rollback.as_ref().map(|rollback| {
+        let openings = match &rollback.openings {
+            Some(written) => count(written, "openings", 1000, findings).map_or(3, |_| written.value),
+            None => 3,
+        };
+        (openings, positive(rollback.within.as_ref(), Duration::from_secs(600), "within", findings))
+    });
+    RollbackPlan {
+        openings,
+        figures: figures(written.rollback_on.as_ref(), findings),
+        revision: written.revision.as_ref().map_or(0, |revision| revision.value),
+    }
+}
+
+/// The figures that roll back.
+pub(super) fn figures(written: Option<&Vec<FileRollbackOn>>, findings: &mut Findings) -> Vec<RollbackFigure> {
+    const OPERATORS: [&str; 6] = ["GE", "GT", "LE", "LT", "EQ", "NE"];
+    let one = |figure: &FileRollbackOn| {
+        let threshold = figure.threshold.as_ref()?;
+        let number = threshold.value.parse();
+        if number.is_err() {
+            findings.error(threshold.at, format!("`{}` is no number", threshold.value));
+        }
+        let operator = figure.operator.as_ref();
+        if let Some(word) = operator.filter(|word| !OPERATORS.contains(&word.value.as_str())) {
+            findings
+                .error(word.at, format!("`{}` does not compare numbers", word.value))
+                .suggest_or_list(word, OPERATORS);
+        }
+        Some(RollbackFigure {
+            metric: figure.metric.as_ref()?.value.clone(),
+            operator: operator.map_or_else(|| "GE".to_owned(), |word| word.value.clone()),
+            threshold: number.ok()?,
+            duration: time(figure.duration.as_ref(), Duration::ZERO),
+        })
+    };
+    written.into_iter().flatten().filter_map(one).collect()
+}

@@ -1,0 +1,130 @@
+//! Upstreams and breakers.
+
+use std::time::Duration;
+
+use super::address;
+use super::process::{count, positive};
+use crate::config::file::{FileBreaker, FileUpstream, Protocol, StableOpen};
+use crate::config::problem::Findings;
+use crate::config::read::Table;
+use crate::config::settings::{Breaker, Endpoint, Upstream};
+use crate::config::text::{At, Texts};
+use crate::config::units::{NAME_HELP, Share, is_name};
+use crate::decide::Permille;
+
+const IDLE: Duration = Duration::from_secs(4);
+const MAX_IDLE: usize = 128;
+
+/// Tells every name of a table that could not be a metric label or a part of a path.
+pub(super) fn check_names<T>(table: Option<&Table<T>>, what: &str, findings: &mut Findings) {
+    for (name, _) in table.iter().flat_map(|table| &table.entries) {
+        if !is_name(&name.value) {
+            findings.error(name.at, format!("`{}` is no name for {what}", name.value)).help(NAME_HELP);
+        }
+    }
+}
+
+/// Every upstream in the order written; one that could not be read keeps its place, so that indices hold.
+pub(super) fn upstreams(
+    table: Option<&Table<FileUpstream>>,
+    local: bool,
+    texts: &Texts,
+    findings: &mut Findings,
+) -> Vec<Upstream> {
+    check_names(table, "an upstream", findings);
+    let entries = table.map(|table| table.entries.as_slice()).unwrap_or_default();
+    let unread = FileUpstream::default();
+    entries
+        .iter()
+        .map(|(name, written)| {
+            let endpoints = match written {
+                Some(written) => endpoints(name, written, local, texts, findings),
+                None => Vec::new(),
+            };
+            let written = written.as_ref().unwrap_or(&unread);
+            Upstream {
+                name: name.value.clone(),
+                endpoints,
+                protocol: written.protocol.as_ref().map_or(Protocol::Http1, |protocol| protocol.value),
+                idle: positive(written.idle.as_ref(), IDLE, "idle", findings),
+                max_idle: written.max_idle.as_ref().map_or(MAX_IDLE, |max_idle| max_idle.value as usize),
+            }
+        })
+        .collect()
+}
+
+fn endpoints(
+    name: &At<String>,
+    written: &FileUpstream,
+    local: bool,
+    texts: &Texts,
+    findings: &mut Findings,
+) -> Vec<Endpoint> {
+    let Some(list) = &written.endpoints else { return Vec::new() };
+    if list.0.is_empty() {
+        findings.error(name.at, format!("upstream `{}` has no endpoints", name.value));
+    }
+    let mut found: Vec<(Endpoint, &At<String>)> = Vec::new();
+    for text in &list.0 {
+        let Some(endpoint) = address::endpoint(text, texts, findings) else { continue };
+        if endpoint == Endpoint::Local && !local {
+            findings
+                .error(text.at, "endpoint `local` needs the address of the pod's own service")
+                .help("add `local: 127.0.0.1:8080` at the top of the file");
+        }
+        if let Some((_, first)) = found.iter().find(|(there, _)| *there == endpoint) {
+            findings.error(text.at, format!("endpoint `{}` is named twice", text.value)).also(first.at, "first");
+        }
+        found.push((endpoint, text));
+    }
+    found.into_iter().map(|(endpoint, _)| endpoint).collect()
+}
+
+/// Every breaker in the order written.
+pub(super) fn breakers(table: Option<&Table<FileBreaker>>, findings: &mut Findings) -> Vec<Breaker> {
+    check_names(table, "a breaker", findings);
+    let entries = table.map(|table| table.entries.as_slice()).unwrap_or_default();
+    let unread = FileBreaker::default();
+    entries.iter().map(|(name, written)| breaker(name, written.as_ref().unwrap_or(&unread), findings)).collect()
+}
+
+fn breaker(name: &At<String>, written: &FileBreaker, findings: &mut Findings) -> Breaker {
+    let f = findings;
+    let seconds = Duration::from_secs;
+    let slow = Duration::from_millis(1200);
+    let calls = |written: &Option<At<u32>>, what: &str, default: u32, f: &mut Findings| match written {
+        None => default,
+        Some(written) => count(written, what, 1_000_000, f).map_or(default, |_| written.value),
+    };
+    let breaker = Breaker {
+        name: name.value.clone(),
+        window: positive(written.window.as_ref(), seconds(60), "window", f),
+        short_window: positive(written.short_window.as_ref(), seconds(10), "short_window", f),
+        min_calls: calls(&written.min_calls, "min_calls", 50, f),
+        min_calls_p99: calls(&written.min_calls_p99, "min_calls_p99", 200, f),
+        error_rate: rate(written.error_rate.as_ref(), 50, "error_rate", f),
+        p99: positive(written.p99.as_ref(), slow, "p99", f),
+        mean: positive(written.mean.as_ref(), Duration::from_millis(800), "mean", f),
+        slow_call: positive(written.slow_call.as_ref(), slow, "slow_call", f),
+        slow_call_rate: rate(written.slow_call_rate.as_ref(), 300, "slow_call_rate", f),
+        open_for: positive(written.open_for.as_ref(), seconds(5), "open_for", f),
+        max_open: positive(written.max_open.as_ref(), seconds(300), "max_open", f),
+        trials: calls(&written.trials, "trials", 10, f),
+        when_stable_opens: written.when_stable_opens.as_ref().map_or(StableOpen::FailFast, |word| word.value),
+    };
+    if breaker.max_open < breaker.open_for {
+        let place = written.max_open.as_ref().or(written.open_for.as_ref()).map_or(name.at, |time| time.at);
+        f.error(place, "`max_open` is shorter than `open_for`");
+    }
+    if let Some(short) = written.short_window.as_ref().filter(|_| breaker.short_window > breaker.window) {
+        f.error(short.at, "`short_window` is longer than `window`");
+    }
+    breaker
+}
+
+fn rate(written: Option<&At<Share>>, default: u16, what: &str, findings: &mut Findings) -> Permille {
+    if let Some(share) = written.filter(|share| share.value.0 == 0) {
+        findings.error(share.at, format!("`{what}` of 0 would open at every call"));
+    }
+    Permille::new(written.map_or(default, |share| share.value.0)).unwrap_or(Permille::ALL)
+}

@@ -1,0 +1,105 @@
+//! The file mirror: the configuration exactly as users write it, every value with its place, nothing checked beyond
+//! its form. `graylane schema` is derived from these structs, and so is their reader.
+
+mod business_rule;
+mod condition;
+mod fact;
+mod process;
+mod release;
+mod route;
+mod schema;
+
+pub(super) use business_rule::{API_VERSION, FileBusinessRule, FileRollbackOn, KIND};
+pub(super) use condition::{FileCondition, FileScalar, OperatorWord};
+pub(super) use fact::FileSource;
+pub(super) use process::{
+    AccessLogWord, FileAdmin, FileGeoip, FileLimits, FileListener, FileState, RegionCodes, ResponseMarkWord,
+};
+pub(super) use release::{FileAb, FileDeveloper, FileExperiment, FileRegions, FileRelease, HashKeyWord};
+pub(super) use route::{FileBreaker, FileHeaderMatch, FileMatch, FileRoute, FileShield, FileTimeouts, FileUpstream};
+
+pub use process::{EncodedWord, Environment, MarkCache, Normalize};
+pub use route::{Protocol, ShieldWord, StableOpen};
+pub use schema::schema;
+
+use super::read::{OneOrMany, Table, mirror};
+use super::text::At;
+use super::units::{Name, Time};
+
+mirror! {
+    /// The configuration of a graylane sidecar. Everything with a default may be left out.
+    #[schemars(title = "graylane", rename = "Config")]
+    struct FileConfig("the configuration") {
+        /// The version of this form.
+        #[schemars(extend("default" = 1, "enum" = [1]))]
+        version: At<u32>,
+        /// The environment; `dev` alone accepts unsigned overrides.
+        #[schemars(extend("default" = "prod"))]
+        environment: At<Environment>,
+        /// The service this sidecar sits beside. The loop guard and `BusinessRule` documents go by it.
+        service: At<Name>,
+        /// The lane of the pod this sidecar sits beside.
+        #[schemars(extend("default" = "stable"))]
+        lane: At<Name>,
+        /// The pod's own service, `HOST:PORT` or `unix:/path`: where requests for this lane end (endpoint `local`).
+        #[schemars(extend("examples" = ["127.0.0.1:8080", "unix:/run/goods.sock"]))]
+        local: At<String>,
+        /// Worker threads; default the cores the process may use.
+        #[schemars(extend("minimum" = 1, "maximum" = 1024))]
+        workers: At<u32>,
+        /// Addresses that take traffic; default `127.0.0.1:15080`.
+        listeners: Vec<FileListener>,
+        /// The port for people and tools.
+        admin: FileAdmin,
+        /// Networks of peers that may set identity, forwarding and lane-mark headers. Default: none.
+        #[schemars(extend("examples" = [["127.0.0.0/8", "10.0.0.0/8"]]))]
+        trust: Vec<At<String>>,
+        /// What is written to the access log: `off`, `all`, or a share such as `1%`.
+        #[schemars(extend("default" = "off"))]
+        access_log: At<AccessLogWord>,
+        /// What survives the process.
+        state: FileState,
+        /// Whether the client sees the lane, in the response header `x-gray-lane`.
+        #[schemars(extend("default" = "off"))]
+        response_mark: At<ResponseMarkWord>,
+        /// With `response_mark: header`, what keeps shared caches from mixing lanes: `vary` adds `Vary` over the headers
+        /// that decide, `private` adds `Cache-Control: private`.
+        #[schemars(extend("default" = "private"))]
+        response_mark_cache: At<MarkCache>,
+        /// Who sees the normalised path: `match` only the routes, `forward` the upstream too.
+        #[schemars(extend("default" = "match"))]
+        normalize: At<Normalize>,
+        /// Encoded characters that a path may hold; any other of them is answered with 400.
+        #[schemars(extend("default" = []))]
+        allow_encoded: Vec<At<EncodedWord>>,
+        /// Which codes `province_code` and `city_id` hold.
+        #[schemars(extend("default" = "gbt2260"))]
+        region_codes: At<RegionCodes>,
+        /// The form of a SKU code, a regular expression over the whole value. A `sku_id` of another form is as if absent.
+        #[schemars(extend("examples" = ["[A-Z0-9-]{4,32}"]))]
+        sku_format: At<String>,
+        /// The known categories. A `category_id` that is none of them is as if absent. Default: all are known.
+        categories: Vec<At<String>>,
+        /// The sources of each fact, in order: the first that yields a valid value wins. Built-in facts are `user_id`,
+        /// `device_id`, `sku_id`, `category_id`, `user_tier`, `tags`, `order_amount`, `stock_level`, `province_code` and
+        /// `city_id`; any other name declares a fact.
+        facts: Table<OneOrMany<FileSource>>,
+        /// The database behind `geoip` sources.
+        geoip: FileGeoip,
+        /// Where requests go, by name.
+        upstreams: Table<FileUpstream>,
+        /// Experiments, by name: users in groups, independent of the releases that use them.
+        experiments: Table<FileExperiment>,
+        /// Gray releases, by name.
+        releases: Table<FileRelease>,
+        /// Breakers, by name.
+        breakers: Table<FileBreaker>,
+        /// Which requests go where. Host before path; an exact segment before a parameter before a wildcard.
+        routes: Vec<FileRoute>,
+        /// Bounds on what a client may send, and how slowly.
+        limits: FileLimits,
+        /// How long requests in flight may take once the process was told to end.
+        #[schemars(extend("default" = "30s"))]
+        drain: At<Time>,
+    }
+}

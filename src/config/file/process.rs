@@ -1,0 +1,179 @@
+//! What concerns the process as a whole.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+
+use crate::config::node::Node;
+use crate::config::problem::Findings;
+use crate::config::read::{Read, mirror, scalar, words};
+use crate::config::text::At;
+use crate::config::units::{Share, Size, Time, parse_share};
+
+words! {
+    /// Where the process runs.
+    pub enum Environment("an environment") {
+        /// Production.
+        Prod = "prod",
+        /// Before production.
+        Staging = "staging",
+        /// A developer's machine: unsigned overrides are accepted.
+        Dev = "dev",
+    }
+}
+
+words! {
+    /// Whether the client sees the lane.
+    pub(in crate::config) enum ResponseMarkWord("a response mark") {
+        /// Not shown.
+        Off = "off",
+        /// Shown in the response header `x-gray-lane`.
+        Header = "header",
+    }
+}
+
+words! {
+    /// What keeps shared caches from mixing lanes where the lane is shown.
+    pub enum MarkCache("a way to keep shared caches apart") {
+        /// `Vary` over the headers that decide.
+        Vary = "vary",
+        /// `Cache-Control: private`.
+        Private = "private",
+    }
+}
+
+words! {
+    /// Who sees the path with dot segments and encoded unreserved characters resolved.
+    pub enum Normalize("a way to normalise") {
+        /// Routes match it; the upstream gets the original.
+        Match = "match",
+        /// The upstream gets it too.
+        Forward = "forward",
+    }
+}
+
+words! {
+    /// An encoded character that is refused in a path unless it is allowed.
+    pub enum EncodedWord("an encoded character") {
+        /// `%2F`
+        Slash = "slash",
+        /// `%5C`
+        Backslash = "backslash",
+        /// `%00`
+        Nul = "nul",
+    }
+}
+
+words! {
+    /// Which codes the region facts hold.
+    pub enum RegionCodes("a kind of region codes") {
+        /// GB/T 2260: six digits; `33` and `3301` are completed, and the province follows from the city.
+        Gbt2260 = "gbt2260",
+        /// Codes of the user's own, taken as they are.
+        Custom = "custom",
+    }
+}
+
+/// `off`, `all`, or a share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::config) enum AccessLogWord {
+    Off,
+    All,
+    Share(Share),
+}
+
+impl Read for AccessLogWord {
+    fn read(node: &Node, findings: &mut Findings) -> Option<Self> {
+        let text = &scalar(node, "`off`, `all` or a share such as `1%`", findings)?.text;
+        match (text.as_str(), parse_share(text)) {
+            ("off", _) => Some(AccessLogWord::Off),
+            ("all", _) => Some(AccessLogWord::All),
+            (_, Ok(share)) => Some(AccessLogWord::Share(Share(share))),
+            (_, Err(message)) => {
+                let numeric = text.starts_with(|c: char| c.is_ascii_digit());
+                let message =
+                    if numeric { message } else { format!("`{text}` is not `off`, `all` or a share such as `1%`") };
+                findings.error(node.at, message).suggest(text, ["off", "all"]);
+                None
+            }
+        }
+    }
+}
+
+impl JsonSchema for AccessLogWord {
+    fn schema_name() -> Cow<'static, str> {
+        "AccessLog".into()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let share = generator.subschema_for::<Share>();
+        json_schema!({ "anyOf": [{ "type": "string", "enum": ["off", "all"] }, share] })
+    }
+}
+
+mirror! {
+    /// An address that takes traffic.
+    #[schemars(rename = "Listener")]
+    struct FileListener("a listener") {
+        /// IP address and port; port 0 takes a free one.
+        #[schemars(extend("examples" = ["127.0.0.1:15080", "0.0.0.0:15080"]))]
+        [required] bind: At<String>,
+    }
+}
+
+mirror! {
+    /// The port for people and tools: health, metrics, the page, the API.
+    #[schemars(rename = "Admin")]
+    struct FileAdmin("`admin`") {
+        /// IP address and port; port 0 takes a free one.
+        #[schemars(extend("default" = "127.0.0.1:15090"))]
+        bind: At<String>,
+        /// Changing calls need no bearer token. Only where the port is on loopback.
+        #[schemars(extend("default" = false))]
+        insecure_changes: At<bool>,
+        /// The file with the bearer token of changing calls.
+        token_file: At<String>,
+    }
+}
+
+mirror! {
+    /// What survives the process.
+    #[schemars(rename = "State")]
+    struct FileState("`state`") {
+        /// The folder for latches and the last good configuration.
+        [required] dir: At<String>,
+    }
+}
+
+mirror! {
+    /// The database behind `geoip` sources.
+    #[schemars(rename = "Geoip")]
+    struct FileGeoip("`geoip`") {
+        /// A file in MaxMind's format.
+        [required] database: At<String>,
+    }
+}
+
+mirror! {
+    /// Bounds on what a client may send, and how slowly.
+    #[schemars(rename = "Limits")]
+    struct FileLimits("`limits`") {
+        /// Longest header section; more is answered with 431.
+        #[schemars(extend("default" = "64KiB"))]
+        header_bytes: At<Size>,
+        /// Most header fields; more is answered with 431.
+        #[schemars(extend("default" = 128))]
+        header_count: At<u32>,
+        /// Longest request target; more is answered with 414.
+        #[schemars(extend("default" = "8KiB"))]
+        uri_bytes: At<Size>,
+        /// How long a client may take over the header section.
+        #[schemars(extend("default" = "10s"))]
+        header_time: At<Time>,
+        /// How long a client may pause within a body.
+        #[schemars(extend("default" = "30s"))]
+        body_idle: At<Time>,
+        /// How long a client connection may stay without a request.
+        #[schemars(extend("default" = "75s"))]
+        idle: At<Time>,
+    }
+}

@@ -1,0 +1,181 @@
+//! From paths to documents: which files there are, what they hold, and everything that is no text at all.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use super::file::{API_VERSION, FileBusinessRule, FileConfig, KIND};
+use super::merge::merge;
+use super::node::{self, Kind, Node};
+use super::problem::Findings;
+use super::read::Read;
+use super::text::{Span, Texts};
+
+/// The largest file. A ConfigMap holds 1 MiB.
+pub(super) const MAX_FILE_BYTES: usize = 4 << 20;
+/// Most files of one configuration.
+const MAX_FILES: usize = 1000;
+
+/// Everything that was written, of all files together.
+#[derive(Debug, Default)]
+pub(super) struct Gathered {
+    pub(super) config: FileConfig,
+    pub(super) rules: Vec<FileBusinessRule>,
+    /// A document of the native form was read.
+    pub(super) native: bool,
+    /// A file could not be read to its end, so what it defines is not known.
+    pub(super) incomplete: bool,
+}
+
+/// Reads files and folders of files.
+pub(super) fn gather(paths: &[PathBuf], texts: &mut Texts, findings: &mut Findings) -> Gathered {
+    let mut gathered = Gathered::default();
+    let mut seen = HashSet::new();
+    for path in paths {
+        let files = match files_of(path) {
+            Ok(files) => files,
+            Err(message) => {
+                let source = texts.add(path, String::new());
+                findings.error(Span::start_of(source), message);
+                gathered.incomplete = true;
+                continue;
+            }
+        };
+        for file in files {
+            if seen.insert(file.canonicalize().unwrap_or_else(|_| file.clone())) {
+                gathered.file(&file, texts, findings);
+            }
+        }
+    }
+    gathered
+}
+
+/// Reads one text as if it were a file of this name.
+pub(super) fn gather_text(path: &Path, bytes: &[u8], texts: &mut Texts, findings: &mut Findings) -> Gathered {
+    let mut gathered = Gathered::default();
+    gathered.bytes(path, bytes, texts, findings);
+    gathered
+}
+
+/// The file itself, or the `*.yaml` and `*.yml` files of a folder by name. Hidden ones (`..data` of a ConfigMap) are left.
+fn files_of(path: &Path) -> Result<Vec<PathBuf>, String> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let entries = std::fs::read_dir(path).map_err(|error| format!("cannot read this folder: {error}"))?;
+    let mut files = Vec::new();
+    for entry in entries {
+        let file = entry.map_err(|error| format!("cannot read this folder: {error}"))?.path();
+        let yaml = file.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
+        let hidden = file.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+        if yaml && !hidden && !file.is_dir() {
+            files.push(file);
+        }
+    }
+    if files.is_empty() {
+        return Err("no `*.yaml` file in this folder".into());
+    }
+    if files.len() > MAX_FILES {
+        return Err(format!("{} `*.yaml` files in this folder; {MAX_FILES} is the most", files.len()));
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// At most so many bytes of a file and one more, so that a too long one is known as such without being read.
+pub(super) fn read_at_most(path: &Path, most: usize) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(most as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+impl Gathered {
+    fn file(&mut self, path: &Path, texts: &mut Texts, findings: &mut Findings) {
+        match read_at_most(path, MAX_FILE_BYTES) {
+            Ok(bytes) => self.bytes(path, &bytes, texts, findings),
+            Err(error) => {
+                let source = texts.add(path, String::new());
+                findings.error(Span::start_of(source), format!("cannot read this file: {error}"));
+                self.incomplete = true;
+            }
+        }
+    }
+
+    fn bytes(&mut self, path: &Path, bytes: &[u8], texts: &mut Texts, findings: &mut Findings) {
+        let Some(source) = text_of(path, bytes, texts, findings) else {
+            self.incomplete = true;
+            return;
+        };
+        let text = &texts.get(source).text;
+        let Some(documents) = node::documents(text, source, findings) else {
+            self.incomplete = true;
+            return;
+        };
+        let written: Vec<Rc<Node>> = documents.into_iter().filter(|document| !document.is_null()).collect();
+        if written.is_empty() {
+            findings
+                .error(Span::start_of(source), "this file is empty")
+                .help("`config/goods.yaml` shows what a configuration holds");
+            self.incomplete = true;
+        }
+        for document in written {
+            self.document(&document, findings);
+        }
+    }
+
+    fn document(&mut self, document: &Node, findings: &mut Findings) {
+        if let Kind::Map(_) = &document.kind
+            && (document.get("apiVersion").is_some() || document.get("kind").is_some())
+        {
+            if let Some(rule) = FileBusinessRule::read(document, findings) {
+                check_kind(&rule, findings);
+                self.rules.push(rule);
+            }
+            return;
+        }
+        match FileConfig::read(document, findings) {
+            Some(config) => {
+                self.native = true;
+                merge(&mut self.config, config, findings);
+            }
+            None => self.incomplete = true,
+        }
+    }
+}
+
+fn check_kind(rule: &FileBusinessRule, findings: &mut Findings) {
+    for (found, expected) in [(&rule.apiVersion, API_VERSION), (&rule.kind, KIND)] {
+        if let Some(found) = found.as_ref().filter(|found| found.value != expected) {
+            findings
+                .error(found.at, format!("`{}` is not known here, only `{expected}` is", found.value))
+                .suggest(found, [expected]);
+        }
+    }
+}
+
+/// The bytes as text, kept with their name; what is no text is told with the place it stops being one.
+fn text_of(path: &Path, bytes: &[u8], texts: &mut Texts, findings: &mut Findings) -> Option<usize> {
+    if bytes.len() > MAX_FILE_BYTES {
+        let source = texts.add(path, String::new());
+        let message = format!("this file is larger than {} MiB, the most a file may have", MAX_FILE_BYTES >> 20);
+        findings.error(Span::start_of(source), message).help("split it into several files of one folder");
+        return None;
+    }
+    let valid = match std::str::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) => std::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default(),
+    };
+    let source = texts.add(path, valid.strip_prefix('\u{feff}').unwrap_or(valid).to_owned());
+    if let Some(offset) = valid.find('\0') {
+        findings.error(Span::new(source, offset..offset + 1), "a NUL byte: this is a binary file, not YAML");
+        return None;
+    }
+    if valid.len() < bytes.len() {
+        let byte = bytes[valid.len()];
+        findings.error(Span::new(source, valid.len()..valid.len()), format!("not UTF-8 text: byte 0x{byte:02x}"));
+        return None;
+    }
+    Some(source)
+}

@@ -1,0 +1,91 @@
+//! Several files as one: maps merge, lists follow one another, and what is said twice must not differ.
+
+use super::file::{FileAdmin, FileConfig, FileGeoip, FileLimits, FileState};
+use super::problem::Findings;
+use super::read::Table;
+use super::text::At;
+
+/// Adds the next document to what was read before.
+pub(super) fn merge(into: &mut FileConfig, next: FileConfig, findings: &mut Findings) {
+    let f = findings;
+    one(&mut into.version, next.version, "version", f);
+    one(&mut into.environment, next.environment, "environment", f);
+    one(&mut into.service, next.service, "service", f);
+    one(&mut into.lane, next.lane, "lane", f);
+    one(&mut into.local, next.local, "local", f);
+    one(&mut into.workers, next.workers, "workers", f);
+    one(&mut into.access_log, next.access_log, "access_log", f);
+    one(&mut into.response_mark, next.response_mark, "response_mark", f);
+    one(&mut into.response_mark_cache, next.response_mark_cache, "response_mark_cache", f);
+    one(&mut into.normalize, next.normalize, "normalize", f);
+    one(&mut into.region_codes, next.region_codes, "region_codes", f);
+    one(&mut into.sku_format, next.sku_format, "sku_format", f);
+    one(&mut into.drain, next.drain, "drain", f);
+
+    section(&mut into.admin, next.admin, |into: &mut FileAdmin, next| {
+        one(&mut into.bind, next.bind, "admin.bind", f);
+        one(&mut into.insecure_changes, next.insecure_changes, "admin.insecure_changes", f);
+        one(&mut into.token_file, next.token_file, "admin.token_file", f);
+    });
+    section(&mut into.state, next.state, |into: &mut FileState, next| one(&mut into.dir, next.dir, "state.dir", f));
+    section(&mut into.geoip, next.geoip, |into: &mut FileGeoip, next| {
+        one(&mut into.database, next.database, "geoip.database", f)
+    });
+    section(&mut into.limits, next.limits, |into: &mut FileLimits, next| {
+        one(&mut into.header_bytes, next.header_bytes, "limits.header_bytes", f);
+        one(&mut into.header_count, next.header_count, "limits.header_count", f);
+        one(&mut into.uri_bytes, next.uri_bytes, "limits.uri_bytes", f);
+        one(&mut into.header_time, next.header_time, "limits.header_time", f);
+        one(&mut into.body_idle, next.body_idle, "limits.body_idle", f);
+        one(&mut into.idle, next.idle, "limits.idle", f);
+    });
+
+    list(&mut into.listeners, next.listeners);
+    list(&mut into.trust, next.trust);
+    list(&mut into.allow_encoded, next.allow_encoded);
+    list(&mut into.categories, next.categories);
+    list(&mut into.routes, next.routes);
+
+    table(&mut into.facts, next.facts, "fact", f);
+    table(&mut into.upstreams, next.upstreams, "upstream", f);
+    table(&mut into.experiments, next.experiments, "experiment", f);
+    table(&mut into.releases, next.releases, "release", f);
+    table(&mut into.breakers, next.breakers, "breaker", f);
+}
+
+fn one<T: PartialEq>(into: &mut Option<At<T>>, next: Option<At<T>>, name: &str, findings: &mut Findings) {
+    match (&into, next) {
+        (None, next) => *into = next,
+        (Some(first), Some(next)) if first.value != next.value => {
+            findings.error(next.at, format!("`{name}` has another value in another place")).also(first.at, "first");
+        }
+        _ => {}
+    }
+}
+
+fn section<T>(into: &mut Option<T>, next: Option<T>, mut fields: impl FnMut(&mut T, T)) {
+    match (into, next) {
+        (into @ None, next) => *into = next,
+        (Some(first), Some(next)) => fields(first, next),
+        (Some(_), None) => {}
+    }
+}
+
+fn list<T>(into: &mut Option<Vec<T>>, next: Option<Vec<T>>) {
+    if let Some(next) = next {
+        into.get_or_insert_default().extend(next);
+    }
+}
+
+fn table<T>(into: &mut Option<Table<T>>, next: Option<Table<T>>, what: &str, findings: &mut Findings) {
+    let Some(next) = next else { return };
+    let into = into.get_or_insert_default();
+    for (name, value) in next.entries {
+        match into.entries.iter().find(|(there, _)| there.value == name.value) {
+            Some((first, _)) => {
+                findings.error(name.at, format!("{what} `{}` is defined twice", name.value)).also(first.at, "first");
+            }
+            None => into.entries.push((name, value)),
+        }
+    }
+}

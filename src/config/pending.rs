@@ -1,0 +1,47 @@
+//! What this version reads and checks but does not act upon yet.
+//!
+//! Nothing is silently kept: each feature that a file uses gives one warning, at its first use. When a feature lands,
+//! delete its line of `features`; when the last one is deleted, delete this file and its call in `compile`.
+
+use super::file::{FileBusinessRule, FileConfig};
+use super::problem::Findings;
+use super::text::Span;
+
+/// Warns once for each feature that is used and not enforced.
+pub(super) fn warn(config: &FileConfig, rules: &[FileBusinessRule], findings: &mut Findings) {
+    for (what, places) in features(config, rules) {
+        let Some(first) = places.first() else { continue };
+        let more = match places.len() {
+            1 => String::new(),
+            count => format!(" (here and in {} more places)", count - 1),
+        };
+        findings.warn(*first, format!("{what} is checked but not enforced by this version{more}"));
+    }
+}
+
+fn features(config: &FileConfig, rules: &[FileBusinessRule]) -> Vec<(&'static str, Vec<Span>)> {
+    let releases = || config.releases.iter().flat_map(|table| table.iter()).map(|(_, release)| release);
+    let routes = || config.routes.iter().flatten();
+    let rule_figures = rules.iter().filter_map(|rule| rule.spec.as_ref()?.rollbackOn.as_ref()?.first());
+    let release_figures = releases().filter_map(|release| release.rollback_on.as_ref()?.first());
+    vec![
+        ("`breakers`", config.breakers.iter().flat_map(|table| &table.entries).map(|(name, _)| name.at).collect()),
+        ("`shield`", routes().filter_map(|route| route.shield.as_ref()).map(|shield| shield.at).collect()),
+        (
+            "`rollback`",
+            releases().filter_map(|release| release.rollback.as_ref()).map(|rollback| rollback.at).collect(),
+        ),
+        ("`rollbackOn`", release_figures.chain(rule_figures).map(|figure| figure.at).collect()),
+        ("`state`", config.state.iter().map(|state| state.at).collect()),
+        ("`geoip`", config.geoip.iter().map(|geoip| geoip.at).collect()),
+        ("a `json` source", sources(config, "json")),
+        ("a `geoip` source", sources(config, "geoip")),
+        ("a `jwt` source", sources(config, "jwt")),
+        ("a `baggage` source", sources(config, "baggage")),
+    ]
+}
+
+fn sources(config: &FileConfig, word: &str) -> Vec<Span> {
+    let all = config.facts.iter().flat_map(|table| table.iter()).flat_map(|(_, sources)| &sources.0);
+    all.flat_map(|source| source.written()).filter(|(there, _)| *there == word).map(|(_, value)| value.at).collect()
+}

@@ -1,0 +1,301 @@
+//! What the process runs by: everything parsed, every reference resolved, every default filled in.
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use super::file::{EncodedWord, Environment, MarkCache, Normalize, Protocol, ShieldWord, StableOpen};
+use crate::decide::{FactId, LaneId, Permille, Program};
+
+/// One whole configuration, ready to run.
+#[derive(Debug)]
+pub struct Settings {
+    /// Where the process runs.
+    pub environment: Environment,
+    /// The service beside this sidecar; empty where none was named.
+    pub service: String,
+    /// The lane of the pod beside this sidecar.
+    pub lane: LaneId,
+    /// The pod's own service; never `Endpoint::Local`.
+    pub local: Option<Endpoint>,
+    /// Addresses that take traffic: at least one, none twice (port 0 aside).
+    pub listeners: Vec<SocketAddr>,
+    /// The admin address.
+    pub admin: SocketAddr,
+    /// Who may change things through the admin address.
+    pub admin_changes: AdminChanges,
+    /// Peers that may set identity, forwarding and lane-mark headers.
+    pub trust: Vec<IpNet>,
+    /// Worker threads; `None` means the cores the process may use.
+    pub workers: Option<NonZeroUsize>,
+    /// Where requests go, by index.
+    pub upstreams: Vec<Upstream>,
+    /// The routes; index `i` is the program's `RouteId` `i`.
+    pub routes: Vec<RoutePlan>,
+    /// Who gets which lane.
+    pub program: Arc<Program>,
+    /// Where the facts come from.
+    pub facts: FactSources,
+    /// Breakers, by index.
+    pub breakers: Vec<Breaker>,
+    /// Releases' rollback rules, at the index of their `ReleaseId`.
+    pub rollbacks: Vec<RollbackPlan>,
+    /// What is written to the access log.
+    pub access_log: AccessLog,
+    /// Whether the client sees the lane.
+    pub response_mark: ResponseMark,
+    /// Who sees the normalised path.
+    pub normalize: Normalize,
+    /// Encoded characters that a path may hold.
+    pub allow_encoded: Vec<EncodedWord>,
+    /// Bounds on what a client may send, and how slowly.
+    pub limits: Limits,
+    /// How long requests in flight may take once the process was told to end.
+    pub drain: Duration,
+    /// The folder for what survives the process.
+    pub state_dir: Option<PathBuf>,
+    /// The GeoIP database.
+    pub geoip: Option<PathBuf>,
+}
+
+/// Who may change things through the admin address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AdminChanges {
+    /// Nobody: no token was given.
+    Refused,
+    /// Whoever shows the token of this file.
+    Token(PathBuf),
+    /// Everybody on loopback, where the admin address is.
+    Loopback,
+}
+
+/// A set of endpoints with their connections.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Upstream {
+    /// The name in the configuration.
+    pub name: String,
+    /// At least one.
+    pub endpoints: Vec<Endpoint>,
+    /// What is spoken to them.
+    pub protocol: Protocol,
+    /// How long a connection is kept without a request. Default 4 s: shorter than common servers keep theirs (Node.js
+    /// 5 s), so that we close it and no request meets a closing connection.
+    pub idle: Duration,
+    /// Most connections kept without a request, per worker and endpoint.
+    pub max_idle: usize,
+}
+
+/// Where a connection is made to.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Endpoint {
+    /// A name or an IP address (an IPv6 address without brackets) and a port.
+    Host {
+        /// Name or address.
+        host: String,
+        /// Port, never 0.
+        port: u16,
+    },
+    /// A Unix socket.
+    Unix(PathBuf),
+    /// The pod's own service (`Settings::local`).
+    Local,
+}
+
+/// The place of an upstream in `Settings::upstreams`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct UpstreamIndex(pub usize);
+
+/// What a route does besides deciding.
+#[derive(Debug, Clone)]
+pub struct RoutePlan {
+    /// The route's name.
+    pub name: Arc<str>,
+    /// The upstream of each lane; `LaneId::STABLE` is always one of them and stands first.
+    pub lanes: Vec<(LaneId, UpstreamIndex)>,
+    /// How long each part of a request may take.
+    pub timeouts: Timeouts,
+    /// Whether and how failed gray attempts are tried again on stable.
+    pub shield: Option<Shield>,
+    /// Index of the breaker in `Settings::breakers`.
+    pub breaker: Option<usize>,
+}
+
+/// How long each part of a request may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// To connect to an endpoint.
+    pub connect: Duration,
+    /// From the end of the request to the head of the response.
+    pub first_byte: Duration,
+    /// The whole request, if bounded.
+    pub request: Option<Duration>,
+    /// Without a byte in either direction.
+    pub idle: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Timeouts {
+            connect: Duration::from_secs(1),
+            first_byte: Duration::from_secs(15),
+            request: None,
+            idle: Duration::from_secs(60),
+        }
+    }
+}
+
+/// How failed gray attempts are tried again on stable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shield {
+    /// What counts as failed.
+    pub on: Vec<ShieldWord>,
+    /// The largest body that is kept for a second attempt, in bytes.
+    pub max_body: u64,
+    /// Second attempts, as a share of the requests.
+    pub budget: Permille,
+    /// Both lanes share one idempotency store.
+    pub shared_idempotency: bool,
+}
+
+/// When a lane is taken out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Breaker {
+    /// The name in the configuration.
+    pub name: String,
+    /// The sliding window.
+    pub window: Duration,
+    /// The short window, that also trips.
+    pub short_window: Duration,
+    /// Fewest calls before the window is judged.
+    pub min_calls: u32,
+    /// Fewest calls before the P99 is judged.
+    pub min_calls_p99: u32,
+    /// Opens at this share of failures.
+    pub error_rate: Permille,
+    /// Opens above this P99.
+    pub p99: Duration,
+    /// Opens above this mean.
+    pub mean: Duration,
+    /// A call longer than this is slow.
+    pub slow_call: Duration,
+    /// Opens at this share of slow calls.
+    pub slow_call_rate: Permille,
+    /// How long it stays open the first time.
+    pub open_for: Duration,
+    /// The longest it stays open.
+    pub max_open: Duration,
+    /// Calls that are let through half-open.
+    pub trials: u32,
+    /// What happens where stable's breaker is open.
+    pub when_stable_opens: StableOpen,
+}
+
+/// What rolls a release back.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RollbackPlan {
+    /// So many openings within so long.
+    pub openings: Option<(u32, Duration)>,
+    /// Figures and how bad they may be.
+    pub figures: Vec<RollbackFigure>,
+    /// The release's revision: a new one opens a latched release.
+    pub revision: u32,
+}
+
+/// A figure and how bad it may be for how long.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RollbackFigure {
+    /// The metric's name.
+    pub metric: String,
+    /// How it is compared with the threshold: `GE GT LE LT EQ NE`.
+    pub operator: String,
+    /// The figure at which it is bad.
+    pub threshold: rust_decimal::Decimal,
+    /// For how long without a break.
+    pub duration: Duration,
+}
+
+/// What is written to the access log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AccessLog {
+    /// Nothing.
+    Off,
+    /// Every request.
+    All,
+    /// This share of the requests.
+    Share(Permille),
+}
+
+/// Whether the client sees the lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ResponseMark {
+    /// No.
+    Off,
+    /// In the response header `x-gray-lane`, with what keeps shared caches apart.
+    Header(MarkCache),
+}
+
+/// Bounds on what a client may send, and how slowly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Longest header section, in bytes.
+    pub header_bytes: usize,
+    /// Most header fields.
+    pub header_count: usize,
+    /// Longest request target, in bytes.
+    pub uri_bytes: usize,
+    /// How long a client may take over the header section.
+    pub header_time: Duration,
+    /// How long a client may pause within a body.
+    pub body_idle: Duration,
+    /// How long a client connection may stay without a request.
+    pub idle: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            header_bytes: 64 << 10,
+            header_count: 128,
+            uri_bytes: 8 << 10,
+            header_time: Duration::from_secs(10),
+            body_idle: Duration::from_secs(30),
+            idle: Duration::from_secs(75),
+        }
+    }
+}
+
+/// Where the facts come from, and which of their values are valid.
+#[derive(Debug, Clone, Default)]
+pub struct FactSources {
+    /// The sources of each fact that has some, in order: the first that yields a valid value wins.
+    pub lists: Vec<(FactId, Vec<FactSource>)>,
+    /// The form of a SKU code, anchored at both ends.
+    pub sku_format: Option<regex::Regex>,
+    /// The known categories; empty where all are.
+    pub categories: Vec<String>,
+}
+
+/// One source of a fact. This version evaluates the first four.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FactSource {
+    /// A request header, in lower case.
+    Header(String),
+    /// A cookie.
+    Cookie(String),
+    /// A query parameter.
+    Query(String),
+    /// A parameter of the route's path.
+    Path(String),
+    /// A JSON pointer into the body.
+    Json(String),
+    /// `province` or `city` of the client address.
+    Geoip(String),
+    /// A claim of a verified JWT.
+    Jwt(String),
+    /// A member of the `baggage` header.
+    Baggage(String),
+}

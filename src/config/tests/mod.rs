@@ -1,0 +1,1 @@
+//! What a configuration is refused for, and what loads.
