@@ -9,9 +9,10 @@ use crate::decide::{AllowEncoded, Inputs, NormalPath, PathError, Program, Reason
 /// Why there is no decision to explain.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ExplainError {
-    /// The answer would be 400.
+    /// The answer would be 400. The fault is part of the message, so it is no source: printed as a chain it would
+    /// stand there twice.
     #[error("no decision is made, the answer is 400: {0}")]
-    Path(#[from] PathError),
+    Path(PathError),
     /// The answer would be 404.
     #[error("no decision is made, the answer is 404: no route for {method} {path}{}", .host.as_ref().map(|host| format!(" on {host}")).unwrap_or_default())]
     NoRoute {
@@ -42,7 +43,7 @@ pub fn explain(
     request: &ExplainRequest,
     surroundings: Surroundings<'_>,
 ) -> Result<Reasoning, ExplainError> {
-    let path = NormalPath::new(request.path(), surroundings.allow)?;
+    let path = NormalPath::new(request.path(), surroundings.allow).map_err(ExplainError::Path)?;
     let found = program.find(request, path.as_str()).ok_or_else(|| ExplainError::NoRoute {
         method: request.method().to_owned(),
         path: path.as_str().to_owned(),
