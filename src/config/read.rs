@@ -227,7 +227,7 @@ macro_rules! words {
         #[allow(dead_code, reason = "not every word is written back")]
         impl $name {
             /// The word of the file.
-            pub fn as_str(self) -> &'static str {
+            $vis fn as_str(self) -> &'static str {
                 match self { $( $name::$variant => $word, )+ }
             }
         }
