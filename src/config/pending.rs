@@ -13,7 +13,8 @@ pub(super) fn warn(config: &FileConfig, rules: &[FileBusinessRule], findings: &m
         let Some(first) = places.first() else { continue };
         let more = match places.len() {
             1 => String::new(),
-            count => format!(" (here and in {} more places)", count - 1),
+            2 => " (here and once more)".to_owned(),
+            count => format!(" (here and {} times more)", count - 1),
         };
         findings.warn(*first, format!("{what} is checked but not enforced by this version{more}"));
     }

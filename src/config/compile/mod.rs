@@ -24,7 +24,7 @@ use super::settings::Settings;
 use super::text::{Span, Texts};
 use crate::decide::{Lanes, Program};
 use condition::KnownFacts;
-use route::Names;
+use route::{Names, Places};
 
 /// Whether the key files that a configuration names have to be there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,9 +59,9 @@ pub(super) fn compile(gathered: &Gathered, key_files: KeyFiles, texts: &Texts, f
     let mut context = Context { texts, findings, environment: process.environment, key_files, secrets: Vec::new() };
     let mut releases = release::releases(config.releases.as_ref(), &experiments, &mut facts, &mut context);
     let names = Names {
-        upstreams: upstreams.iter().map(|upstream| upstream.name.as_str()).collect(),
-        releases: config.releases.iter().flat_map(Table::names).collect(),
-        breakers: config.breakers.iter().flat_map(Table::names).collect(),
+        upstreams: Places::new("upstream", upstreams.iter().map(|upstream| upstream.name.as_str())),
+        releases: Places::new("release", config.releases.iter().flat_map(Table::names)),
+        breakers: Places::new("breaker", config.breakers.iter().flat_map(Table::names)),
     };
     let mut lanes = Lanes::new();
     let written = config.routes.as_deref().unwrap_or_default();

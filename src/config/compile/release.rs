@@ -23,6 +23,9 @@ use crate::decide::{
 /// No key file is larger.
 const MOST_KEY_BYTES: usize = 64 << 10;
 
+/// A group is at least one of the 1000 buckets.
+const MOST_GROUPS: usize = 1000;
+
 /// An experiment by name. One that is not valid stays known, so that naming it is no second problem.
 pub(super) struct KnownExperiment {
     name: String,
@@ -45,6 +48,10 @@ pub(super) fn experiments(table: Option<&Table<FileExperiment>>, findings: &mut 
 
 fn experiment(name: &At<String>, written: &FileExperiment, findings: &mut Findings) -> Option<Arc<Experiment>> {
     let groups = written.groups.as_ref()?;
+    if let Some((group, _)) = groups.entries.get(MOST_GROUPS) {
+        findings.error(group.at, format!("more than {MOST_GROUPS} groups"));
+        return None;
+    }
     let shares = groups.iter().filter_map(|(group, share)| Some((group.value.clone(), Permille::new(share.value.0)?))).collect();
     let salt = written.salt.as_ref().map_or(name.value.as_str(), |salt| salt.value.as_str());
     match Experiment::new(name.value.as_str(), salt, shares) {
@@ -105,6 +112,7 @@ fn level(name: &At<String>, written: &FileRelease, findings: &mut Findings) -> L
     let level = match (&written.level, &written.permille) {
         (Some(level), _) => level.value.0,
         (None, Some(_)) => return Level::Permille,
+        (None, None) if written.flawed => return Level::None,
         (None, None) => {
             findings.error(name.at, format!("release `{}` has no `level`", name.value)).help("write `level: developer` to begin with");
             return Level::None;
@@ -112,7 +120,7 @@ fn level(name: &At<String>, written: &FileRelease, findings: &mut Findings) -> L
     };
     let place = written.level.as_ref().map_or(name.at, |level| level.at);
     match level {
-        Level::Permille if written.permille.is_none() => {
+        Level::Permille if written.permille.is_none() && !written.flawed => {
             findings.error(place, "level `permille` needs the field `permille`").help("write `permille: 50` for 5%");
         }
         Level::Full if written.permille.is_some() => {
@@ -138,12 +146,12 @@ fn developer(written: &FileDeveloper, context: &mut Context<'_>) -> Developer {
             context.findings.error(name.at, format!("`{}` is no name of a {what}", name.value));
         }
     }
-    if written.header.is_none() && written.cookie.is_none() {
+    if written.header.is_none() && written.cookie.is_none() && !written.flawed {
         context.findings.error(written.at, "`developer` names neither a `header` nor a `cookie`").help("write `header: x-gray-override`");
     }
     let dev = context.environment == Environment::Dev;
     let files: Vec<&At<String>> = written.key_file.iter().chain(written.key_files.iter().flatten()).collect();
-    if files.is_empty() && !dev {
+    if files.is_empty() && !dev && !written.flawed {
         context
             .findings
             .error(written.at, format!("overrides need a `key_file` in environment `{}`", context.environment.as_str()))
@@ -200,7 +208,7 @@ fn ab(written: &FileAb, experiments: &[KnownExperiment], findings: &mut Findings
         return None;
     };
     let groups = written.groups.as_ref()?;
-    if groups.0.is_empty() {
+    if groups.0.is_empty() && !written.flawed {
         findings.error(named.at, "`ab` names no group that sees gray");
     }
     for group in &groups.0 {

@@ -1,5 +1,7 @@
 //! What is valid and still probably not what was meant: each gives a warning.
 
+use std::collections::HashSet;
+
 use super::condition::KnownFacts;
 use super::route::Compiled;
 use crate::config::file::FileConfig;
@@ -27,20 +29,20 @@ pub(super) fn warn(config: &FileConfig, routes: &[Compiled<'_>], facts: &KnownFa
 fn names(config: &FileConfig, findings: &mut Findings) {
     let routes = || config.routes.iter().flatten();
     let lanes = routes().flat_map(|route| route.lanes.iter()).flat_map(|lanes| lanes.iter());
-    let upstreams = lanes.map(|(_, upstream)| upstream.value.as_str()).collect::<Vec<_>>();
+    let upstreams = lanes.map(|(_, upstream)| upstream.value.as_str()).collect::<HashSet<_>>();
     told(config.upstreams.as_ref(), &upstreams, "upstream", findings);
-    let releases = routes().filter_map(|route| route.release.as_ref()).map(|name| name.value.as_str()).collect::<Vec<_>>();
+    let releases = routes().filter_map(|route| route.release.as_ref()).map(|name| name.value.as_str()).collect::<HashSet<_>>();
     told(config.releases.as_ref(), &releases, "release", findings);
-    let breakers = routes().filter_map(|route| route.breaker.as_ref()).map(|name| name.value.as_str()).collect::<Vec<_>>();
+    let breakers = routes().filter_map(|route| route.breaker.as_ref()).map(|name| name.value.as_str()).collect::<HashSet<_>>();
     told(config.breakers.as_ref(), &breakers, "breaker", findings);
     let abs = config.releases.iter().flat_map(|table| table.iter()).filter_map(|(_, release)| release.ab.as_ref());
-    let experiments = abs.filter_map(|ab| ab.experiment.as_ref()).map(|name| name.value.as_str()).collect::<Vec<_>>();
+    let experiments = abs.filter_map(|ab| ab.experiment.as_ref()).map(|name| name.value.as_str()).collect::<HashSet<_>>();
     told(config.experiments.as_ref(), &experiments, "experiment", findings);
 }
 
-fn told<T>(table: Option<&Table<T>>, used: &[&str], what: &str, findings: &mut Findings) {
+fn told<T>(table: Option<&Table<T>>, used: &HashSet<&str>, what: &str, findings: &mut Findings) {
     for (name, _) in table.iter().flat_map(|table| &table.entries) {
-        if !used.contains(&name.value.as_str()) {
+        if !used.contains(name.value.as_str()) {
             findings.warn(name.at, format!("nothing uses the {what} `{}`", name.value));
         }
     }
@@ -83,10 +85,10 @@ fn conditions(facts: &KnownFacts, sources: &FactSources, findings: &mut Findings
 /// A `path` source whose parameter no route has.
 fn parameters(config: &FileConfig, findings: &mut Findings) {
     let paths = config.routes.iter().flatten().filter_map(|route| route.r#match.as_ref()?.path.as_ref());
-    let parameters: Vec<&str> = paths.flat_map(|path| path.value.split('/')).filter_map(parameter).collect();
+    let parameters: HashSet<&str> = paths.flat_map(|path| path.value.split('/')).filter_map(parameter).collect();
     let sources = config.facts.iter().flat_map(|table| table.iter()).flat_map(|(_, sources)| &sources.0);
     for path in sources.filter_map(|source| source.path.as_ref()) {
-        if !parameters.contains(&path.value.as_str()) {
+        if !parameters.contains(path.value.as_str()) {
             let finding = findings.warn(path.at, format!("no route has the path parameter `{{{}}}`", path.value));
             if let Some(near) = nearest(path, parameters.iter().copied()) {
                 finding.suggest(path, [near.as_str()]);
