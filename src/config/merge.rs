@@ -80,6 +80,7 @@ fn list<T>(into: &mut Option<Vec<T>>, next: Option<Vec<T>>) {
 fn table<T>(into: &mut Option<Table<T>>, next: Option<Table<T>>, what: &str, findings: &mut Findings) {
     let Some(next) = next else { return };
     let into = into.get_or_insert_default();
+    into.unread |= next.unread;
     let mut known: HashMap<String, Span> = into.entries.iter().map(|(name, _)| (name.value.clone(), name.at)).collect();
     for (name, value) in next.entries {
         match known.get(&name.value) {

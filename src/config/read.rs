@@ -65,11 +65,13 @@ impl<T: Read> Read for OneOrMany<T> {
 #[derive(Debug, Clone)]
 pub(super) struct Table<T> {
     pub(super) entries: Vec<(At<String>, Option<T>)>,
+    /// It was no map: which names it would have is not known.
+    pub(super) unread: bool,
 }
 
 impl<T> Default for Table<T> {
     fn default() -> Self {
-        Table { entries: Vec::new() }
+        Table { entries: Vec::new(), unread: false }
     }
 }
 
@@ -83,8 +85,9 @@ impl<T> Table<T> {
         self.entries.iter().filter_map(|(name, value)| value.as_ref().map(|value| (name, value)))
     }
 
-    pub(super) fn has(&self, name: &str) -> bool {
-        self.names().any(|there| there == name)
+    /// Whether the name is certainly not there.
+    pub(super) fn lacks(&self, name: &str) -> bool {
+        !self.unread && !self.names().any(|there| there == name)
     }
 }
 
@@ -95,11 +98,11 @@ impl<T: Read> Read for Table<T> {
             _ if node.is_null() => return Some(Table::default()),
             _ => {
                 findings.error(node.at, format!("expected a map of names, found {}", node.what()));
-                return None;
+                return Some(Table { unread: true, ..Table::default() });
             }
         };
         let named = |(key, value): &(Key, Rc<Node>)| (At { value: key.text.clone(), at: key.at }, T::read(value, findings));
-        Some(Table { entries: entries.iter().map(named).collect() })
+        Some(Table { entries: entries.iter().map(named).collect(), unread: false })
     }
 }
 
@@ -118,8 +121,9 @@ pub(super) fn scalar<'n>(node: &'n Node, expected: &str, findings: &mut Findings
 pub(super) struct Fields<'n> {
     node: &'n Node,
     what: &'static str,
-    /// Fields that unknown keys probably meant: their absence is no second problem.
-    misspelt: Vec<String>,
+    /// Values of unknown keys, under the field that was probably meant: so they are read as well, and what they hold
+    /// is neither missing nor unchecked.
+    misspelt: Vec<(String, &'n Rc<Node>)>,
 }
 
 impl<'n> Fields<'n> {
@@ -130,25 +134,24 @@ impl<'n> Fields<'n> {
             return None;
         };
         let mut misspelt = Vec::new();
-        for (key, _) in entries.iter().filter(|(key, _)| !names.contains(&key.text.as_str())) {
+        for (key, value) in entries.iter().filter(|(key, _)| !names.contains(&key.text.as_str())) {
             findings.error(key.at, format!("unknown field `{}` in {what}", key.text)).suggest_or_list(&key.text, names.iter().copied());
             if misspelt.len() < names.len() {
-                misspelt.extend(nearest(&key.text, names.iter().copied()));
+                misspelt.extend(nearest(&key.text, names.iter().copied()).map(|meant| (meant, value)));
             }
         }
         Some(Fields { node, what, misspelt })
     }
 
     pub(super) fn field<T: Read>(&self, name: &str, required: bool, findings: &mut Findings) -> Option<T> {
-        match self.node.get(name) {
-            Some(value) => T::read(value, findings),
-            None => {
-                if required && !self.misspelt.iter().any(|meant| meant == name) {
-                    findings.error(self.at(), format!("missing field `{name}` in {}", self.what));
-                }
-                None
-            }
+        let meant = || self.misspelt.iter().find(|(meant, _)| meant == name).map(|(_, value)| *value);
+        if let Some(value) = self.node.get(name).or_else(meant) {
+            return T::read(value, findings);
         }
+        if required {
+            findings.error(self.at(), format!("missing field `{name}` in {}", self.what));
+        }
+        None
     }
 
     /// The first key's place: a whole map would underline half a file.

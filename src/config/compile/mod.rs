@@ -19,7 +19,6 @@ use super::file::Environment;
 use super::gather::Gathered;
 use super::pending;
 use super::problem::Findings;
-use super::read::Table;
 use super::settings::Settings;
 use super::text::{Span, Texts};
 use crate::decide::{Lanes, Program};
@@ -59,9 +58,9 @@ pub(super) fn compile(gathered: &Gathered, key_files: KeyFiles, texts: &Texts, f
     let mut context = Context { texts, findings, environment: process.environment, key_files, secrets: Vec::new() };
     let mut releases = release::releases(config.releases.as_ref(), &experiments, &mut facts, &mut context);
     let names = Names {
-        upstreams: Places::new("upstream", upstreams.iter().map(|upstream| upstream.name.as_str())),
-        releases: Places::new("release", config.releases.iter().flat_map(Table::names)),
-        breakers: Places::new("breaker", config.breakers.iter().flat_map(Table::names)),
+        upstreams: Places::new("upstream", config.upstreams.as_ref()),
+        releases: Places::new("release", config.releases.as_ref()),
+        breakers: Places::new("breaker", config.breakers.as_ref()),
     };
     let mut lanes = Lanes::new();
     let written = config.routes.as_deref().unwrap_or_default();

@@ -33,17 +33,25 @@ pub(super) struct KnownExperiment {
     built: Option<Arc<Experiment>>,
 }
 
-pub(super) fn experiments(table: Option<&Table<FileExperiment>>, findings: &mut Findings) -> Vec<KnownExperiment> {
+/// All of them.
+pub(super) struct Experiments {
+    list: Vec<KnownExperiment>,
+    /// The table could not be read, so any name may be in it.
+    unread: bool,
+}
+
+pub(super) fn experiments(table: Option<&Table<FileExperiment>>, findings: &mut Findings) -> Experiments {
     check_names(table, "an experiment", findings);
     let entries = table.map(|table| table.entries.as_slice()).unwrap_or_default();
-    entries
+    let list = entries
         .iter()
         .map(|(name, written)| KnownExperiment {
             name: name.value.clone(),
             groups: written.iter().flat_map(|written| &written.groups).flat_map(Table::names).map(str::to_owned).collect(),
             built: written.as_ref().and_then(|written| experiment(name, written, findings)),
         })
-        .collect()
+        .collect();
+    Experiments { list, unread: table.is_some_and(|table| table.unread) }
 }
 
 fn experiment(name: &At<String>, written: &FileExperiment, findings: &mut Findings) -> Option<Arc<Experiment>> {
@@ -67,7 +75,7 @@ fn experiment(name: &At<String>, written: &FileExperiment, findings: &mut Findin
 /// Every release in the order written: the place is its `ReleaseId`.
 pub(super) fn releases(
     table: Option<&Table<FileRelease>>,
-    experiments: &[KnownExperiment],
+    experiments: &Experiments,
     facts: &mut KnownFacts,
     context: &mut Context<'_>,
 ) -> Vec<(Release, RollbackPlan)> {
@@ -85,7 +93,7 @@ pub(super) fn releases(
 fn release(
     name: &At<String>,
     written: &FileRelease,
-    experiments: &[KnownExperiment],
+    experiments: &Experiments,
     facts: &mut KnownFacts,
     context: &mut Context<'_>,
 ) -> (Release, RollbackPlan) {
@@ -200,10 +208,13 @@ fn key(file: &At<String>, context: &mut Context<'_>) -> Option<TokenKey> {
     }
 }
 
-fn ab(written: &FileAb, experiments: &[KnownExperiment], findings: &mut Findings) -> Option<Ab> {
+fn ab(written: &FileAb, experiments: &Experiments, findings: &mut Findings) -> Option<Ab> {
     let named = written.experiment.as_ref()?;
-    let Some(experiment) = experiments.iter().find(|known| known.name == named.value) else {
-        let names = experiments.iter().map(|known| known.name.as_str());
+    let Some(experiment) = experiments.list.iter().find(|known| known.name == named.value) else {
+        if experiments.unread {
+            return None;
+        }
+        let names = experiments.list.iter().map(|known| known.name.as_str());
         findings.error(named.at, format!("there is no experiment `{}`", named.value)).suggest_or_list(named, names);
         return None;
     };

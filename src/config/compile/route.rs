@@ -9,6 +9,7 @@ use super::fact::regex;
 use super::process::positive;
 use crate::config::file::{FileHeaderMatch, FileMatch, FileRoute, FileShield, FileTimeouts, ShieldWord};
 use crate::config::problem::Findings;
+use crate::config::read::Table;
 use crate::config::settings::{RoutePlan, Shield, Timeouts, UpstreamIndex};
 use crate::config::text::{At, Span};
 use crate::config::units::{NAME_HELP, is_name};
@@ -29,18 +30,21 @@ pub(super) struct Places<'c> {
     what: &'static str,
     list: Vec<&'c str>,
     places: HashMap<&'c str, usize>,
+    /// The table could not be read, so any name may be in it.
+    unread: bool,
 }
 
 impl<'c> Places<'c> {
-    pub(super) fn new(what: &'static str, names: impl Iterator<Item = &'c str>) -> Self {
-        let list: Vec<&str> = names.collect();
-        Places { what, places: list.iter().enumerate().map(|(place, name)| (*name, place)).collect(), list }
+    pub(super) fn new<T>(what: &'static str, table: Option<&'c Table<T>>) -> Self {
+        let list: Vec<&str> = table.iter().flat_map(|table| table.names()).collect();
+        let places = list.iter().enumerate().map(|(place, name)| (*name, place)).collect();
+        Places { what, places, list, unread: table.is_some_and(|table| table.unread) }
     }
 
     /// The place of a name, or a problem with the nearest one that exists.
     fn of(&self, name: &At<String>, findings: &mut Findings) -> Option<usize> {
         let place = self.places.get(name.value.as_str()).copied();
-        if place.is_none() {
+        if place.is_none() && !self.unread {
             let finding = findings.error(name.at, format!("there is no {} `{}`", self.what, name.value));
             finding.suggest_or_list(name, self.list.iter().copied());
             if self.list.is_empty() {
@@ -112,7 +116,7 @@ fn one<'c>(place: usize, written: &'c FileRoute, names: &Names<'_>, lanes: &mut 
 /// The upstream of each lane, stable first.
 fn targets(route: &str, written: &FileRoute, names: &Names<'_>, lanes: &mut Lanes, findings: &mut Findings) -> Vec<(LaneId, UpstreamIndex)> {
     let Some(table) = &written.lanes else { return Vec::new() };
-    if !table.has("stable") {
+    if table.lacks("stable") {
         let place = table.entries.first().map_or(written.at, |(name, _)| name.at);
         let finding = findings.error(place, format!("route `{route}` has no lane `stable`, where everything falls back to"));
         finding.help("write `lanes: { stable: UPSTREAM }`");
