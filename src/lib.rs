@@ -8,6 +8,8 @@ pub mod config;
 pub mod extract;
 pub mod live;
 
+pub mod wire;
+
 pub mod upstream;
 
 pub mod proxy;

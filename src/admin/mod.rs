@@ -1,1 +1,63 @@
-//! The port for people and tools.
+//! The port for people and tools: health, metrics, what the sidecar knows, and a page that shows it.
+//!
+//! It reads what [`AdminView`] gives and changes nothing. It is not part of the data path: it runs on the control
+//! runtime, its connections, bodies and times are bounded, and however busy it is, no request of the service waits.
+//!
+//! A browser on the same machine can reach a loopback port on behalf of any web page, so every request passes a
+//! guard first: the `Host` must be one that only means this port, and a page of another origin is refused.
+
+mod audit;
+mod view;
+
+mod api;
+mod explain;
+mod guard;
+mod listener;
+mod page;
+mod problem;
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+
+use crate::telemetry::Telemetry;
+
+pub use audit::{AuditAction, AuditRecord, AuditTrail};
+pub use explain::{ExplainError, ExplainRequest};
+pub use view::{
+    AdminView, BreakerView, ConfigView, EndpointView, LaneView, NotReady, ReleaseView, RouteView, UpstreamView,
+};
+
+/// What the admin port answers from.
+#[derive(Clone)]
+pub struct AdminState {
+    /// The sidecar as it is now.
+    pub view: Arc<dyn AdminView>,
+    /// Its metrics.
+    pub telemetry: Arc<Telemetry>,
+    /// Names beside loopback and the bound address that the port may be asked by, such as a Service's.
+    pub host_names: Vec<String>,
+}
+
+/// Answers on `listener` until `shutdown` completes and the requests of that moment are answered.
+pub async fn serve(
+    listener: TcpListener,
+    state: AdminState,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    let bound = listener.local_addr()?;
+    let app = router(state, bound);
+    axum::serve(listener::BoundedListener::new(listener), app).with_graceful_shutdown(shutdown).await
+}
+
+/// All paths, with the guard before them; `bound` is the address of the listener.
+fn router(state: AdminState, bound: SocketAddr) -> axum::Router {
+    let guard = guard::Guard::new(bound, &state.host_names);
+    guard::protect(api::routes(state), guard)
+}
+
+#[cfg(test)]
+mod tests;

@@ -3,12 +3,13 @@
 //! The logic has two values. A test on an absent fact is false, also `NE` and `NOT_IN`; `not:` turns what it is given
 //! around, so `not:` of a test on an absent fact is true.
 
-use super::explain::{ConditionTrace, TestTrace};
-use super::fact::{FactError, FactId, FactKind, FactTable, Facts};
+use super::fact::{FactId, FactKind, Facts};
+use super::fact_table::{FactError, FactTable};
 use super::number::Scalar;
 use super::operator::Operator;
 use super::predicate::Predicate;
 use super::region;
+use super::trace::{ConditionTrace, TestTrace};
 
 /// Why a condition cannot be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -47,10 +47,9 @@ impl<'a, F> Inputs<'a, F> {
 }
 
 /// Lane, level and reason.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Verdict {
     /// The lane.
-    #[serde(skip)]
     pub lane: LaneId,
     /// The level that admitted the request; `none` where none did.
     pub level: Level,
@@ -212,7 +211,10 @@ impl Program {
         release: &Release,
         inputs: &Inputs<'_, F>,
     ) -> Option<Result<super::release::Accepted, OverrideError>> {
-        let (developer, token) = (release.developer.as_ref()?, inputs.override_token?);
+        let token = inputs
+            .override_token
+            .filter(|token| !token.trim().is_empty())?;
+        let developer = release.developer.as_ref()?;
         Some(developer.judge(token, &release.name, self.lanes(), inputs.now_unix))
     }
 }
@@ -228,11 +230,7 @@ impl Release {
         if inputs.latched {
             return Verdict::stable(Reason::Latched);
         }
-        if !self
-            .conditions
-            .iter()
-            .all(|condition| condition.holds(inputs.facts))
-        {
+        if !self.conditions_hold(inputs.facts) {
             return Verdict::stable(Reason::Conditions);
         }
         if self.ab_is_open() && self.admits_group(key) {
@@ -252,6 +250,12 @@ impl Release {
             (true, _, None) | (_, true, None) => Reason::NoKey,
             _ => Reason::LevelClosed,
         })
+    }
+
+    pub(super) fn conditions_hold<F: Facts>(&self, facts: &F) -> bool {
+        self.conditions
+            .iter()
+            .all(|condition| condition.holds(facts))
     }
 
     /// Level `ab` is open, and there is an experiment that a key could be in.

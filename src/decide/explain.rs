@@ -1,154 +1,317 @@
-//! The whole reasoning behind a decision, as a tree that JSON and people can read.
+//! How a decision came about. The answer itself is [`Program::decide`]'s; every line of the reasoning asks the same
+//! small functions that deciding asks, so the two cannot tell different stories.
 
-use serde::Serialize;
-
-use super::bucket::Bucket;
-use super::evaluate::{Inputs, Verdict};
-use super::fact::Facts;
-use super::number::Scalar;
-use super::operator::Operator;
+use super::evaluate::{Decision, Inputs, MarkOutcome};
+use super::fact::{FactId, Facts};
 use super::program::Program;
-use super::route::RouteId;
+use super::release::{Accepted, Release};
+use super::route::{RouteId, RouteSpec};
 use super::token::OverrideError;
+use super::trace::{
+    DecidedTrace, FactTrace, KeyTrace, LevelTrace, MarkTrace, OverrideTrace, Reasoning,
+};
 use super::word::{Level, Reason};
-
-/// A fact's value, where it came from, and what was tried before.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
-pub struct FactTrace {
-    /// The value.
-    pub value: Option<String>,
-    /// The source that gave it, as the configuration writes it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub source: Option<String>,
-    /// The sources before it that gave nothing, or nothing valid.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub tried: Vec<Tried>,
-}
-
-/// A source that gave no valid value.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Tried {
-    /// The source, as the configuration writes it.
-    pub source: String,
-    /// Why it gave nothing: `absent`, or what is wrong with the value.
-    pub why: String,
-}
-
-/// A condition with what was wanted and what there was.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(untagged)]
-pub enum ConditionTrace {
-    /// One test.
-    Test(TestTrace),
-    /// All of these.
-    All {
-        /// Whether all hold.
-        holds: bool,
-        /// The parts.
-        all: Vec<ConditionTrace>,
-    },
-    /// One of these.
-    Any {
-        /// Whether one holds.
-        holds: bool,
-        /// The parts.
-        any: Vec<ConditionTrace>,
-    },
-    /// Not this.
-    Not {
-        /// Whether it does not hold.
-        holds: bool,
-        /// The part.
-        not: Box<ConditionTrace>,
-    },
-}
-
-/// One test on one fact.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct TestTrace {
-    /// The fact.
-    pub key: String,
-    /// The operator.
-    pub operator: Operator,
-    /// The values, as written.
-    pub wanted: Vec<Scalar>,
-    /// The value of the request as it was compared.
-    pub actual: Option<String>,
-    /// Whether the test holds.
-    pub holds: bool,
-}
-
-/// What was hashed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct KeyTrace {
-    /// The fact.
-    pub fact: String,
-    /// Its value.
-    pub value: String,
-    /// The salt.
-    pub salt: String,
-}
-
-/// A lane mark and what became of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct MarkTrace {
-    /// The lane it names.
-    pub lane: String,
-    /// The release it was decided for.
-    pub release: Option<String>,
-    /// Whether it decided.
-    pub counts: bool,
-    /// Why.
-    pub why: String,
-}
-
-/// An override and what became of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct OverrideTrace {
-    /// The lane it sends to, where it counts.
-    pub lane: Option<String>,
-    /// To whom it was given.
-    pub subject: Option<String>,
-    /// The second since 1970 at which it ends.
-    pub expires_unix: Option<u64>,
-    /// Why it was ignored.
-    pub rejected: Option<OverrideError>,
-}
-
-/// One level and whether it admits the request.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct LevelTrace {
-    /// The level.
-    pub level: Level,
-    /// Whether the release is open so far.
-    pub open: bool,
-    /// Whether it admits the request.
-    pub hit: bool,
-    /// Why.
-    pub why: String,
-}
-
-/// The decision for one request and everything that led to it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Reasoning {
-    /// The lane.
-    pub lane: String,
-    /// The level that admitted the request; `none` where none did.
-    pub level: Level,
-    /// The route's release.
-    pub release: Option<String>,
-    /// The route.
-    pub route: String,
-    /// The bucket under the release's salt.
-    pub bucket: Option<Bucket>,
-    /// Why.
-    pub reason: Reason,
-}
 
 impl Program {
     /// Decides like [`Program::decide`] and tells how.
-    pub fn explain<F: Facts>(&self, _route: RouteId, _inputs: &Inputs<'_, F>) -> Reasoning {
-        let _ = Verdict::stable(Reason::NoRelease);
-        unimplemented!()
+    pub fn explain_decision<F: Facts>(
+        &self,
+        route_id: RouteId,
+        inputs: &Inputs<'_, F>,
+    ) -> Reasoning {
+        let route = self.route(route_id);
+        let decision = self.decide(route_id, inputs);
+        let mut reasoning = self.outcome(route, &decision);
+        reasoning.latched = inputs.latched;
+        reasoning.facts = self.fact_traces(route_id, inputs.facts);
+        if let Some(id) = route.release {
+            self.explain_release(&mut reasoning, route, self.release(id), inputs);
+        }
+        reasoning
+    }
+
+    fn outcome(&self, route: &RouteSpec, decision: &Decision) -> Reasoning {
+        let decided = (decision.decided.reason != decision.reason).then(|| DecidedTrace {
+            lane: self.lanes().name(decision.decided.lane).to_owned(),
+            level: decision.decided.level,
+            reason: decision.decided.reason,
+        });
+        Reasoning {
+            lane: self.lanes().name(decision.lane).to_owned(),
+            level: decision.level,
+            reason: decision.reason,
+            release: decision.release.map(|id| self.release(id).name.clone()),
+            route: route.name.clone(),
+            bucket: decision.bucket,
+            decided,
+            key: None,
+            mark: None,
+            overridden: None,
+            latched: false,
+            conditions_hold: true,
+            conditions: Vec::new(),
+            levels: Vec::new(),
+            facts: Vec::new(),
+        }
+    }
+
+    fn explain_release<F: Facts>(
+        &self,
+        reasoning: &mut Reasoning,
+        route: &RouteSpec,
+        release: &Release,
+        inputs: &Inputs<'_, F>,
+    ) {
+        let key = release.hash_key.of(inputs.facts);
+        reasoning.mark = self.mark_trace(route, release, inputs);
+        let overridden = self.overridden(release, inputs);
+        reasoning.overridden = overridden
+            .as_ref()
+            .map(|outcome| self.override_trace(outcome));
+        reasoning.conditions = release
+            .conditions
+            .iter()
+            .map(|condition| condition.trace(self.facts(), inputs.facts))
+            .collect();
+        reasoning.conditions_hold = release.conditions_hold(inputs.facts);
+
+        let closed_by = if inputs.latched {
+            Some("the release is latched")
+        } else if !reasoning.conditions_hold {
+            Some("the conditions do not hold")
+        } else {
+            None
+        };
+        let tried = Tries {
+            release,
+            key: key.as_ref().map(|(_, key)| &**key),
+            facts: inputs.facts,
+            closed_by,
+        };
+        reasoning.levels = vec![
+            developer(release, overridden.as_ref()),
+            tried.ab(),
+            tried.region(),
+            tried.permille(),
+            tried.full(),
+        ];
+        reasoning.key = key.map(|(fact, value)| KeyTrace {
+            fact: self.facts().name(fact).to_owned(),
+            value: value.into_owned(),
+            salt: release.salt.clone(),
+        });
+    }
+
+    /// The facts that deciding may look at, and every other one that has a value.
+    fn fact_traces<F: Facts>(&self, route: RouteId, facts: &F) -> Vec<(String, FactTrace)> {
+        let looked_at = self.facts_of(route);
+        let trace = |fact: FactId| (self.facts().name(fact).to_owned(), facts.trace(fact));
+        self.facts()
+            .ids()
+            .map(|fact| (fact, trace(fact)))
+            .filter(|(fact, (_, trace))| {
+                trace.value.is_some() || looked_at.contains(fact) || trace.is_faulty()
+            })
+            .map(|(_, trace)| trace)
+            .collect()
+    }
+
+    fn mark_trace<F>(
+        &self,
+        route: &RouteSpec,
+        release: &Release,
+        inputs: &Inputs<'_, F>,
+    ) -> Option<MarkTrace> {
+        let mark = inputs.mark?;
+        let outcome = self.mark(route, release, inputs);
+        let why = match outcome {
+            MarkOutcome::Absent => return None,
+            MarkOutcome::OtherRelease => "it was decided for another release",
+            MarkOutcome::UnknownLane => "there is no such lane",
+            MarkOutcome::LaneNotOnRoute => "the route does not have the lane",
+            MarkOutcome::Latched => "the release is latched",
+            MarkOutcome::Counts(_) => "a sidecar earlier in the call chain decided",
+        };
+        Some(MarkTrace {
+            lane: mark.lane.to_owned(),
+            release: mark.release.map(str::to_owned),
+            counts: matches!(outcome, MarkOutcome::Counts(_)),
+            why: why.to_owned(),
+        })
+    }
+
+    fn override_trace(&self, outcome: &Result<Accepted, OverrideError>) -> OverrideTrace {
+        match outcome {
+            Ok(accepted) => OverrideTrace {
+                lane: Some(self.lanes().name(accepted.lane).to_owned()),
+                subject: accepted.subject.clone(),
+                expires_unix: accepted.expires_unix,
+                rejected: None,
+            },
+            Err(error) => OverrideTrace {
+                lane: None,
+                subject: None,
+                expires_unix: None,
+                rejected: Some(*error),
+            },
+        }
+    }
+}
+
+fn developer(release: &Release, outcome: Option<&Result<Accepted, OverrideError>>) -> LevelTrace {
+    let (hit, why) = match outcome {
+        _ if release.developer.is_none() => (false, "the release takes no overrides"),
+        None => (false, "the request carries no override"),
+        Some(Ok(_)) => (true, "the override is valid"),
+        Some(Err(OverrideError::Malformed)) => (false, "the override is no token"),
+        Some(Err(OverrideError::Signature)) => {
+            (false, "the override is signed by none of the keys")
+        }
+        Some(Err(OverrideError::Expired)) => (false, "the override is over"),
+        Some(Err(OverrideError::OtherRelease)) => (false, "the override is for another release"),
+        Some(Err(OverrideError::UnknownLane)) => {
+            (false, "the override is for a lane that does not exist")
+        }
+        Some(Err(OverrideError::Unsigned)) => (false, "the override is not signed"),
+    };
+    LevelTrace::new(Level::Developer, release.developer.is_some(), hit, why)
+}
+
+/// The levels that a latch or the conditions can close.
+struct Tries<'a, F> {
+    release: &'a Release,
+    key: Option<&'a str>,
+    facts: &'a F,
+    closed_by: Option<&'static str>,
+}
+
+impl<F: Facts> Tries<'_, F> {
+    fn ab(&self) -> LevelTrace {
+        let bare = self.level(Level::Ab, || match (&self.release.ab, self.key) {
+            (None, _) => (false, String::from("the release names no experiment")),
+            (_, None) => (false, String::from("no user and no device")),
+            (Some(ab), Some(key)) => {
+                let name = ab.experiment().name();
+                let hit = self.release.admits_group(self.key);
+                match ab.experiment().group(ab.experiment().bucket(key)) {
+                    Some(group) if hit => (true, format!("group `{group}` of `{name}` sees gray")),
+                    Some(group) => (false, format!("group `{group}` of `{name}` sees stable")),
+                    None => (false, format!("in no group of `{name}`")),
+                }
+            }
+        });
+        let bucket = self
+            .release
+            .ab
+            .as_ref()
+            .zip(self.key)
+            .map(|(ab, key)| (ab, ab.experiment().bucket(key)));
+        LevelTrace {
+            bucket: bucket.map(|(_, bucket)| bucket),
+            group: bucket
+                .and_then(|(ab, bucket)| ab.experiment().group(bucket))
+                .map(str::to_owned),
+            ..bare
+        }
+    }
+
+    fn region(&self) -> LevelTrace {
+        self.level(Level::Region, || {
+            let regions = &self.release.regions;
+            let value = |fact| {
+                regions
+                    .value(self.facts, fact)
+                    .map_or("unknown".into(), std::borrow::Cow::into_owned)
+            };
+            let hit = regions.admit(self.facts);
+            let (city, province) = (value(FactId::CITY_ID), value(FactId::PROVINCE_CODE));
+            let listed = match (regions.is_empty(), hit) {
+                (true, _) => return (false, String::from("the release lists no regions")),
+                (_, true) => "on the list",
+                (_, false) => "not on the list",
+            };
+            (hit, format!("city {city}, province {province}: {listed}"))
+        })
+    }
+
+    fn permille(&self) -> LevelTrace {
+        let bucket = self.key.map(|key| self.release.bucket(key));
+        let permille = self.release.permille;
+        let bare = self.level(Level::Permille, || match bucket {
+            _ if !self.release.permille_is_open() => {
+                (false, String::from("1000 permille is level full"))
+            }
+            None => (false, String::from("no user and no device")),
+            Some(bucket) if self.release.admits_bucket(Some(bucket)) => {
+                (true, format!("bucket {bucket} is below {permille}"))
+            }
+            Some(bucket) => (false, format!("bucket {bucket} is not below {permille}")),
+        });
+        LevelTrace {
+            bucket,
+            permille: Some(permille),
+            ..bare
+        }
+    }
+
+    fn full(&self) -> LevelTrace {
+        self.level(Level::Full, || {
+            (true, String::from("everyone whom the conditions admit"))
+        })
+    }
+
+    fn level(&self, level: Level, judge: impl FnOnce() -> (bool, String)) -> LevelTrace {
+        if self.release.open_level() < level {
+            let why = format!("the release is open to {}", self.release.open_level());
+            return LevelTrace::new(level, false, false, why);
+        }
+        let (hit, why) = judge();
+        match self.closed_by {
+            Some(cause) => LevelTrace::new(level, true, false, format!("{cause} ({why})")),
+            None => LevelTrace::new(level, true, hit, why),
+        }
+    }
+}
+
+impl LevelTrace {
+    fn new(level: Level, open: bool, hit: bool, why: impl Into<String>) -> LevelTrace {
+        LevelTrace {
+            level,
+            open,
+            hit,
+            bucket: None,
+            permille: None,
+            group: None,
+            why: why.into(),
+        }
+    }
+}
+
+impl FactTrace {
+    /// Whether a source gave a value that was refused.
+    pub fn is_faulty(&self) -> bool {
+        self.tried.iter().any(|tried| tried.why != "absent")
+    }
+}
+
+impl Reason {
+    /// The reason in a sentence's words.
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Reason::Override => "a valid override says so",
+            Reason::AbGroup => "the user's group of the experiment sees gray",
+            Reason::Region => "the province or city is on the list",
+            Reason::Bucket => "the bucket is below the permille",
+            Reason::Full => "the release is open to everyone whom the conditions admit",
+            Reason::BucketOut => "the bucket is not below the permille",
+            Reason::NoKey => "the request names no user and no device",
+            Reason::Conditions => "the conditions do not hold",
+            Reason::LevelClosed => "nothing that is open admits the request",
+            Reason::NoRelease => "the route has no release",
+            Reason::LaneMark => "a sidecar earlier in the call chain decided",
+            Reason::BreakerOpen => "the lane's breaker is open",
+            Reason::Latched => "the release was rolled back and is latched",
+            Reason::NoLane => "the route does not have the lane that was decided",
+        }
     }
 }

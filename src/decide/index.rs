@@ -6,6 +6,7 @@
 //! the path so far, so routes that do not match cost nothing.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use smallvec::SmallVec;
 
@@ -20,22 +21,28 @@ pub struct Found<'p> {
     /// The route.
     pub route: RouteId,
     names: &'p [Box<str>],
-    values: SmallVec<[&'p str; 4]>,
+    path: &'p str,
+    /// Where in the path each parameter stands. Not slices: `SmallVec` is invariant, and a borrower of this would
+    /// have to live as long as the path.
+    values: SmallVec<[Range<usize>; 4]>,
 }
 
 impl<'p> Found<'p> {
     /// A parameter of the path, still percent-encoded.
     pub fn parameter(&self, name: &str) -> Option<&'p str> {
-        let index = self.names.iter().position(|known| **known == *name)?;
-        self.values.get(index).copied()
+        self.parameters()
+            .find(|(known, _)| *known == name)
+            .map(|(_, value)| value)
     }
 
-    /// Every parameter of the path, in order.
+    /// Every parameter of the path, in order, still percent-encoded.
     pub fn parameters(&self) -> impl Iterator<Item = (&'p str, &'p str)> {
-        self.names
+        let path = self.path;
+        let values = self
+            .values
             .iter()
-            .map(|name| &**name)
-            .zip(self.values.iter().copied())
+            .filter_map(move |range| path.get(range.clone()));
+        self.names.iter().map(|name| &**name).zip(values)
     }
 }
 
@@ -148,11 +155,13 @@ impl RouteIndex {
         let mut walk = Walk {
             routes,
             request,
+            path,
             values: SmallVec::new(),
         };
         let route = self.trees_for(request.host(), |tree| walk.node(tree, 0, Some(segments)))?;
         Some(Found {
             route,
+            path,
             names: &self.names[route.index()],
             values: walk.values,
         })
@@ -258,15 +267,16 @@ impl Tree {
 }
 
 /// One search: the request, and the parameters met on the way to the node looked at.
-struct Walk<'w, 'p, R> {
+struct Walk<'w, R> {
     routes: &'w [RouteSpec],
     request: &'w R,
-    values: SmallVec<[&'p str; 4]>,
+    path: &'w str,
+    values: SmallVec<[Range<usize>; 4]>,
 }
 
-impl<'p, R: RequestParts> Walk<'_, 'p, R> {
+impl<'w, R: RequestParts> Walk<'w, R> {
     /// `remaining` is what follows the next slash; `None` where the path is at its end.
-    fn node(&mut self, tree: &Tree, at: usize, remaining: Option<&'p str>) -> Option<RouteId> {
+    fn node(&mut self, tree: &Tree, at: usize, remaining: Option<&'w str>) -> Option<RouteId> {
         let node = &tree.nodes[at];
         let Some(remaining) = remaining else {
             return self.accepting(&node.ends);
@@ -281,15 +291,21 @@ impl<'p, R: RequestParts> Walk<'_, 'p, R> {
             return Some(route);
         }
         if let (Some(child), false) = (node.parameter, segment.is_empty()) {
-            self.values.push(segment);
+            let start = self.start_of(remaining);
+            self.values.push(start..start + segment.len());
             if let Some(route) = self.node(tree, child as usize, after) {
                 return Some(route);
             }
             self.values.pop();
         }
         let route = self.accepting(&node.rest)?;
-        self.values.push(remaining);
+        self.values.push(self.start_of(remaining)..self.path.len());
         Some(route)
+    }
+
+    /// Where in the path a rest of it begins.
+    fn start_of(&self, remaining: &str) -> usize {
+        self.path.len() - remaining.len()
     }
 
     fn accepting(&self, candidates: &[RouteId]) -> Option<RouteId> {

@@ -2,7 +2,7 @@
 //!
 //! A [`Program`] is compiled once from a configuration: it finds the route of a request and decides its lane. The
 //! facts of the request come through the door [`Facts`], which whoever reads requests implements, so that this room
-//! knows no HTTP library. [`Program::decide`] answers with a small [`Decision`]; [`Program::explain`] gives the same
+//! knows no HTTP library. [`Program::decide`] answers with a small [`Decision`]; [`Program::explain_decision`] gives the same
 //! answer with everything that led to it.
 //!
 //! A later kind of rule (an expression, a score) is one more file beside `condition` and one more variant in it.
@@ -12,6 +12,7 @@ mod lane;
 mod word;
 
 mod fact;
+mod fact_table;
 mod number;
 mod operator;
 mod predicate;
@@ -33,16 +34,14 @@ mod evaluate;
 mod explain;
 mod program;
 mod render;
+mod trace;
 
 pub use bucket::{Bucket, Permille, bucket};
 pub use condition::{Condition, ConditionError, Test};
 pub use evaluate::{Decision, Inputs, LaneMark, Verdict};
 pub use experiment::{Ab, Experiment, ExperimentError};
-pub use explain::{
-    ConditionTrace, FactTrace, KeyTrace, LevelTrace, MarkTrace, OverrideTrace, Reasoning,
-    TestTrace, Tried,
-};
-pub use fact::{FactError, FactId, FactKind, FactOrigin, FactTable, Facts};
+pub use fact::{FactId, FactKind, FactOrigin, Facts};
+pub use fact_table::{FactError, FactTable};
 pub use index::Found;
 pub use lane::{LaneId, Lanes};
 pub use number::{Scalar, number};
@@ -54,6 +53,10 @@ pub use release::{Developer, HashKey, Release, ReleaseId};
 pub use request::RequestParts;
 pub use route::{HeaderMatch, HeaderPattern, RouteError, RouteId, RouteSpec};
 pub use token::{Claims, MintError, OverrideError, TokenKey, TokenKeyError};
+pub use trace::{
+    ConditionTrace, DecidedTrace, FactTrace, KeyTrace, LevelTrace, MarkTrace, OverrideTrace,
+    Reasoning, TestTrace, Tried,
+};
 pub use word::{Level, Reason, UnknownWord, nearest};
 
 /// A map whose hash is fixed: its keys come from the configuration, so nobody can make them collide, and a decision

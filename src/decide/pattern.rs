@@ -90,10 +90,7 @@ fn fixed(part: &str) -> Result<Box<str>, String> {
         nul: true,
     };
     let normal = NormalPath::new(&rooted, allow).map_err(|error| error.to_string())?;
-    if matches!(part, "." | "..")
-        || normal.as_str().matches('/').count() != 1
-        || part.starts_with("%2e")
-    {
+    if normal.as_str() == "/" && !part.is_empty() {
         return Err(format!(
             "`{part}` never matches: dot segments are resolved before"
         ));

@@ -1,6 +1,7 @@
 //! Everything that deciding needs, compiled once from a configuration and never changed.
 
-use super::fact::{FactId, FactTable};
+use super::fact::FactId;
+use super::fact_table::FactTable;
 use super::index::{Found, RouteIndex};
 use super::lane::{LaneId, Lanes};
 use super::release::{Release, ReleaseId};

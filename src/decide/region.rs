@@ -101,8 +101,8 @@ pub(super) fn read<F: Facts>(facts: &F, fact: FactId) -> Option<Cow<'_, str>> {
         return named.or_else(follows).map(Cow::Borrowed);
     }
     match facts.get(fact)? {
-        Cow::Borrowed(code) => normal(code),
-        Cow::Owned(code) => normal(&code).map(|code| Cow::Owned(code.into_owned())),
+        Cow::Borrowed(code) => normal(code.trim()),
+        Cow::Owned(code) => normal(code.trim()).map(|code| Cow::Owned(code.into_owned())),
     }
 }
 
@@ -181,6 +181,16 @@ impl Regions {
         match self.codes {
             RegionCodes::GbT2260 => read(facts, fact),
             RegionCodes::Custom => facts.get(fact),
+        }
+    }
+}
+
+impl RegionCodes {
+    /// Whether a text can be a region.
+    pub fn accept(self, code: &str) -> bool {
+        match self {
+            RegionCodes::GbT2260 => province_of(code.trim()).is_some(),
+            RegionCodes::Custom => !code.trim().is_empty(),
         }
     }
 }

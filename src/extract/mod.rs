@@ -1,1 +1,29 @@
-//! A request to facts.
+//! A request to facts: where each comes from, which values count, and whom to believe.
+//!
+//! An [`Extractor`] is compiled once from a configuration. [`RequestFacts`] is its view of one request: lazy, so that
+//! only what a condition asks for is looked up, and without copies where a value stands in the request as it is.
+//! Headers that speak of identity count only from trusted peers; cookies, query and path are the client's own words.
+//!
+//! A new source is one file below `source` and one line in its list.
+
+mod client;
+mod fit;
+mod source;
+
+mod extractor;
+mod request_facts;
+mod untrusted;
+mod voice;
+
+mod explain;
+mod explain_request;
+
+pub use client::{Peer, Trust, client_ip};
+pub use explain::{ExplainError, Surroundings, explain};
+pub use explain_request::{ExplainRequest, ExplainRequestError};
+pub use extractor::{Extractor, Sources};
+pub use fit::Fit;
+pub use request_facts::RequestFacts;
+pub use source::Source;
+pub use untrusted::Untrusted;
+pub use voice::{lane_mark, override_token};

@@ -1,1 +1,122 @@
-//! What is told.
+//! What is told: metrics, the access log, the process's own log.
+//!
+//! Metrics are counted per worker in cells that nobody else writes and summed when somebody reads, so the
+//! hot path shares nothing. A series belongs to its name: asking again for the same name gives the same counters, so
+//! they outlive the configuration that asked first. Label values come from the configuration or from the program,
+//! never from a request.
+//!
+//! This room decides nothing and never makes a request wait: what cannot be told in time is dropped, and that is told.
+
+mod cells;
+mod label;
+mod metrics;
+
+mod registry;
+mod release;
+mod route;
+mod totals;
+mod upstream;
+
+mod collect;
+mod exposition;
+mod process;
+#[cfg(test)]
+mod strict_parser;
+
+pub mod access;
+pub mod log;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use collect::collect;
+use process::ProcessFigures;
+use registry::Registry;
+
+pub use exposition::CONTENT_TYPE;
+pub use label::{BreakerCause, BreakerState, CodeClass, ConnectResult, ConnectionState, LineFate, Refusal, Reload};
+pub use metrics::{ALL as METRICS, Kind, Metric};
+pub use release::ReleaseSeries;
+pub use route::{LaneCounts, RouteSeries};
+pub use totals::{FactSeries, Totals};
+pub use upstream::UpstreamSeries;
+
+/// All metrics of the process.
+///
+/// `worker` in every counting method is the worker's number; each number belongs to one thread. A number beyond the
+/// workers (`usize::MAX`, say) is for everybody else: slower, and right from any thread.
+pub struct Telemetry {
+    registry: Mutex<Registry>,
+    totals: Totals,
+}
+
+impl Telemetry {
+    /// No series yet, for this many workers.
+    pub fn new(workers: usize) -> Self {
+        Self { registry: Mutex::new(Registry::new(workers)), totals: Totals::new(workers) }
+    }
+
+    /// The series of a route with its lanes; positions in `lanes` are the lane indices of [`RouteSeries::record`].
+    pub fn route(&self, name: &str, lanes: &[&str]) -> Arc<RouteSeries> {
+        Arc::new(self.registry().route(name, lanes))
+    }
+
+    /// The series of a release. The empty name is for decisions on routes without one.
+    pub fn release(&self, name: &str) -> Arc<ReleaseSeries> {
+        self.registry().release(name)
+    }
+
+    /// The series of an upstream.
+    pub fn upstream(&self, name: &str) -> Arc<UpstreamSeries> {
+        self.registry().upstream(name)
+    }
+
+    /// The series of the facts of one configuration, by their position.
+    pub fn facts(&self, names: &[&str]) -> Arc<FactSeries> {
+        Arc::new(self.registry().facts(names))
+    }
+
+    /// What is counted for the sidecar as a whole.
+    pub fn totals(&self) -> &Totals {
+        &self.totals
+    }
+
+    /// A configuration came into use. Series that only earlier ones used stay until [`Telemetry::retain_held`].
+    pub fn config_applied(&self, version: &str) {
+        let mut registry = self.registry();
+        registry.applied += 1;
+        registry.version = Some(version.into());
+    }
+
+    /// A configuration was refused.
+    pub fn config_refused(&self) {
+        self.registry().refused += 1;
+    }
+
+    /// Drops the series that no configuration holds any more: those whose `Arc`s have all gone. A request that still
+    /// runs on the old configuration keeps its series; call again later.
+    pub fn retain_held(&self) {
+        self.registry().retain_held();
+    }
+
+    /// Everything in the Prometheus text format, [`CONTENT_TYPE`].
+    pub fn render(&self) -> Result<String, RenderError> {
+        let registry = self.registry().clone();
+        let families = collect(&registry, &self.totals, &ProcessFigures::read());
+        exposition::text(families).map_err(|source| RenderError { source })
+    }
+
+    /// Nothing that happens under this lock can leave it half done, so a poisoned one is as good.
+    fn registry(&self) -> MutexGuard<'_, Registry> {
+        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The metrics could not be written as text.
+#[derive(Debug, thiserror::Error)]
+#[error("metrics cannot be written as text")]
+pub struct RenderError {
+    source: prometheus::Error,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,129 @@
+//! The paths and what they answer.
+
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::AdminState;
+use super::audit::AuditRecord;
+use super::explain::{ExplainRequest, Question};
+use super::page;
+use super::problem::Problem;
+use super::view::{BreakerView, ConfigView, ReleaseView, RouteView, UpstreamView};
+use crate::telemetry;
+
+/// The longest body that is read.
+const BODY_LIMIT: usize = 256 * 1024;
+
+pub(super) fn routes(state: AdminState) -> Router {
+    Router::new()
+        .route("/", get(page::show))
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
+        .route("/api/v1/config", get(config))
+        .route("/api/v1/releases", get(releases))
+        .route("/api/v1/routes", get(route_list))
+        .route("/api/v1/upstreams", get(upstreams))
+        .route("/api/v1/breakers", get(breakers))
+        .route("/api/v1/audit", get(audit))
+        .route("/api/v1/explain", post(explain))
+        .fallback(unknown)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .with_state(state)
+}
+
+async fn healthz() -> &'static str {
+    "ok\n"
+}
+
+async fn readyz(State(state): State<AdminState>) -> Result<&'static str, Problem> {
+    let ready = state.view.readiness();
+    ready.map_err(|why| Problem::new(StatusCode::SERVICE_UNAVAILABLE, why.to_string()))?;
+    Ok("ready\n")
+}
+
+async fn metrics(State(state): State<AdminState>) -> Response {
+    match state.telemetry.render() {
+        Ok(text) => ([(header::CONTENT_TYPE, telemetry::CONTENT_TYPE)], text).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "metrics cannot be shown");
+            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response()
+        }
+    }
+}
+
+async fn config(State(state): State<AdminState>) -> Json<ConfigView> {
+    Json(state.view.config())
+}
+
+/// Lists stand under their name, so that something can be said beside them later.
+#[derive(Serialize)]
+struct Releases {
+    releases: Vec<ReleaseView>,
+}
+
+async fn releases(State(state): State<AdminState>) -> Json<Releases> {
+    Json(Releases { releases: state.view.releases() })
+}
+
+#[derive(Serialize)]
+struct Routes {
+    routes: Vec<RouteView>,
+}
+
+async fn route_list(State(state): State<AdminState>) -> Json<Routes> {
+    Json(Routes { routes: state.view.routes() })
+}
+
+#[derive(Serialize)]
+struct Upstreams {
+    upstreams: Vec<UpstreamView>,
+}
+
+async fn upstreams(State(state): State<AdminState>) -> Json<Upstreams> {
+    Json(Upstreams { upstreams: state.view.upstreams() })
+}
+
+#[derive(Serialize)]
+struct Breakers {
+    breakers: Vec<BreakerView>,
+}
+
+async fn breakers(State(state): State<AdminState>) -> Json<Breakers> {
+    Json(Breakers { breakers: state.view.breakers() })
+}
+
+#[derive(Serialize)]
+struct Audit {
+    audit: Vec<AuditRecord>,
+}
+
+async fn audit(State(state): State<AdminState>) -> Json<Audit> {
+    Json(Audit { audit: state.view.audit() })
+}
+
+async fn explain(
+    State(state): State<AdminState>,
+    question: Result<Json<Question>, JsonRejection>,
+) -> Result<Json<Value>, Problem> {
+    let Json(question) = question.map_err(|why| Problem::new(why.status(), why.body_text()))?;
+    let unfit = |why: super::ExplainError| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, why.to_string());
+    let request = ExplainRequest::try_from(question).map_err(unfit)?;
+    state.view.explain(&request).map(Json).map_err(unfit)
+}
+
+async fn unknown() -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "nothing is here; the paths are /, /healthz, /readyz, /metrics and /api/v1/...")
+}
+
+/// `Allow` is added by the router.
+async fn wrong_method() -> Problem {
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this path does not take this method; see the Allow header")
+}

@@ -1,0 +1,328 @@
+//! The port as a client sees it: a real listener on loopback, and raw bytes.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::{Duration, SystemTime};
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+
+use super::*;
+use crate::decide::Level;
+use crate::telemetry::BreakerState;
+
+/// A sidecar that was never started.
+#[derive(Default)]
+struct Still {
+    draining: AtomicBool,
+}
+
+impl AdminView for Still {
+    fn readiness(&self) -> Result<(), NotReady> {
+        if self.draining.load(Relaxed) { Err(NotReady("draining".to_owned())) } else { Ok(()) }
+    }
+
+    fn config(&self) -> ConfigView {
+        ConfigView {
+            service: "goods-core".to_owned(),
+            environment: "prod".to_owned(),
+            lane: "stable".to_owned(),
+            version: "4f1c".to_owned(),
+            applied: 1,
+            sources: vec!["config/goods.yaml".to_owned()],
+            listeners: vec!["127.0.0.1:15080".to_owned()],
+            settings: json!({ "workers": 2 }),
+        }
+    }
+
+    fn releases(&self) -> Vec<ReleaseView> {
+        vec![ReleaseView {
+            name: "<script>alert(1)</script>".to_owned(),
+            level: Level::Permille,
+            permille: 50,
+            salt: "pricing-v2".to_owned(),
+            latched: false,
+            routes: vec!["sku-detail".to_owned()],
+            conditions: 2,
+        }]
+    }
+
+    fn routes(&self) -> Vec<RouteView> {
+        vec![RouteView {
+            name: "sku-detail".to_owned(),
+            hosts: Vec::new(),
+            path: "/api/v1/sku/{sku_id}".to_owned(),
+            methods: vec!["GET".to_owned()],
+            release: Some("pricing-v2".to_owned()),
+            inflight: 0,
+            lanes: vec![LaneView {
+                lane: "gray".to_owned(),
+                upstream: "goods-gray".to_owned(),
+                requests: 7,
+                server_errors: 1,
+                duration_seconds: 0.5,
+            }],
+        }]
+    }
+
+    fn upstreams(&self) -> Vec<UpstreamView> {
+        vec![UpstreamView {
+            name: "goods-gray".to_owned(),
+            protocol: "http1".to_owned(),
+            endpoints: vec![EndpointView { address: "127.0.0.1:9002".to_owned(), healthy: None }],
+            active: 1,
+            idle: 2,
+        }]
+    }
+
+    fn breakers(&self) -> Vec<BreakerView> {
+        vec![BreakerView {
+            route: "sku-detail".to_owned(),
+            lane: "gray".to_owned(),
+            breaker: Some("default".to_owned()),
+            state: BreakerState::HalfOpen,
+            thresholds: json!({ "p99": "1.2s" }),
+        }]
+    }
+
+    fn audit(&self) -> Vec<AuditRecord> {
+        vec![AuditRecord {
+            time: SystemTime::UNIX_EPOCH,
+            action: AuditAction::Refused,
+            from: Some("4f1c".to_owned()),
+            version: None,
+            source: "config/goods.yaml".to_owned(),
+            changed: Vec::new(),
+            problems: vec!["goods.yaml:3:1: unknown field".to_owned()],
+        }]
+    }
+
+    fn explain(&self, request: &ExplainRequest) -> Result<Value, ExplainError> {
+        if request.uri.path() == "/%2f" {
+            return Err(ExplainError::Refused("encoded slash".to_owned()));
+        }
+        Ok(json!({ "lane": "gray", "path": request.uri.path(), "method": request.method.as_str() }))
+    }
+}
+
+struct Port {
+    address: SocketAddr,
+    view: Arc<Still>,
+    stop: oneshot::Sender<()>,
+    served: tokio::task::JoinHandle<io::Result<()>>,
+}
+
+struct Answer {
+    status: u16,
+    head: String,
+    body: String,
+}
+
+impl Answer {
+    fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| {
+            let (field, value) = line.split_once(": ")?;
+            field.eq_ignore_ascii_case(name).then_some(value)
+        })
+    }
+
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
+    }
+
+    /// Asserts that this is a problem of that status, and gives its detail.
+    fn problem(&self, status: u16) -> String {
+        assert_eq!(self.status, status, "{}\n{}", self.head, self.body);
+        assert_eq!(self.header("content-type"), Some("application/problem+json"));
+        let problem = self.json();
+        assert_eq!(problem["status"], status);
+        problem["detail"].as_str().unwrap().to_owned()
+    }
+}
+
+impl Port {
+    async fn open() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let view = Arc::new(Still::default());
+        let telemetry = Arc::new(Telemetry::new(1));
+        let state = AdminState { view: view.clone(), telemetry, host_names: Vec::new() };
+        let (stop, stopped) = oneshot::channel::<()>();
+        let served = tokio::spawn(serve(listener, state, async move {
+            let _ = stopped.await;
+        }));
+        Self { address, view, stop, served }
+    }
+
+    /// Sends bytes as they are and reads until the connection closes.
+    async fn raw(&self, bytes: &[u8]) -> Answer {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        // The server may refuse and close before everything is sent.
+        let _ = stream.write_all(bytes).await;
+        let mut text = Vec::new();
+        let _ = stream.read_to_end(&mut text).await;
+        let text = String::from_utf8(text).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {text:?}"));
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        Answer { status, head: head.to_owned(), body: body.to_owned() }
+    }
+
+    /// One request with the right `Host` and further header lines.
+    async fn ask(&self, line: &str, headers: &[&str], body: &str) -> Answer {
+        let mut text = format!("{line} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n", self.address);
+        for header in headers {
+            text += &format!("{header}\r\n");
+        }
+        if !body.is_empty() {
+            text += &format!("Content-Length: {}\r\n", body.len());
+        }
+        text += "\r\n";
+        text += body;
+        self.raw(text.as_bytes()).await
+    }
+
+    async fn get(&self, path: &str) -> Answer {
+        self.ask(&format!("GET {path}"), &[], "").await
+    }
+
+    async fn explain(&self, body: &str) -> Answer {
+        self.ask("POST /api/v1/explain", &["Content-Type: application/json"], body).await
+    }
+}
+
+#[tokio::test]
+async fn health_is_ok_while_readiness_follows_the_sidecar() {
+    let port = Port::open().await;
+    assert_eq!(port.get("/healthz").await.body, "ok\n");
+    assert_eq!(port.get("/readyz").await.status, 200);
+    port.view.draining.store(true, Relaxed);
+    assert_eq!(port.get("/healthz").await.status, 200);
+    assert_eq!(port.get("/readyz").await.problem(503), "draining");
+}
+
+#[tokio::test]
+async fn metrics_are_prometheus_text() {
+    let port = Port::open().await;
+    let answer = port.get("/metrics").await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
+    assert!(answer.body.contains("\ngraylane_config_reloads_total{result=\"applied\"} 0\n"), "{}", answer.body);
+}
+
+#[tokio::test]
+async fn every_list_is_json_under_its_name() {
+    let port = Port::open().await;
+    let config = port.get("/api/v1/config").await;
+    assert_eq!(config.header("content-type"), Some("application/json"));
+    assert_eq!(config.json()["service"], "goods-core");
+    for (name, path, expected) in [
+        ("releases", "/0/level", json!("permille")),
+        ("routes", "/0/lanes/0/requests", json!(7)),
+        ("upstreams", "/0/endpoints/0/address", json!("127.0.0.1:9002")),
+        ("breakers", "/0/state", json!("half_open")),
+        ("audit", "/0/time_unix_nano", json!("0")),
+    ] {
+        let json = port.get(&format!("/api/v1/{name}")).await.json();
+        assert_eq!(json[name].pointer(path), Some(&expected), "{json}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_is_explained() {
+    let port = Port::open().await;
+    let answer = port.explain(r#"{"method":"HEAD","url":"/api/v1/sku/7","headers":{"x-user-id":"u1"}}"#).await;
+    assert_eq!(answer.json(), json!({ "lane": "gray", "path": "/api/v1/sku/7", "method": "HEAD" }));
+}
+
+#[tokio::test]
+async fn a_bad_question_is_a_problem_that_names_it() {
+    let port = Port::open().await;
+    port.explain("{").await.problem(400);
+    assert!(port.explain(r#"{"url":"/","headres":{}}"#).await.problem(422).contains("headres"));
+    assert!(port.explain(r#"{"url":"sku"}"#).await.problem(422).contains("url"));
+    assert!(port.explain(r#"{"url":"/%2f"}"#).await.problem(422).contains("encoded slash"));
+    let large = format!(r#"{{"url":"/","body":"{}"}}"#, "x".repeat(257 * 1024));
+    port.explain(&large).await.problem(413);
+    port.ask("POST /api/v1/explain", &["Content-Type: text/plain"], "{}").await.problem(415);
+}
+
+#[tokio::test]
+async fn unknown_paths_and_wrong_methods_are_problems() {
+    let port = Port::open().await;
+    port.get("/nothing").await.problem(404);
+    port.get("/api/v1/").await.problem(404);
+    let answer = port.ask("POST /api/v1/config", &[], "").await;
+    answer.problem(405);
+    assert_eq!(answer.header("allow"), Some("GET,HEAD"));
+    port.get("/api/v1/explain").await.problem(405);
+    assert_eq!(port.ask("HEAD /metrics", &[], "").await.body, "");
+}
+
+#[tokio::test]
+async fn a_rebound_name_is_refused() {
+    let port = Port::open().await;
+    let ask = async |lines: &str| port.raw(format!("{lines}Connection: close\r\n\r\n").as_bytes()).await;
+    ask("GET /api/v1/config HTTP/1.1\r\nHost: evil.example\r\n").await.problem(403);
+    ask("GET / HTTP/1.1\r\nHost: evil.example:80\r\n").await.problem(403);
+    ask("GET /nothing HTTP/1.1\r\nHost: evil.example\r\n").await.problem(403);
+    ask("GET http://evil.example/ HTTP/1.1\r\nHost: localhost\r\n").await.problem(403);
+    ask("GET http://localhost/ HTTP/1.1\r\nHost: evil.example\r\n").await.problem(403);
+    ask("GET / HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n").await.problem(400);
+    ask("GET / HTTP/1.1\r\n").await.problem(400);
+    assert_eq!(ask("GET / HTTP/1.1\r\nHost: localhost:1\r\n").await.status, 200);
+    assert_eq!(ask("GET /healthz HTTP/1.1\r\nHost: probe.example\r\n").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_page_of_another_origin_is_refused() {
+    let port = Port::open().await;
+    let body = r#"{"url":"/"}"#;
+    let json = "Content-Type: application/json";
+    for origin in ["https://evil.example", "null", "http://127.0.0.1:1"] {
+        let origin = format!("Origin: {origin}");
+        port.ask("POST /api/v1/explain", &[json, &origin], body).await.problem(403);
+        port.ask("GET /api/v1/config", &[&origin], "").await.problem(403);
+    }
+    let own = format!("Origin: http://{}", port.address);
+    assert_eq!(port.ask("POST /api/v1/explain", &[json, &own], body).await.status, 200);
+}
+
+#[tokio::test]
+async fn the_page_is_locked_down() {
+    let port = Port::open().await;
+    let page = port.get("/").await;
+    assert_eq!(page.status, 200);
+    assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
+    let policy = page.header("content-security-policy").unwrap();
+    assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"), "{policy}");
+    assert!(!policy.contains("unsafe"), "{policy}");
+    for answer in [page, port.get("/api/v1/config").await, port.get("/nothing").await] {
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
+        assert_eq!(answer.header("x-frame-options"), Some("DENY"));
+        assert_eq!(answer.header("cache-control"), Some("no-store"));
+    }
+}
+
+#[tokio::test]
+async fn a_head_that_is_too_long_is_refused() {
+    let port = Port::open().await;
+    let long = format!("X-Long: {}", "x".repeat(17 * 1024));
+    port.ask("GET /healthz", &[&long], "").await.problem(431);
+}
+
+#[tokio::test]
+async fn shutdown_closes_idle_connections_and_ends() {
+    let port = Port::open().await;
+    let mut idle = TcpStream::connect(port.address).await.unwrap();
+    let request = format!("GET /healthz HTTP/1.1\r\nHost: {}\r\n\r\n", port.address);
+    idle.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = [0; 16];
+    idle.read_exact(&mut answer).await.unwrap();
+    port.stop.send(()).unwrap();
+    let ended = tokio::time::timeout(Duration::from_secs(10), port.served).await;
+    ended.expect("an idle connection does not hold it up").unwrap().unwrap();
+    let mut rest = Vec::new();
+    idle.read_to_end(&mut rest).await.unwrap();
+}

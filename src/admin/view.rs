@@ -1,0 +1,162 @@
+//! What the admin port needs to know of the sidecar, and the JSON it makes of it.
+//!
+//! Whoever wires the sidecar implements [`AdminView`]; so this room knows neither the data path nor its locks. Field
+//! names are part of the surface: add to them, change none.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::audit::AuditRecord;
+use super::explain::{ExplainError, ExplainRequest};
+use crate::decide::Level;
+use crate::telemetry::BreakerState;
+
+/// The sidecar as the admin port sees it. Every call answers from memory, at once.
+pub trait AdminView: Send + Sync + 'static {
+    /// Configured, listening and not draining; else why not.
+    fn readiness(&self) -> Result<(), NotReady>;
+
+    /// The configuration in use, without secrets.
+    fn config(&self) -> ConfigView;
+
+    /// Every release, in the order of the configuration.
+    fn releases(&self) -> Vec<ReleaseView>;
+
+    /// Every route with its lanes, in the order of the configuration.
+    fn routes(&self) -> Vec<RouteView>;
+
+    /// Every upstream.
+    fn upstreams(&self) -> Vec<UpstreamView>;
+
+    /// Every breaker: one per route and lane.
+    fn breakers(&self) -> Vec<BreakerView>;
+
+    /// What happened to configurations since the start, oldest first.
+    fn audit(&self) -> Vec<AuditRecord>;
+
+    /// The decision for one request and its whole reasoning, in the form of `graylane explain --json`.
+    fn explain(&self, request: &ExplainRequest) -> Result<Value, ExplainError>;
+}
+
+/// Why the sidecar takes no traffic now, in a few words.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct NotReady(pub String);
+
+/// The configuration in use.
+#[derive(Debug, Clone, Serialize)]
+pub struct ConfigView {
+    /// The service that this sidecar stands before.
+    pub service: String,
+    /// `prod`, `staging` or `dev`.
+    pub environment: String,
+    /// The lane of this pod.
+    pub lane: String,
+    /// The version of the configuration: a short hash of its sources.
+    pub version: String,
+    /// How many configurations were applied since the start.
+    pub applied: u64,
+    /// Files or addresses it was read from.
+    pub sources: Vec<String>,
+    /// Addresses that take traffic.
+    pub listeners: Vec<String>,
+    /// Names of the settings with their values; keys, tokens and passwords left out.
+    pub settings: Value,
+}
+
+/// One release.
+#[derive(Debug, Clone, Serialize)]
+pub struct ReleaseView {
+    /// Its name.
+    pub name: String,
+    /// How far it is open.
+    pub level: Level,
+    /// The share of users that level `permille` admits.
+    pub permille: u16,
+    /// The salt of its buckets.
+    pub salt: String,
+    /// Rolled back, and closed until somebody opens it.
+    pub latched: bool,
+    /// The routes it governs.
+    pub routes: Vec<String>,
+    /// How many conditions it has.
+    pub conditions: usize,
+}
+
+/// One route.
+#[derive(Debug, Clone, Serialize)]
+pub struct RouteView {
+    /// Its name.
+    pub name: String,
+    /// Hosts it matches; none for all.
+    pub hosts: Vec<String>,
+    /// The pattern of its path.
+    pub path: String,
+    /// Methods it matches; none for all.
+    pub methods: Vec<String>,
+    /// Its release, if it has one.
+    pub release: Option<String>,
+    /// Requests that are being served now.
+    pub inflight: u64,
+    /// Its lanes.
+    pub lanes: Vec<LaneView>,
+}
+
+/// One lane of a route, with what it has served since the start.
+#[derive(Debug, Clone, Serialize)]
+pub struct LaneView {
+    /// The lane.
+    pub lane: String,
+    /// Where its requests go.
+    pub upstream: String,
+    /// Requests answered.
+    pub requests: u64,
+    /// Those answered with 500 to 599.
+    pub server_errors: u64,
+    /// The sum of their durations, in seconds.
+    pub duration_seconds: f64,
+}
+
+/// One upstream.
+#[derive(Debug, Clone, Serialize)]
+pub struct UpstreamView {
+    /// Its name.
+    pub name: String,
+    /// What is spoken to it: `http1`, `h2`, `same`.
+    pub protocol: String,
+    /// Its endpoints.
+    pub endpoints: Vec<EndpointView>,
+    /// Connections that carry a request.
+    pub active: u64,
+    /// Connections that wait for one.
+    pub idle: u64,
+}
+
+/// One endpoint of an upstream.
+#[derive(Debug, Clone, Serialize)]
+pub struct EndpointView {
+    /// As written in the configuration.
+    pub address: String,
+    /// Whether requests are sent to it; `null` where nobody knows yet.
+    pub healthy: Option<bool>,
+}
+
+/// The breaker of one lane of a route.
+#[derive(Debug, Clone, Serialize)]
+pub struct BreakerView {
+    /// The route.
+    pub route: String,
+    /// The lane.
+    pub lane: String,
+    /// Its name in the configuration; `null` where the route has none.
+    pub breaker: Option<String>,
+    /// Its state.
+    #[serde(serialize_with = "breaker_state")]
+    pub state: BreakerState,
+    /// Its limits as configured.
+    pub thresholds: Value,
+}
+
+fn breaker_state<S: serde::Serializer>(state: &BreakerState, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(state.as_str())
+}

@@ -1,0 +1,67 @@
+//! `graylane token`: a signed override.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::decide::{Claims, MintError, TokenKey, TokenKeyError};
+
+/// The longest time a token may count: a forgotten one must not open a release for ever.
+pub const LONGEST: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// Why there is no token.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The key file cannot be read.
+    #[error("cannot read the key file {}", path.display())]
+    KeyFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: std::io::Error,
+    },
+    /// The key is none.
+    #[error("key file {}: {cause}", path.display())]
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        cause: TokenKeyError,
+    },
+    /// One of the claims.
+    #[error(transparent)]
+    Claims(#[from] MintError),
+    /// The time to live.
+    #[error("a token counts for one second to 30 days")]
+    TimeToLive,
+}
+
+/// A token of `subject` for `lane` of `release` that counts for `ttl` from now on.
+pub fn mint(
+    key_file: &Path,
+    release: &str,
+    lane: &str,
+    subject: &str,
+    ttl: Duration,
+    now_unix: u64,
+) -> Result<String, Failure> {
+    if ttl < Duration::from_secs(1) || ttl > LONGEST {
+        return Err(Failure::TimeToLive);
+    }
+    let path = || key_file.to_owned();
+    let bytes = std::fs::read(key_file).map_err(|cause| Failure::KeyFile {
+        path: path(),
+        cause,
+    })?;
+    let key = TokenKey::from_file_bytes(&bytes).map_err(|cause| Failure::Key {
+        path: path(),
+        cause,
+    })?;
+    let claims = Claims {
+        release: release.into(),
+        lane: lane.into(),
+        subject: subject.into(),
+        expires_unix: now_unix.saturating_add(ttl.as_secs()),
+    };
+    Ok(claims.mint(&key)?)
+}

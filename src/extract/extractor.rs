@@ -1,0 +1,144 @@
+//! How facts are read from requests, compiled once from a configuration.
+
+use std::collections::HashSet;
+
+use regex::Regex;
+
+use super::client::{Peer, Trust};
+use super::fit::Fit;
+use super::request_facts::RequestFacts;
+use super::source::{Repeated, Source};
+use super::untrusted::Untrusted;
+use crate::decide::{FactId, FactKind, FactOrigin, FactTable, Found, Program, RequestParts};
+
+/// The sources of every fact, in the order they are tried, and the values that count.
+#[derive(Debug, Clone)]
+pub struct Sources(Vec<FactSources>);
+
+#[derive(Debug, Clone)]
+pub(super) struct FactSources {
+    pub(super) sources: Vec<Source>,
+    pub(super) fit: Fit,
+    pub(super) repeated: Repeated,
+}
+
+impl Sources {
+    /// The sources that the configuration declares, and those that `header:NAME` and `query:NAME` are by themselves.
+    pub fn new(
+        table: &FactTable,
+        declared: impl IntoIterator<Item = (FactId, Vec<Source>)>,
+    ) -> Sources {
+        let mut sources = Sources(
+            table
+                .ids()
+                .map(|fact| FactSources::implicit(table, fact))
+                .collect(),
+        );
+        for (fact, list) in declared {
+            if let Some(place) = sources.0.get_mut(fact.index()) {
+                place.sources = list;
+            }
+        }
+        sources
+    }
+
+    /// With a format for `sku_id` other than ours.
+    pub fn with_sku_format(self, format: Regex) -> Sources {
+        self.with_fit(FactId::SKU_ID, Fit::Format(format))
+    }
+
+    /// With the list of known categories.
+    pub fn with_categories(self, categories: impl IntoIterator<Item = String>) -> Sources {
+        let known: HashSet<Box<str>> = categories.into_iter().map(String::into_boxed_str).collect();
+        self.with_fit(FactId::CATEGORY_ID, Fit::OneOf(known))
+    }
+
+    /// The headers that are named as sources of facts. A condition's own `header:NAME` is none: it claims no
+    /// identity.
+    pub fn identity_headers<'a>(&'a self, table: &'a FactTable) -> impl Iterator<Item = &'a str> {
+        let named = table
+            .ids()
+            .filter(|fact| !matches!(table.origin(*fact), FactOrigin::Header(_)));
+        named
+            .filter_map(|fact| self.0.get(fact.index()))
+            .flat_map(|place| &place.sources)
+            .filter_map(|source| match source {
+                Source::Header(name) => Some(&**name),
+                _ => None,
+            })
+    }
+
+    pub(super) fn of(&self, fact: FactId) -> Option<&FactSources> {
+        self.0.get(fact.index())
+    }
+
+    fn with_fit(mut self, fact: FactId, fit: Fit) -> Sources {
+        if let Some(place) = self.0.get_mut(fact.index()) {
+            place.fit = fit;
+        }
+        self
+    }
+}
+
+impl FactSources {
+    fn implicit(table: &FactTable, fact: FactId) -> FactSources {
+        let sources = match table.origin(fact) {
+            FactOrigin::Header(name) => vec![Source::Header(name.clone())],
+            FactOrigin::Query(name) => vec![Source::Query(name.clone())],
+            FactOrigin::BuiltIn | FactOrigin::Declared => Vec::new(),
+        };
+        let repeated = match table.kind(fact) {
+            FactKind::Tags => Repeated::Joined,
+            _ => Repeated::First,
+        };
+        FactSources {
+            sources,
+            fit: Fit::of(table, fact),
+            repeated,
+        }
+    }
+}
+
+/// Everything that reading a request's facts needs.
+#[derive(Debug, Clone)]
+pub struct Extractor {
+    pub(super) sources: Sources,
+    pub(super) untrusted: Untrusted,
+    pub(super) trust: Trust,
+}
+
+impl Extractor {
+    /// Reads facts from `sources` for the conditions of `program`, and believes the peers of `trust`.
+    pub fn new(program: &Program, sources: Sources, trust: Trust) -> Extractor {
+        let overrides = program
+            .releases()
+            .iter()
+            .filter_map(|release| release.developer.as_ref()?.header.as_deref());
+        let untrusted = Untrusted::new(sources.identity_headers(program.facts()), overrides);
+        Extractor {
+            sources,
+            untrusted,
+            trust,
+        }
+    }
+
+    /// The facts of one request, which `peer` sent and `found` is the route of.
+    pub fn facts<'a, R: RequestParts>(
+        &'a self,
+        request: &'a R,
+        found: &'a Found<'a>,
+        peer: Peer,
+    ) -> RequestFacts<'a, R> {
+        RequestFacts::new(self, request, found, peer)
+    }
+
+    /// The peers that are believed.
+    pub fn trust(&self) -> &Trust {
+        &self.trust
+    }
+
+    /// Whether a header, its name in lower case, is removed from requests of peers that are not trusted.
+    pub fn is_untrusted_header(&self, name: &str) -> bool {
+        self.untrusted.contains(name)
+    }
+}

@@ -1,0 +1,93 @@
+//! Where a fact's value is looked for.
+
+mod cookie;
+mod header;
+mod path;
+mod query;
+
+use std::borrow::Cow;
+use std::fmt;
+
+use crate::decide::{Found, RequestParts};
+
+/// One place in a request.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Source {
+    /// A header.
+    Header(Box<str>),
+    /// A cookie.
+    Cookie(Box<str>),
+    /// A query parameter.
+    Query(Box<str>),
+    /// A parameter of the route's path.
+    Path(Box<str>),
+}
+
+/// Whether further values of a repeated header count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Repeated {
+    /// The first value alone.
+    First,
+    /// All of them, joined by commas.
+    Joined,
+}
+
+/// What a source gave.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Reading<'a> {
+    Absent,
+    Value(Cow<'a, str>),
+    /// Something, that is not text.
+    Bad(&'static str),
+}
+
+impl Source {
+    /// The header of this name, in any case.
+    pub fn header(name: &str) -> Source {
+        Source::Header(name.to_ascii_lowercase().into())
+    }
+
+    pub(super) fn read<'a, R: RequestParts>(
+        &self,
+        request: &'a R,
+        found: &Found<'a>,
+        repeated: Repeated,
+    ) -> Reading<'a> {
+        match self {
+            Source::Header(name) => header::read(request, name, repeated),
+            Source::Cookie(name) => cookie::read(request, name),
+            Source::Query(name) => query::read(request, name),
+            Source::Path(name) => path::read(found, name),
+        }
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Source::Header(name) => write!(f, "header {name}"),
+            Source::Cookie(name) => write!(f, "cookie {name}"),
+            Source::Query(name) => write!(f, "query {name}"),
+            Source::Path(name) => write!(f, "path {name}"),
+        }
+    }
+}
+
+impl<'a> Reading<'a> {
+    const NOT_UTF8: Reading<'static> = Reading::Bad("not UTF-8");
+
+    fn of_bytes(bytes: &'a [u8]) -> Reading<'a> {
+        match std::str::from_utf8(bytes.trim_ascii()) {
+            Ok(text) => Reading::Value(Cow::Borrowed(text)),
+            Err(_) => Reading::NOT_UTF8,
+        }
+    }
+
+    fn owned(self) -> Reading<'static> {
+        match self {
+            Reading::Absent => Reading::Absent,
+            Reading::Value(text) => Reading::Value(Cow::Owned(text.into_owned())),
+            Reading::Bad(why) => Reading::Bad(why),
+        }
+    }
+}

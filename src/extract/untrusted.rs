@@ -1,0 +1,96 @@
+//! The headers that only trusted peers may send. Those of any other peer are removed before anything believes them.
+
+use std::collections::HashSet;
+
+/// Forwarding headers; every `x-forwarded-*` is one as well.
+const FORWARDING: [&str; 3] = ["forwarded", "x-real-ip", "true-client-ip"];
+
+/// What every client says of itself, so that a fact may be read from it whoever sends it, and what HTTP needs.
+const CLIENTS_OWN: [&str; 15] = [
+    "accept",
+    "accept-encoding",
+    "accept-language",
+    "authorization",
+    "connection",
+    "content-length",
+    "content-type",
+    "cookie",
+    "host",
+    "origin",
+    "referer",
+    "te",
+    "transfer-encoding",
+    "upgrade",
+    "user-agent",
+];
+
+/// The headers of identity, forwarding and lane marks.
+///
+/// Not among them: the header of an override. It is signed, so it proves itself whoever sends it; in the environment
+/// `dev` anyone may override. Cookies and query parameters are not touched: a client can only speak for itself there.
+#[derive(Debug, Clone, Default)]
+pub struct Untrusted {
+    named: HashSet<Box<str>>,
+    overrides: HashSet<Box<str>>,
+}
+
+impl Untrusted {
+    /// The headers named as sources of facts, less those that carry overrides.
+    pub fn new<'a>(
+        sources: impl IntoIterator<Item = &'a str>,
+        overrides: impl IntoIterator<Item = &'a str>,
+    ) -> Untrusted {
+        let overrides: HashSet<Box<str>> = overrides
+            .into_iter()
+            .map(|name| name.to_ascii_lowercase().into())
+            .collect();
+        let named = sources
+            .into_iter()
+            .map(|name| name.to_ascii_lowercase().into_boxed_str());
+        let named = named
+            .filter(|name| !CLIENTS_OWN.contains(&&**name))
+            .collect();
+        Untrusted { named, overrides }
+    }
+
+    /// Whether a header, its name in lower case, is removed from requests of peers that are not trusted.
+    pub fn contains(&self, name: &str) -> bool {
+        if self.overrides.contains(name) {
+            return false;
+        }
+        name.starts_with("x-gray-")
+            || name.starts_with("x-forwarded-")
+            || FORWARDING.contains(&name)
+            || self.named.contains(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn identity_marks_and_forwarding_are_for_trusted_peers() {
+        let untrusted = Untrusted::new(["X-User-Id", "user-agent"], ["x-gray-override"]);
+        for name in [
+            "x-user-id",
+            "x-gray-lane",
+            "x-gray-release",
+            "x-forwarded-for",
+            "x-forwarded-proto",
+            "forwarded",
+        ] {
+            assert!(untrusted.contains(name), "{name}");
+        }
+        for name in [
+            "user-agent",
+            "host",
+            "cookie",
+            "x-gray-override",
+            "x-request-id",
+            "traceparent",
+        ] {
+            assert!(!untrusted.contains(name), "{name}");
+        }
+    }
+}

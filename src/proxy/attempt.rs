@@ -1,0 +1,378 @@
+//! One attempt: a request sent over one connection, and its answer passed on.
+//!
+//! Three things go on at once in one task: the body goes up, the answer comes down, and the client is watched. Any of
+//! them may end first; what each end means is decided here.
+
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use ::h2::Reason;
+
+use super::body::{ClientEnd, RequestBody, upload};
+use super::failure::Failure;
+use super::fields::{Told, clean_trailers, connection_has, to_upstream};
+use super::record::Record;
+use super::respond::{Mark, Responder};
+use super::timer::{Clock, Timer, Waiting};
+use super::worker::Worker;
+use crate::upstream::{H1Lease, H2Lease};
+use crate::wire::h1::{self, Framing, Limits, Persistence, parse_response, request_line, response_framing};
+use crate::wire::{BodyReader, BodyWriter, FieldSink, Input, Known, Moved, PumpError, RequestHead, ResponseHead, h2};
+use crate::wire::{Version, pump};
+
+/// What an attempt needs to know; the same for a second one.
+pub(super) struct Call<'r> {
+    pub(super) worker: &'r Worker,
+    pub(super) head: &'r RequestHead,
+    /// The target the upstream gets.
+    pub(super) target: &'r str,
+    pub(super) framing: Framing,
+    pub(super) told: Told<'r>,
+    /// Whether the peer may not set a field.
+    pub(super) untrusted: &'r dyn Fn(&[u8]) -> bool,
+    pub(super) clock: &'r Clock,
+    pub(super) limits: Limits,
+    pub(super) mark: Option<Mark<'r>>,
+}
+
+/// An attempt that failed before anything was answered.
+#[derive(Debug)]
+pub(super) struct Failed {
+    pub(super) failure: Failure,
+    /// The upstream cannot have begun to work on the request, so that far as it is concerned it may be sent again:
+    /// a kept connection that closed without a byte, or a stream refused.
+    pub(super) untouched: bool,
+}
+
+impl From<Failure> for Failed {
+    fn from(failure: Failure) -> Self {
+        Self { failure, untouched: false }
+    }
+}
+
+/// What an exchange has of the client: its answer's way, and what was done so far.
+pub(super) struct Exchange<'x, 'c> {
+    pub(super) body: &'x mut RequestBody<'c>,
+    pub(super) responder: &'x mut Option<Responder<'c>>,
+    pub(super) timer: &'x mut Timer,
+    pub(super) record: &'x mut Record,
+}
+
+/// Over an HTTP/1 connection.
+pub(super) async fn over_h1(
+    call: &Call<'_>,
+    mut lease: H1Lease,
+    exchange: Exchange<'_, '_>,
+) -> Result<(), Failed> {
+    let Exchange { body, responder, timer, record } = exchange;
+    let framing = upstream_framing(call);
+    write_head(call, &mut lease, framing, record);
+    let mut head = call.worker.response_head();
+    let reused = lease.reused;
+    let h1::Connection { input, output } = &mut lease.connection;
+    let sent = Cell::new(false);
+    let answered = {
+        let writer = BodyWriter::H1(h1::BodyWriter::new(output, framing));
+        let mut side = pin!(upload(body, writer, &call.head.fields, call.clock, &sent));
+        loop {
+            let reading = read_head(input, &call.limits, &mut head);
+            let read = beside(call, timer, side.as_mut(), |cx| reset(responder, cx), reading).await?;
+            if let Err(error) = read {
+                return Err(error.into_failed(reused));
+            }
+            match head.status {
+                101 => break None,
+                100..=199 => pass_interim(responder, &head).await?,
+                _ => {
+                    let down = response_framing(&head, call.head.verb).map_err(|_| Failure::BadAnswer)?;
+                    let mut reader = BodyReader::H1(
+                        h1::BodyReader::new(input, down, &call.limits).map_err(|_| Failure::BadAnswer)?,
+                    );
+                    let answer = Answer { head: &head, framing: down, reader: &mut reader };
+                    let whole = answer.pass(call, side.as_mut(), &sent, responder, timer, record).await?;
+                    if let BodyReader::H1(reader) = reader {
+                        reader.into_input();
+                    }
+                    break Some(whole && may_persist(&head, down));
+                }
+            }
+        }
+    };
+    match answered {
+        Some(true) if sent.get() => lease.finish(Instant::now()),
+        Some(_) => {}
+        None => switch(call, lease, &head, Exchange { body, responder, timer, record }).await?,
+    }
+    call.worker.keep_response_head(head);
+    Ok(())
+}
+
+/// Over an HTTP/2 connection.
+pub(super) async fn over_h2(
+    call: &Call<'_>,
+    mut lease: H2Lease,
+    exchange: Exchange<'_, '_>,
+) -> Result<(), Failed> {
+    let Exchange { body, responder, timer, record } = exchange;
+    let has_body = call.framing != Framing::Empty;
+    let request = h2_request(call, record)?;
+    let (mut response, stream) = lease.client().send_request(request, !has_body).map_err(stream_failed)?;
+    let mut head = call.worker.response_head();
+    let sent = Cell::new(false);
+    let writer = BodyWriter::H2(h2::BodyWriter::new(stream, !has_body));
+    let mut side = pin!(upload(body, writer, &call.head.fields, call.clock, &sent));
+    let response = loop {
+        let next = poll_fn(|cx| {
+            // The final answer first: after it no interim one is asked for.
+            match Pin::new(&mut response).poll(cx) {
+                Poll::Ready(done) => return Poll::Ready(Ok(done)),
+                Poll::Pending => {}
+            }
+            match response.poll_informational(cx) {
+                Poll::Ready(Some(Ok(interim))) => Poll::Ready(Err(interim)),
+                _ => Poll::Pending,
+            }
+        });
+        match beside(call, timer, side.as_mut(), |cx| reset(responder, cx), next).await? {
+            Ok(done) => break done.map_err(stream_failed)?,
+            Err(interim) => {
+                h2::flatten_response(&interim.into_parts().0, &mut head);
+                pass_interim(responder, &head).await?;
+            }
+        }
+    };
+    let (parts, stream) = response.into_parts();
+    h2::flatten_response(&parts, &mut head);
+    let length = head.fields.first(Known::ContentLength).and_then(|v| std::str::from_utf8(v).ok()?.parse().ok());
+    let down = match length {
+        _ if stream.is_end_stream() || head.is_bodiless(call.head.verb) => Framing::Empty,
+        Some(length) => Framing::Length(length),
+        None => Framing::Chunked,
+    };
+    let mut reader = BodyReader::H2(h2::BodyReader::new(stream, length));
+    let answer = Answer { head: &head, framing: down, reader: &mut reader };
+    answer.pass(call, side, &sent, responder, timer, record).await?;
+    call.worker.keep_response_head(head);
+    Ok(())
+}
+
+/// The final answer of an upstream.
+struct Answer<'a, 'c> {
+    head: &'a ResponseHead,
+    framing: Framing,
+    reader: &'a mut BodyReader<'c>,
+}
+
+impl Answer<'_, '_> {
+    /// Passes it on. Failures from here on can no longer be answered: the client's connection or stream is broken
+    /// off, and the record says so. Returns whether the upstream's message is over.
+    async fn pass(
+        self,
+        call: &Call<'_>,
+        side: Pin<&mut impl Future<Output = ClientEnd>>,
+        sent: &Cell<bool>,
+        responder: &mut Option<Responder<'_>>,
+        timer: &mut Timer,
+        record: &mut Record,
+    ) -> Result<bool, Failed> {
+        let responder = responder.take().expect("an exchange is answered once");
+        let now = Instant::now();
+        call.clock.wait_for(Waiting::Download, now);
+        record.answered(self.head, now);
+        if let (Responder::H1(h1), false) = (&responder, sent.get()) {
+            // The rest of the body will not be read, so no further request can be found behind it.
+            h1.persistence.set(Persistence::Close);
+        }
+        let begun = responder.begin(self.head, call.head.verb, self.framing, call.mark);
+        let Ok(mut writer) = begun else {
+            record.broken(Failure::ClientGone);
+            return Ok(false);
+        };
+        let moving = pump(self.reader, &mut writer, |moved| match moved {
+            Moved::Data(data) => {
+                call.clock.wait_for(Waiting::Download, Instant::now());
+                record.bytes_out += data.len() as u64;
+            }
+            Moved::Trailers(trailers) => clean_trailers(trailers, &self.head.fields),
+        });
+        let moved = beside(call, timer, side, |_| Poll::Pending, moving).await;
+        let failure = match moved {
+            Ok(Ok(())) => return Ok(true),
+            Ok(Err(PumpError::Sink(_))) => Failure::ClientGone,
+            Ok(Err(PumpError::Source(_))) => Failure::Aborted,
+            Err(failed) => failed.failure,
+        };
+        writer.abort();
+        record.broken(failure);
+        Ok(false)
+    }
+}
+
+/// Does some work on the upstream's side while the client's side goes on, within the deadline.
+async fn beside<T>(
+    call: &Call<'_>,
+    timer: &mut Timer,
+    mut side: Pin<&mut impl Future<Output = ClientEnd>>,
+    mut gone: impl FnMut(&mut Context<'_>) -> Poll<()>,
+    work: impl Future<Output = T>,
+) -> Result<T, Failed> {
+    let mut work = pin!(work);
+    let both = poll_fn(|cx| {
+        // The client's side first: it is what writes the request.
+        if let Poll::Ready(end) = side.as_mut().poll(cx) {
+            return Poll::Ready(Err(end));
+        }
+        if gone(cx).is_ready() {
+            return Poll::Ready(Err(ClientEnd::Gone));
+        }
+        work.as_mut().poll(cx).map(Ok)
+    });
+    match timer.race(&call.clock.due, both).await {
+        Ok(Ok(done)) => Ok(done),
+        Ok(Err(ClientEnd::Gone)) => Err(Failure::ClientGone.into()),
+        Ok(Err(ClientEnd::BadBody)) => Err(Failure::ClientBody.into()),
+        Err(_) if call.clock.is_over() => Err(Failure::RequestLate.into()),
+        Err(_) => Err(match call.clock.waiting() {
+            Waiting::Upload => Failure::ClientLate.into(),
+            Waiting::FirstByte => Failure::FirstByteLate.into(),
+            Waiting::Download => Failure::BodyLate.into(),
+        }),
+    }
+}
+
+fn reset(responder: &mut Option<Responder<'_>>, cx: &mut Context<'_>) -> Poll<()> {
+    responder.as_mut().map_or(Poll::Pending, |responder| responder.poll_reset(cx))
+}
+
+async fn pass_interim(responder: &mut Option<Responder<'_>>, head: &ResponseHead) -> Result<(), Failed> {
+    match responder {
+        Some(responder) => responder.interim(head).await.map_err(|_| Failure::ClientGone.into()),
+        None => Ok(()),
+    }
+}
+
+/// How the body goes up: a length where there is one, else chunks.
+fn upstream_framing(call: &Call<'_>) -> Framing {
+    match call.framing {
+        Framing::UntilClose => Framing::Chunked,
+        framing => framing,
+    }
+}
+
+fn write_head(call: &Call<'_>, lease: &mut H1Lease, framing: Framing, record: &mut Record) {
+    let head = call.head;
+    let authority = head.authority().filter(|host| !host.is_empty()).map(<[u8]>::to_vec);
+    let authority = authority.unwrap_or_else(|| lease.authority().into_bytes());
+    let out = &mut lease.connection.output.buf;
+    out.clear();
+    request_line(out, head.method(), call.target);
+    out.field(b"host", &authority);
+    record.stripped += to_upstream(out, head, &call.told, call.untrusted);
+    match framing {
+        Framing::Length(n) => out.field(b"content-length", itoa::Buffer::new().format(n).as_bytes()),
+        Framing::Chunked => out.field(b"transfer-encoding", b"chunked"),
+        // A method that usually has a body says that this one has none, as the client did.
+        _ if head.fields.has(Known::ContentLength) => out.field(b"content-length", b"0"),
+        _ => {}
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+fn h2_request(call: &Call<'_>, record: &mut Record) -> Result<http::Request<()>, Failed> {
+    let head = call.head;
+    let authority = head.authority().filter(|host| !host.is_empty()).unwrap_or(b"localhost");
+    let uri = http::Uri::builder().scheme("http").authority(authority).path_and_query(call.target);
+    let request = http::Request::builder().method(head.method()).uri(uri.build().map_err(|_| Failure::BadAnswer)?);
+    let mut request = request.version(http::Version::HTTP_2).body(()).map_err(|_| Failure::BadAnswer)?;
+    let fields = request.headers_mut();
+    record.stripped += to_upstream(fields, head, &call.told, call.untrusted);
+    if let Framing::Length(n) = call.framing {
+        fields.field(b"content-length", itoa::Buffer::new().format(n).as_bytes());
+    }
+    // The one use of TE that HTTP/2 knows; gRPC servers insist on it.
+    if head.fields.all(Known::Te).any(|te| te.eq_ignore_ascii_case(b"trailers")) {
+        fields.field(b"te", b"trailers");
+    }
+    Ok(request)
+}
+
+fn stream_failed(error: ::h2::Error) -> Failed {
+    // RFC 9113 section 8.7: a refused stream, and one beyond the last of a GOAWAY, was not processed.
+    let refused = error.reason() == Some(Reason::REFUSED_STREAM) || (error.is_go_away() && error.is_remote());
+    Failed { failure: Failure::Reset, untouched: refused }
+}
+
+/// Why an answer's head could not be read.
+enum ReadError {
+    /// The connection ended or failed before a byte of it.
+    Closed,
+    /// The connection ended or failed within it.
+    Cut,
+    /// It is none.
+    Malformed,
+}
+
+impl ReadError {
+    fn into_failed(self, reused: bool) -> Failed {
+        match self {
+            Self::Closed => Failed { failure: Failure::Reset, untouched: reused },
+            Self::Cut => Failure::Reset.into(),
+            Self::Malformed => Failure::BadAnswer.into(),
+        }
+    }
+}
+
+async fn read_head(input: &mut Input, limits: &Limits, head: &mut ResponseHead) -> Result<(), ReadError> {
+    let mut scan = h1::HeadScan::default();
+    loop {
+        if let Some(end) = scan.advance(&input.buf, limits).map_err(|_| ReadError::Malformed)? {
+            parse_response(&input.buf[..end], limits, head).map_err(|_| ReadError::Malformed)?;
+            input.consume(end);
+            return Ok(());
+        }
+        match input.fill().await {
+            Ok(n) if n > 0 => {}
+            _ if input.buf.is_empty() => return Err(ReadError::Closed),
+            _ => return Err(ReadError::Cut),
+        }
+    }
+}
+
+/// Whether the upstream keeps the connection open behind this answer.
+fn may_persist(head: &ResponseHead, framing: Framing) -> bool {
+    let both_framings = head.fields.has(Known::TransferEncoding) && head.fields.has(Known::ContentLength);
+    let keeps = match head.version {
+        Version::Http10 => connection_has(&head.fields, b"keep-alive"),
+        _ => !connection_has(&head.fields, b"close"),
+    };
+    keeps && framing != Framing::UntilClose && !both_framings
+}
+
+/// The upstream changes the protocol: if it was asked to, both connections become a tunnel.
+async fn switch(
+    call: &Call<'_>,
+    mut lease: H1Lease,
+    head: &ResponseHead,
+    exchange: Exchange<'_, '_>,
+) -> Result<(), Failed> {
+    let Exchange { body, responder, timer, record } = exchange;
+    let (Some(protocol), BodyReader::H1(client)) = (call.told.upgrade, &mut body.reader) else {
+        return Err(Failure::BadAnswer.into());
+    };
+    let Some(Responder::H1(h1)) = responder.take() else { return Err(Failure::BadAnswer.into()) };
+    record.answered(head, Instant::now());
+    let protocol = head.fields.first(Known::Upgrade).unwrap_or(protocol);
+    let tunnel = super::upgrade::Tunnel {
+        client_in: client.input(),
+        client_out: h1.switch(head, protocol),
+        upstream_in: &mut lease.connection.input,
+        upstream_out: &mut lease.connection.output,
+    };
+    let tunnelled = tunnel.run(call.clock.idle(), timer).await;
+    body.replay.bytes += tunnelled.up;
+    record.bytes_out += tunnelled.down;
+    Ok(())
+}

@@ -1,0 +1,112 @@
+//! The request's body on its way up, and what is kept of it for a second attempt.
+
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::time::Instant;
+
+use super::fields::clean_trailers;
+use super::timer::{Clock, Waiting};
+use crate::wire::{BodyError, BodyReader, BodyWriter, Fields, Moved, PumpError, pump};
+
+/// The body of one request.
+pub(super) struct RequestBody<'c> {
+    pub(super) reader: BodyReader<'c>,
+    pub(super) replay: Replay,
+}
+
+/// What was taken off a body so far, kept while it may have to be sent again.
+pub(super) struct Replay {
+    taken: Vec<u8>,
+    most: usize,
+    complete: bool,
+    /// Bytes taken off the body, kept or not.
+    pub(super) bytes: u64,
+}
+
+impl<'c> RequestBody<'c> {
+    /// Keeps up to `most` bytes for a second attempt.
+    pub(super) fn new(reader: BodyReader<'c>, most: usize) -> Self {
+        Self { reader, replay: Replay { taken: Vec::new(), most, complete: true, bytes: 0 } }
+    }
+}
+
+impl Replay {
+    /// Whether everything taken off the body so far is still at hand.
+    pub(super) fn is_complete(&self) -> bool {
+        self.complete
+    }
+
+    fn note(&mut self, moved: Moved<'_>, head: &Fields) {
+        match moved {
+            Moved::Data(data) => {
+                self.bytes += data.len() as u64;
+                if self.complete && self.taken.len() + data.len() <= self.most {
+                    self.taken.extend_from_slice(data);
+                } else {
+                    self.complete = false;
+                    self.taken = Vec::new();
+                }
+            }
+            Moved::Trailers(trailers) => {
+                self.complete = false;
+                clean_trailers(trailers, head);
+            }
+        }
+    }
+}
+
+/// How the client's side of an exchange ended before the answer did.
+#[derive(Debug)]
+pub(super) enum ClientEnd {
+    /// It went away, or its connection failed.
+    Gone,
+    /// Its body is not what its framing says.
+    BadBody,
+}
+
+/// Sends the body up and then watches whether the client stays. Never ends while all is well; an upstream that takes
+/// no more is found out where its answer is read.
+pub(super) async fn upload(
+    body: &mut RequestBody<'_>,
+    mut upstream: BodyWriter<'_>,
+    head: &Fields,
+    clock: &Clock,
+    sent: &Cell<bool>,
+) -> ClientEnd {
+    match send(body, &mut upstream, head, clock).await {
+        Ok(()) => {
+            sent.set(true);
+            poll_fn(|cx| body.reader.poll_gone(cx)).await;
+            ClientEnd::Gone
+        }
+        Err(PumpError::Sink(error)) => {
+            tracing::debug!(%error, "the upstream takes no more of a request");
+            std::future::pending().await
+        }
+        Err(PumpError::Source(BodyError::Framing(_))) => ClientEnd::BadBody,
+        Err(PumpError::Source(_)) => ClientEnd::Gone,
+    }
+}
+
+async fn send(
+    body: &mut RequestBody<'_>,
+    upstream: &mut BodyWriter<'_>,
+    head: &Fields,
+    clock: &Clock,
+) -> Result<(), PumpError> {
+    let RequestBody { reader, replay } = body;
+    if !replay.taken.is_empty() {
+        upstream.data(&replay.taken).await.map_err(PumpError::Sink)?;
+    }
+    if reader.is_done() {
+        return upstream.end().await.map_err(PumpError::Sink);
+    }
+    clock.wait_for(Waiting::Upload, Instant::now());
+    let noted = |moved: Moved<'_>| {
+        clock.wait_for(Waiting::Upload, Instant::now());
+        replay.note(moved, head);
+    };
+    pump(reader, upstream, noted).await?;
+    clock.wait_for(Waiting::FirstByte, Instant::now());
+    Ok(())
+}

@@ -1,0 +1,116 @@
+//! The connections of one worker, so that they can be ended in order.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+/// Every client connection of one worker.
+#[derive(Default)]
+pub(super) struct Connections {
+    open: RefCell<HashMap<u64, Rc<Parking>>>,
+    next: Cell<u64>,
+    draining: Cell<bool>,
+    empty: RefCell<Option<Waker>>,
+}
+
+/// Where a connection can be reached while it waits.
+#[derive(Default)]
+pub(super) struct Parking(RefCell<Option<Waker>>);
+
+impl Connections {
+    /// Notes a connection for as long as the guard lives.
+    pub(super) fn enter(self: &Rc<Self>) -> Guest {
+        let id = self.next.get();
+        self.next.set(id + 1);
+        let parking = Rc::<Parking>::default();
+        self.open.borrow_mut().insert(id, parking.clone());
+        Guest { id, parking, connections: self.clone() }
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.open.borrow().len()
+    }
+
+    /// From now on no connection waits for another request.
+    pub(super) fn drain(&self) {
+        self.draining.set(true);
+        let wakers: Vec<Waker> =
+            self.open.borrow().values().filter_map(|parking| parking.0.borrow_mut().take()).collect();
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// Ready when the last connection has ended.
+    pub(super) fn poll_empty(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.open.borrow().is_empty() {
+            return Poll::Ready(());
+        }
+        *self.empty.borrow_mut() = Some(cx.waker().clone());
+        Poll::Pending
+    }
+}
+
+/// A connection's place among [`Connections`].
+pub(super) struct Guest {
+    id: u64,
+    parking: Rc<Parking>,
+    connections: Rc<Connections>,
+}
+
+impl Guest {
+    /// Whether the process is ending its connections.
+    pub(super) fn is_draining(&self) -> bool {
+        self.connections.draining.get()
+    }
+
+    /// Ready when draining begins; polled beside whatever else the connection waits for.
+    pub(super) fn poll_drain(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.is_draining() {
+            return Poll::Ready(());
+        }
+        let mut parked = self.parking.0.borrow_mut();
+        if !parked.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            *parked = Some(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        let mut open = self.connections.open.borrow_mut();
+        open.remove(&self.id);
+        if open.is_empty() && let Some(waker) = self.connections.empty.borrow_mut().take() {
+            waker.wake();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::poll_fn;
+
+    #[tokio::test]
+    async fn draining_wakes_those_who_wait_and_ends_with_the_last() {
+        let connections = Rc::<Connections>::default();
+        let guest = connections.enter();
+        assert!(!guest.is_draining());
+        let waiting = async {
+            poll_fn(|cx| guest.poll_drain(cx)).await;
+            drop(guest);
+        };
+        let ending = async {
+            connections.drain();
+            poll_fn(|cx| connections.poll_empty(cx)).await;
+        };
+        let both = futures_join(waiting, ending);
+        tokio::time::timeout(std::time::Duration::from_secs(5), both).await.unwrap();
+        assert_eq!(connections.len(), 0);
+    }
+
+    async fn futures_join(a: impl Future<Output = ()>, b: impl Future<Output = ()>) {
+        tokio::join!(a, b);
+    }
+}

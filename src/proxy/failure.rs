@@ -1,0 +1,143 @@
+//! What can go wrong with a request, whose fault it is, and what the client is told.
+
+use crate::wire::h1::HeadError;
+
+/// Whose fault a failure is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// The client's.
+    Client,
+    /// The upstream's.
+    Upstream,
+}
+
+/// A request that got no answer from an upstream, or not a whole one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Failure {
+    /// The head or the framing of the body is refused.
+    #[error("the request is refused: {0}")]
+    Refused(HeadError),
+    /// A path that two readers may understand differently.
+    #[error("the path has an encoded slash, backslash or NUL")]
+    Path,
+    /// No route matches.
+    #[error("no route matches")]
+    NoRoute,
+    /// The request has passed this service's sidecars too often.
+    #[error("the request runs in a circle between sidecars")]
+    Loop,
+    /// The client sent the next bytes of its body too late.
+    #[error("the request's body came too late")]
+    ClientLate,
+    /// The client's body broke its framing.
+    #[error("the request's body is broken")]
+    ClientBody,
+    /// The client went away.
+    #[error("the client went away")]
+    ClientGone,
+    /// The upstream has no endpoint.
+    #[error("the upstream has no endpoint")]
+    NoEndpoint,
+    /// No endpoint could be connected to.
+    #[error("the upstream cannot be reached")]
+    Connect,
+    /// Connecting took too long.
+    #[error("connecting to the upstream took too long")]
+    ConnectLate,
+    /// The upstream closed the connection before it answered.
+    #[error("the upstream closed the connection before it answered")]
+    Reset,
+    /// The upstream answered something that is not HTTP.
+    #[error("the upstream's answer cannot be understood")]
+    BadAnswer,
+    /// The upstream did not begin to answer in time.
+    #[error("the upstream did not answer in time")]
+    FirstByteLate,
+    /// The upstream stopped in the middle of its answer.
+    #[error("the upstream stopped in the middle of its answer")]
+    BodyLate,
+    /// The time for the whole request is over.
+    #[error("the time for the request is over")]
+    RequestLate,
+    /// The upstream broke off in the middle of its answer.
+    #[error("the upstream broke off in the middle of its answer")]
+    Aborted,
+}
+
+impl Failure {
+    /// The status the client gets, or would have got; 499 (nginx's) for a client that went away.
+    pub(super) fn status(self) -> u16 {
+        match self {
+            Self::Refused(error) => error.status,
+            Self::Path | Self::ClientBody => 400,
+            Self::NoRoute => 404,
+            Self::ClientLate => 408,
+            Self::ClientGone => 499,
+            Self::Connect | Self::Reset | Self::BadAnswer | Self::Aborted => 502,
+            Self::NoEndpoint => 503,
+            Self::ConnectLate | Self::FirstByteLate | Self::BodyLate | Self::RequestLate => 504,
+            Self::Loop => 508,
+        }
+    }
+
+    /// A stable word for answers, logs and metrics.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Refused(error) => error.word,
+            Self::Path => "ambiguous_path",
+            Self::NoRoute => "no_route",
+            Self::Loop => "loop",
+            Self::ClientLate => "client_timeout",
+            Self::ClientBody => "bad_body",
+            Self::ClientGone => "client_gone",
+            Self::NoEndpoint => "no_endpoint",
+            Self::Connect => "connect_failed",
+            Self::ConnectLate => "connect_timeout",
+            Self::Reset => "upstream_reset",
+            Self::BadAnswer => "bad_upstream_answer",
+            Self::FirstByteLate => "first_byte_timeout",
+            Self::BodyLate => "idle_timeout",
+            Self::RequestLate => "request_timeout",
+            Self::Aborted => "upstream_aborted",
+        }
+    }
+
+    /// Whose fault it is.
+    pub(super) fn fault(self) -> Fault {
+        match self {
+            Self::Refused(_)
+            | Self::Path
+            | Self::NoRoute
+            | Self::Loop
+            | Self::ClientLate
+            | Self::ClientBody
+            | Self::ClientGone => Fault::Client,
+            _ => Fault::Upstream,
+        }
+    }
+
+    /// The gRPC status a gRPC client gets (gRPC over HTTP/2, "HTTP to gRPC status code mapping", and 4 for time-outs).
+    pub(super) fn grpc_status(self) -> &'static str {
+        match self.status() {
+            400 => "13",
+            404 => "12",
+            408 | 504 => "4",
+            499 => "1",
+            502 | 503 => "14",
+            _ => "2",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_say_whose_fault_they_are() {
+        assert_eq!(Failure::Refused(HeadError::HOST).fault(), Fault::Client);
+        assert_eq!(Failure::Refused(HeadError::HOST).status(), 400);
+        assert_eq!(Failure::Connect.fault(), Fault::Upstream);
+        assert_eq!((Failure::FirstByteLate.status(), Failure::FirstByteLate.grpc_status()), (504, "4"));
+    }
+}

@@ -1,0 +1,344 @@
+//! Which field lines go on, and which are the proxy's own (RFC 9110 section 7.6).
+
+use smallvec::SmallVec;
+
+use crate::wire::h1::Framing;
+use crate::wire::{FieldSink, Fields, Known, RequestHead, ResponseHead, Version};
+
+/// What is known of the peer that sent a request.
+#[derive(Debug, Clone)]
+pub(super) struct Peer {
+    /// Its address.
+    pub(super) ip: std::net::IpAddr,
+    /// The address as it stands in forwarding fields.
+    pub(super) text: Box<str>,
+    /// Whether it may set identity, forwarding and lane-mark fields.
+    pub(super) trusted: bool,
+}
+
+/// What the upstream is told beside the client's own fields.
+pub(super) struct Told<'t> {
+    /// The lane decided.
+    pub(super) lane: &'t str,
+    /// The release that decided.
+    pub(super) release: Option<&'t str>,
+    /// Our name in `Via`.
+    pub(super) pseudonym: &'t str,
+    /// The peer.
+    pub(super) peer: &'t Peer,
+    /// The protocol of an upgrade that is asked for, where it may be.
+    pub(super) upgrade: Option<&'t [u8]>,
+}
+
+/// Writes the fields of a request for an upstream, `Host` and framing aside. Returns how many lines were removed
+/// because the peer may not set them; `untrusted` says of a name whether it is such a one.
+pub(super) fn to_upstream(
+    sink: &mut impl FieldSink,
+    head: &RequestHead,
+    told: &Told<'_>,
+    untrusted: impl Fn(&[u8]) -> bool,
+) -> usize {
+    let fields = &head.fields;
+    let named = connection_tokens(fields);
+    let trusted = told.peer.trusted;
+    let mut removed = 0;
+    for (known, name, value) in fields.iter() {
+        match known {
+            Known::Other => {
+                if !trusted && untrusted(name) {
+                    removed += 1;
+                    continue;
+                }
+            }
+            Known::Host | Known::ContentLength | Known::GrayLane | Known::GrayRelease | Known::GrayQos => {
+                removed += usize::from(!trusted && !matches!(known, Known::Host | Known::ContentLength));
+                continue;
+            }
+            Known::Forwarded | Known::XForwardedFor | Known::XForwardedProto | Known::XForwardedHost => {
+                removed += usize::from(!trusted);
+                continue;
+            }
+            Known::MaxForwards if counts_forwards(head) => continue,
+            known if known.is_hop_by_hop() => continue,
+            _ => {}
+        }
+        if named.is_empty() || !is_named(&named, name) {
+            sink.field(name, value);
+        }
+    }
+    add_forwarding(sink, head, told);
+    sink.field(b"x-gray-lane", told.lane.as_bytes());
+    if let Some(release) = told.release {
+        sink.field(b"x-gray-release", release.as_bytes());
+    }
+    if let Some(protocol) = told.upgrade {
+        sink.field(b"connection", b"upgrade");
+        sink.field(b"upgrade", protocol);
+    }
+    removed
+}
+
+fn add_forwarding(sink: &mut impl FieldSink, head: &RequestHead, told: &Told<'_>) {
+    let (fields, peer) = (&head.fields, told.peer);
+    let believed = |known| fields.has(known) && peer.trusted;
+    let mut line = SmallVec::<[u8; 128]>::new();
+    if believed(Known::XForwardedFor) {
+        join(&mut line, fields.all(Known::XForwardedFor));
+        line.extend_from_slice(b", ");
+    }
+    line.extend_from_slice(peer.text.as_bytes());
+    sink.field(b"x-forwarded-for", &line);
+    let proto = fields.first(Known::XForwardedProto).filter(|_| peer.trusted);
+    sink.field(b"x-forwarded-proto", proto.unwrap_or(b"http"));
+    let host = fields.first(Known::XForwardedHost).filter(|_| peer.trusted).or(head.authority());
+    if let Some(host) = host {
+        sink.field(b"x-forwarded-host", host);
+    }
+    if fields.has(Known::Forwarded) {
+        line.clear();
+        if peer.trusted {
+            join(&mut line, fields.all(Known::Forwarded));
+            line.extend_from_slice(b", ");
+        }
+        forwarded_element(&mut line, peer);
+        sink.field(b"forwarded", &line);
+    }
+    line.clear();
+    line.extend_from_slice(if head.version == Version::H2 { b"2 " } else { b"1.1 " });
+    line.extend_from_slice(told.pseudonym.as_bytes());
+    sink.field(b"via", &line);
+    if counts_forwards(head)
+        && let Some(left) = max_forwards(head)
+    {
+        sink.field(b"max-forwards", itoa::Buffer::new().format(left.saturating_sub(1)).as_bytes());
+    }
+}
+
+/// RFC 7239 section 4; an IPv6 address is quoted and bracketed.
+fn forwarded_element(line: &mut SmallVec<[u8; 128]>, peer: &Peer) {
+    line.extend_from_slice(b"for=");
+    match peer.ip {
+        std::net::IpAddr::V4(_) => line.extend_from_slice(peer.text.as_bytes()),
+        std::net::IpAddr::V6(_) => {
+            line.extend_from_slice(b"\"[");
+            line.extend_from_slice(peer.text.as_bytes());
+            line.extend_from_slice(b"]\"");
+        }
+    }
+    line.extend_from_slice(b";proto=http");
+}
+
+fn join<'v>(line: &mut SmallVec<[u8; 128]>, values: impl Iterator<Item = &'v [u8]>) {
+    for (at, value) in values.enumerate() {
+        if at > 0 {
+            line.extend_from_slice(b", ");
+        }
+        line.extend_from_slice(value);
+    }
+}
+
+/// Writes the fields of an answer for the client, framing aside: the length stays where the body has one.
+pub(super) fn to_client(sink: &mut impl FieldSink, head: &ResponseHead, framing: Framing, shows_mark: bool) {
+    let fields = &head.fields;
+    let named = connection_tokens(fields);
+    let has_no_length = matches!(framing, Framing::Chunked | Framing::UntilClose) || matches!(head.status, 100..=199 | 204);
+    for (known, name, value) in fields.iter() {
+        let stays = match known {
+            Known::Other => true,
+            Known::ContentLength => !has_no_length,
+            Known::GrayLane => !shows_mark,
+            known => !known.is_hop_by_hop(),
+        };
+        if stays && (named.is_empty() || !is_named(&named, name)) {
+            sink.field(name, value);
+        }
+    }
+}
+
+/// Trailers as they may go on: no field that frames, routes or speaks of a connection (RFC 9110 section 6.5.1).
+pub(super) fn clean_trailers(trailers: &mut Fields, head: &Fields) {
+    let named = connection_tokens(head);
+    let mut clean = Fields::default();
+    for (known, name, value) in trailers.iter() {
+        let frames = known.is_hop_by_hop()
+            || matches!(known, Known::ContentLength | Known::Host | Known::MaxForwards | Known::Expect)
+            || matches!(known, Known::GrayLane | Known::GrayRelease | Known::GrayQos | Known::Forwarded)
+            || matches!(known, Known::XForwardedFor | Known::XForwardedHost | Known::XForwardedProto)
+            || name.eq_ignore_ascii_case(b"trailer");
+        if !frames && !is_named(&named, name) {
+            clean.push(name, value);
+        }
+    }
+    *trailers = clean;
+}
+
+type Tokens<'h> = SmallVec<[&'h [u8]; 4]>;
+
+/// The field names that `Connection` says are for this hop only.
+fn connection_tokens(fields: &Fields) -> Tokens<'_> {
+    if !fields.has(Known::Connection) {
+        return Tokens::new();
+    }
+    let tokens = fields.all(Known::Connection).flat_map(|value| value.split(|b| *b == b','));
+    tokens.map(<[u8]>::trim_ascii).filter(|token| !token.is_empty()).collect()
+}
+
+fn is_named(named: &Tokens<'_>, name: &[u8]) -> bool {
+    named.iter().any(|token| token.eq_ignore_ascii_case(name))
+}
+
+/// Whether `Connection` has a token.
+pub(super) fn connection_has(fields: &Fields, token: &[u8]) -> bool {
+    is_named(&connection_tokens(fields), token)
+}
+
+/// How often our own name already stands in `Via`: the sidecars of this service that a request has passed.
+pub(super) fn times_passed(fields: &Fields, pseudonym: &str) -> usize {
+    let hops = fields.all(Known::Via).flat_map(|value| value.split(|b| *b == b','));
+    hops.filter(|hop| {
+        let mut words = hop.trim_ascii().split(|b| *b == b' ').filter(|word| !word.is_empty());
+        words.next();
+        words.next().is_some_and(|by| by.eq_ignore_ascii_case(pseudonym.as_bytes()))
+    })
+    .count()
+}
+
+/// Whether `Max-Forwards` means something for this method (RFC 9110 section 7.6.2).
+fn counts_forwards(head: &RequestHead) -> bool {
+    head.fields.has(Known::MaxForwards) && matches!(head.verb, crate::wire::Verb::Options | crate::wire::Verb::Trace)
+}
+
+/// How many more times a TRACE or OPTIONS may be forwarded, where it says so.
+pub(super) fn max_forwards(head: &RequestHead) -> Option<u32> {
+    let value = head.fields.first(Known::MaxForwards).filter(|_| counts_forwards(head))?;
+    std::str::from_utf8(value).ok()?.parse().ok()
+}
+
+/// The protocol a request asks to change to, where the proxy lets it: one protocol, no body, not HTTP/2 in the clear
+/// (RFC 9113 deprecates that upgrade, and its bytes would pass unseen).
+pub(super) fn wanted_upgrade<'h>(head: &'h RequestHead, framing: Framing) -> Option<&'h [u8]> {
+    if !head.fields.has(Known::Upgrade) || head.version != Version::Http11 || framing != Framing::Empty {
+        return None;
+    }
+    let mut protocols = head.fields.all(Known::Upgrade);
+    let protocol = protocols.next()?;
+    let single = protocols.next().is_none() && !protocol.contains(&b',') && !protocol.is_empty();
+    let is_h2 = protocol.len() >= 2 && protocol[..2].eq_ignore_ascii_case(b"h2");
+    (single && !is_h2 && connection_has(&head.fields, b"upgrade")).then_some(protocol)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn peer(trusted: bool) -> Peer {
+        Peer { ip: [10, 0, 0, 9].into(), text: "10.0.0.9".into(), trusted }
+    }
+
+    fn sent(lines: &[(&str, &str)], trusted: bool) -> String {
+        let mut head = RequestHead::default();
+        lines.iter().for_each(|(name, value)| head.fields.push(name.as_bytes(), value.as_bytes()));
+        let peer = peer(trusted);
+        let told = Told { lane: "gray", release: Some("r"), pseudonym: "shop", peer: &peer, upgrade: None };
+        let mut out = Vec::new();
+        to_upstream(&mut out, &head, &told, |name| name.eq_ignore_ascii_case(b"x-user-id"));
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn hop_by_hop_fields_and_those_connection_names_stay_here() {
+        let lines = [
+            ("Connection", "close, X-Hop"),
+            ("X-Hop", "1"),
+            ("Keep-Alive", "timeout=5"),
+            ("Proxy-Authorization", "x"),
+            ("TE", "gzip"),
+            ("X-Stay", "2"),
+        ];
+        assert_eq!(
+            sent(&lines, true),
+            "X-Stay: 2\r\nx-forwarded-for: 10.0.0.9\r\nx-forwarded-proto: http\r\nvia: 1.1 shop\r\n\
+             x-gray-lane: gray\r\nx-gray-release: r\r\n"
+        );
+    }
+
+    #[test]
+    fn a_trusted_peers_forwarding_fields_are_continued() {
+        let lines = [
+            ("X-Forwarded-For", "1.1.1.1"),
+            ("X-Forwarded-For", "2.2.2.2"),
+            ("X-Forwarded-Proto", "https"),
+            ("Forwarded", "for=1.1.1.1"),
+            ("Host", "shop"),
+            ("X-User-Id", "u1"),
+        ];
+        assert_eq!(
+            sent(&lines, true),
+            "X-User-Id: u1\r\nx-forwarded-for: 1.1.1.1, 2.2.2.2, 10.0.0.9\r\nx-forwarded-proto: https\r\n\
+             x-forwarded-host: shop\r\nforwarded: for=1.1.1.1, for=10.0.0.9;proto=http\r\nvia: 1.1 shop\r\n\
+             x-gray-lane: gray\r\nx-gray-release: r\r\n"
+        );
+    }
+
+    #[test]
+    fn an_untrusted_peers_claims_are_replaced() {
+        let lines = [
+            ("X-Forwarded-For", "1.1.1.1"),
+            ("X-Forwarded-Proto", "https"),
+            ("Forwarded", "for=1.1.1.1"),
+            ("x-gray-lane", "gold"),
+            ("x-gray-release", "other"),
+            ("X-User-Id", "u1"),
+        ];
+        assert_eq!(
+            sent(&lines, false),
+            "x-forwarded-for: 10.0.0.9\r\nx-forwarded-proto: http\r\nforwarded: for=10.0.0.9;proto=http\r\n\
+             via: 1.1 shop\r\nx-gray-lane: gray\r\nx-gray-release: r\r\n"
+        );
+    }
+
+    #[test]
+    fn our_name_in_via_is_counted_however_it_is_written() {
+        let mut fields = Fields::default();
+        fields.push(b"via", b"1.1 other, 1.1 shop (comment),2  SHOP");
+        fields.push(b"Via", b"1.0 shop-2, 1.1 shop");
+        assert_eq!(times_passed(&fields, "shop"), 3);
+    }
+
+    #[test]
+    fn forwards_are_counted_down_for_options_alone() {
+        let mut head = RequestHead { verb: crate::wire::Verb::Options, ..RequestHead::default() };
+        head.fields.push(b"max-forwards", b"3");
+        let peer = peer(true);
+        let told = Told { lane: "stable", release: None, pseudonym: "shop", peer: &peer, upgrade: None };
+        let mut out = Vec::new();
+        to_upstream(&mut out, &head, &told, |_| false);
+        assert!(String::from_utf8(out).unwrap().contains("max-forwards: 2\r\n"));
+        assert_eq!(max_forwards(&head), Some(3));
+        head.verb = crate::wire::Verb::Get;
+        assert_eq!(max_forwards(&head), None);
+    }
+
+    #[test]
+    fn only_a_plain_upgrade_is_let_through() {
+        let mut head = RequestHead::default();
+        head.fields.push(b"Connection", b"keep-alive, Upgrade");
+        head.fields.push(b"Upgrade", b"websocket");
+        assert_eq!(wanted_upgrade(&head, Framing::Empty), Some(&b"websocket"[..]));
+        assert_eq!(wanted_upgrade(&head, Framing::Length(3)), None);
+        let mut h2c = RequestHead::default();
+        h2c.fields.push(b"Connection", b"Upgrade, HTTP2-Settings");
+        h2c.fields.push(b"Upgrade", b"h2c");
+        assert_eq!(wanted_upgrade(&h2c, Framing::Empty), None);
+    }
+
+    #[test]
+    fn trailers_cannot_frame_or_mark() {
+        let mut trailers = Fields::default();
+        for name in ["content-length", "transfer-encoding", "x-gray-lane", "trailer", "grpc-status"] {
+            trailers.push(name.as_bytes(), b"0");
+        }
+        clean_trailers(&mut trailers, &Fields::default());
+        assert_eq!(trailers.iter().map(|(_, name, _)| name).collect::<Vec<_>>(), [b"grpc-status"]);
+    }
+}

@@ -1,0 +1,185 @@
+//! Answers to the client, in its own protocol.
+
+use std::cell::Cell;
+use std::io;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+
+use super::failure::Failure;
+use super::fields::to_client;
+use crate::wire::h1::{self, Framing, Persistence, response_line};
+use crate::wire::{BodyWriter, FieldSink, Output, RequestHead, ResponseHead, Verb, Version, h2};
+
+/// Where the answer to one request goes; used up by the final one.
+pub(super) enum Responder<'c> {
+    /// An HTTP/1 connection.
+    H1(H1Responder<'c>),
+    /// An HTTP/2 stream.
+    H2(::h2::server::SendResponse<Bytes>),
+}
+
+/// An HTTP/1 connection's side of an answer.
+pub(super) struct H1Responder<'c> {
+    pub(super) output: &'c mut Output,
+    pub(super) version: Version,
+    /// Whether the connection is to be closed behind the answer; the connection reads it afterwards.
+    pub(super) persistence: &'c Cell<Persistence>,
+}
+
+/// What is added to an answer so that people and shared caches can tell the lanes apart.
+#[derive(Clone, Copy)]
+pub(super) struct Mark<'m> {
+    /// The lane that answered.
+    pub(super) lane: &'m str,
+    /// `Vary` or `Cache-Control`, and its value.
+    pub(super) cache: Option<(&'static str, &'m str)>,
+}
+
+impl<'c> Responder<'c> {
+    /// Passes an interim answer on, where the client's protocol version allows it (RFC 9110 section 15.2).
+    pub(super) async fn interim(&mut self, head: &ResponseHead) -> io::Result<()> {
+        match self {
+            Self::H1(h1) if h1.version == Version::Http11 => {
+                response_line(&mut h1.output.buf, head.status, head.reason());
+                to_client(&mut h1.output.buf, head, Framing::Empty, false);
+                h1.output.buf.extend_from_slice(b"\r\n");
+                h1.output.flush().await
+            }
+            Self::H1(_) => Ok(()),
+            Self::H2(stream) => {
+                let mut response = http::Response::new(());
+                *response.status_mut() = http::StatusCode::from_u16(head.status).map_err(io::Error::other)?;
+                to_client(response.headers_mut(), head, Framing::Empty, false);
+                stream.send_informational(response).map_err(io::Error::other)
+            }
+        }
+    }
+
+    /// Begins the final answer; its body goes to the writer. An HTTP/1 head is sent with the first of the body.
+    pub(super) fn begin(
+        self,
+        head: &ResponseHead,
+        verb: Verb,
+        framing: Framing,
+        mark: Option<Mark<'_>>,
+    ) -> io::Result<BodyWriter<'c>> {
+        match self {
+            Self::H1(h1) => Ok(h1.begin(head, verb, framing, mark)),
+            Self::H2(mut stream) => {
+                let mut response = http::Response::new(());
+                *response.status_mut() = http::StatusCode::from_u16(head.status).map_err(io::Error::other)?;
+                let headers = response.headers_mut();
+                headers.reserve(head.fields.len() + 1);
+                to_client(headers, head, framing, mark.is_some());
+                add_mark(headers, mark);
+                let ended = framing == Framing::Empty;
+                let stream = stream.send_response(response, ended).map_err(io::Error::other)?;
+                Ok(BodyWriter::H2(h2::BodyWriter::new(stream, ended)))
+            }
+        }
+    }
+
+    /// Answers with a failure: a small JSON body that names the reason and the request, and no address; to a gRPC
+    /// client a status of its own protocol. An HTTP/1 connection is closed behind the client's faults of framing.
+    pub(super) async fn fail(self, failure: Failure, request: &RequestHead, request_id: &str) -> io::Result<u64> {
+        if is_grpc(request) {
+            return self.fail_grpc(failure);
+        }
+        let body = format!(
+            "{{\"error\":\"{}\",\"message\":\"{failure}\",\"request_id\":\"{request_id}\"}}\n",
+            failure.word()
+        );
+        let mut head = ResponseHead::own(failure.status());
+        head.fields.push(b"content-type", b"application/json");
+        head.fields.push(b"content-length", itoa::Buffer::new().format(body.len()).as_bytes());
+        head.fields.push(b"cache-control", b"no-store");
+        let has_body = request.verb != Verb::Head;
+        let framing = if has_body { Framing::Length(body.len() as u64) } else { Framing::Empty };
+        let mut writer = self.begin(&head, request.verb, framing, None)?;
+        if has_body {
+            writer.data(body.as_bytes()).await?;
+        }
+        writer.end().await?;
+        Ok(if has_body { body.len() as u64 } else { 0 })
+    }
+
+    fn fail_grpc(self, failure: Failure) -> io::Result<u64> {
+        let mut head = ResponseHead::own(200);
+        head.fields.push(b"content-type", b"application/grpc");
+        head.fields.push(b"grpc-status", failure.grpc_status().as_bytes());
+        head.fields.push(b"grpc-message", failure.word().as_bytes());
+        let mut writer = self.begin(&head, Verb::Other, Framing::Empty, None)?;
+        if let BodyWriter::H2(stream) = &mut writer {
+            stream.end(None)?;
+        }
+        Ok(0)
+    }
+
+    /// Ready when an HTTP/2 client has reset its stream.
+    pub(super) fn poll_reset(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self {
+            Self::H1(_) => Poll::Pending,
+            Self::H2(stream) => stream.poll_reset(cx).map(|_| ()),
+        }
+    }
+}
+
+impl<'c> H1Responder<'c> {
+    fn begin(self, head: &ResponseHead, verb: Verb, framing: Framing, mark: Option<Mark<'_>>) -> BodyWriter<'c> {
+        let out = &mut self.output.buf;
+        response_line(out, head.status, head.reason());
+        to_client(out, head, framing, mark.is_some());
+        add_mark(out, mark);
+        // A body without a length needs chunks, which HTTP/1.0 does not know: there the close ends it.
+        let framing = match framing {
+            Framing::Chunked | Framing::UntilClose if self.version == Version::Http10 => Framing::UntilClose,
+            Framing::Chunked | Framing::UntilClose => Framing::Chunked,
+            framing => framing,
+        };
+        match framing {
+            Framing::Chunked => out.field(b"transfer-encoding", b"chunked"),
+            Framing::UntilClose => self.persistence.set(Persistence::Close),
+            Framing::Empty if head.version == Version::H2 && !head.is_bodiless(verb) => {
+                // A stream that ended with its head has a length, which HTTP/1 must be told.
+                if !head.fields.has(crate::wire::Known::ContentLength) {
+                    out.field(b"content-length", b"0");
+                }
+            }
+            _ => {}
+        }
+        match (self.persistence.get(), self.version) {
+            (Persistence::Close, _) => out.field(b"connection", b"close"),
+            (Persistence::KeepAlive, Version::Http10) => out.field(b"connection", b"keep-alive"),
+            _ => {}
+        }
+        out.extend_from_slice(b"\r\n");
+        BodyWriter::H1(h1::BodyWriter::new(self.output, framing))
+    }
+
+    /// Answers 101 and gives the connection over to the tunnel.
+    pub(super) fn switch(self, head: &ResponseHead, protocol: &[u8]) -> &'c mut Output {
+        let out = &mut self.output.buf;
+        response_line(out, head.status, head.reason());
+        to_client(out, head, Framing::Empty, false);
+        out.field(b"connection", b"upgrade");
+        out.field(b"upgrade", protocol);
+        out.extend_from_slice(b"\r\n");
+        self.persistence.set(Persistence::Close);
+        self.output
+    }
+}
+
+fn add_mark(sink: &mut impl FieldSink, mark: Option<Mark<'_>>) {
+    if let Some(mark) = mark {
+        sink.field(b"x-gray-lane", mark.lane.as_bytes());
+        if let Some((name, value)) = mark.cache {
+            sink.field(name.as_bytes(), value.as_bytes());
+        }
+    }
+}
+
+fn is_grpc(request: &RequestHead) -> bool {
+    let content_type = request.fields.first(crate::wire::Known::ContentType);
+    request.version == Version::H2 && content_type.is_some_and(|value| value.starts_with(b"application/grpc"))
+}

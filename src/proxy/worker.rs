@@ -1,0 +1,151 @@
+//! What one worker thread has of its own: the hot path touches nothing that another thread writes.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::drain::Connections;
+use super::snapshot::Snapshot;
+use crate::live::Live;
+use crate::telemetry::access::WorkerLog;
+use crate::telemetry::Telemetry;
+use crate::upstream::Pool;
+use crate::wire::{BufferPool, RequestHead, ResponseHead};
+
+/// How often waiting connections are looked through.
+const SWEEP: Duration = Duration::from_secs(1);
+/// Heads kept for reuse.
+const KEPT_HEADS: usize = 256;
+
+/// One worker's state.
+pub struct Worker {
+    /// Its number, from 0.
+    pub(super) id: usize,
+    live: Arc<Live<Snapshot>>,
+    view: RefCell<Rc<View>>,
+    pools: RefCell<HashMap<u64, Rc<Pool>>>,
+    pub(super) telemetry: Arc<Telemetry>,
+    pub(super) log: WorkerLog,
+    pub(super) connections: Rc<Connections>,
+    pub(super) buffers: BufferPool,
+    request_heads: RefCell<Vec<RequestHead>>,
+    response_heads: RefCell<Vec<ResponseHead>>,
+    random: Cell<u64>,
+}
+
+/// A snapshot with this worker's pools to its upstreams; what one request keeps from its start to its end.
+pub(super) struct View {
+    pub(super) snapshot: Arc<Snapshot>,
+    pub(super) pools: Vec<Rc<Pool>>,
+}
+
+impl Worker {
+    /// Worker `id`; `seed` sets its draws (balancing, request ids).
+    pub fn new(id: usize, seed: u64, live: Arc<Live<Snapshot>>, telemetry: Arc<Telemetry>, log: WorkerLog) -> Self {
+        let random = Cell::new(seed | 1);
+        let pools = RefCell::default();
+        let view = View::new(live.get(), &pools, id, &random);
+        Self {
+            id,
+            live,
+            view: RefCell::new(Rc::new(view)),
+            pools,
+            telemetry,
+            log,
+            connections: Rc::default(),
+            buffers: BufferPool::default(),
+            request_heads: RefCell::default(),
+            response_heads: RefCell::default(),
+            random,
+        }
+    }
+
+    /// The configuration in force, for one request.
+    pub(super) fn view(&self) -> Rc<View> {
+        let view = self.view.borrow();
+        if self.live.is_current(&view.snapshot) {
+            return view.clone();
+        }
+        drop(view);
+        let fresh = Rc::new(View::new(self.live.get(), &self.pools, self.id, &self.random));
+        *self.view.borrow_mut() = fresh.clone();
+        fresh
+    }
+
+    /// A random number; enough for names and balancing, not for secrets.
+    pub(super) fn draw(&self) -> u64 {
+        draw(&self.random)
+    }
+
+    pub(super) fn request_head(&self) -> RequestHead {
+        self.request_heads.borrow_mut().pop().unwrap_or_default()
+    }
+
+    pub(super) fn keep_request_head(&self, mut head: RequestHead) {
+        let mut kept = self.request_heads.borrow_mut();
+        if kept.len() < KEPT_HEADS {
+            head.clear();
+            kept.push(head);
+        }
+    }
+
+    pub(super) fn response_head(&self) -> ResponseHead {
+        self.response_heads.borrow_mut().pop().unwrap_or_default()
+    }
+
+    pub(super) fn keep_response_head(&self, mut head: ResponseHead) {
+        let mut kept = self.response_heads.borrow_mut();
+        if kept.len() < KEPT_HEADS {
+            head.clear();
+            kept.push(head);
+        }
+    }
+
+    /// Closes waiting upstream connections in time; runs until dropped.
+    pub(super) async fn sweep(&self) {
+        loop {
+            tokio::time::sleep(SWEEP).await;
+            let now = Instant::now();
+            let pools: Vec<_> = self.pools.borrow().values().cloned().collect();
+            pools.iter().for_each(|pool| pool.sweep(now));
+            self.forget_pools();
+        }
+    }
+
+    /// Drops pools that no configuration in use here holds.
+    fn forget_pools(&self) {
+        self.view();
+        self.pools.borrow_mut().retain(|_, pool| Rc::strong_count(pool) > 1);
+    }
+}
+
+impl View {
+    fn new(
+        snapshot: Arc<Snapshot>,
+        pools: &RefCell<HashMap<u64, Rc<Pool>>>,
+        worker: usize,
+        random: &Cell<u64>,
+    ) -> Self {
+        let mut known = pools.borrow_mut();
+        let upstreams = snapshot.directory.upstreams().iter().zip(&snapshot.upstreams);
+        let pools = upstreams
+            .map(|(upstream, series)| {
+                let fresh = || Rc::new(Pool::new(upstream.clone(), series.clone(), worker, draw(random)));
+                known.entry(upstream.id).or_insert_with(fresh).clone()
+            })
+            .collect();
+        Self { snapshot, pools }
+    }
+}
+
+/// The next number of a small generator (xorshift64*, Vigna 2016).
+fn draw(state: &Cell<u64>) -> u64 {
+    let mut x = state.get();
+    x ^= x >> 12;
+    x ^= x << 25;
+    x ^= x >> 27;
+    state.set(x);
+    x.wrapping_mul(0x2545_f491_4f6c_dd1d)
+}

@@ -1,0 +1,159 @@
+//! An entry as a line of JSON, by hand: the hot path has no use for a general serialiser.
+
+use std::io::Write as _;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::user::UserHash;
+use super::{Asked, Decided, Entry, Outcome};
+
+/// How many bytes a path may take in the line, escapes counted.
+const PATH_LIMIT: usize = 1024;
+
+/// How many bytes any other text from a request may take in the line, escapes counted.
+const VALUE_LIMIT: usize = 256;
+
+/// Writes the line, its end included.
+pub(super) fn encode(entry: &Entry<'_>, users: &UserHash, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"time\":\"");
+    time(entry, out);
+    out.push(b'"');
+    asked(&entry.asked, users, out);
+    if let Some(decision) = &entry.decided {
+        decided(decision, out);
+    }
+    outcome(&entry.outcome, out);
+    out.extend_from_slice(b"}\n");
+}
+
+fn time(entry: &Entry<'_>, out: &mut Vec<u8>) {
+    // A clock beyond the year 9999 has no RFC 3339 form; the epoch shows that something is wrong.
+    let time = Timestamp::try_from(entry.time).unwrap_or(Timestamp::UNIX_EPOCH);
+    // Writing to a Vec cannot fail.
+    let _ = write!(out, "{time:.3}");
+}
+
+fn asked(asked: &Asked<'_>, users: &UserHash, out: &mut Vec<u8>) {
+    text("request_id", asked.request_id, out);
+    optional("trace_id", asked.trace_id, out);
+    out.extend_from_slice(b",\"client\":\"");
+    let _ = write!(out, "{}\"", asked.client);
+    text("protocol", asked.protocol, out);
+    text("method", asked.method, out);
+    optional("host", asked.host, out);
+    let path = asked.path.split_once('?').map_or(asked.path, |(path, _)| path);
+    key("path", out);
+    quoted(path, PATH_LIMIT, out);
+    if let Some(user) = asked.facts.user_id {
+        key("user", out);
+        out.push(b'"');
+        out.extend_from_slice(users.hash(user).as_bytes());
+        out.push(b'"');
+    }
+    optional("sku_id", asked.facts.sku_id, out);
+    optional("category_id", asked.facts.category_id, out);
+    optional("order_amount", asked.facts.order_amount, out);
+}
+
+fn decided(decided: &Decided<'_>, out: &mut Vec<u8>) {
+    text("route", decided.route, out);
+    text("lane", decided.lane, out);
+    text("level", decided.level.as_str(), out);
+    text("reason", decided.reason.as_str(), out);
+    optional("release", decided.release, out);
+    if let Some(bucket) = decided.bucket {
+        number("bucket", bucket.get().into(), out);
+    }
+    optional("salt", decided.salt, out);
+}
+
+fn outcome(outcome: &Outcome<'_>, out: &mut Vec<u8>) {
+    number("status", outcome.status.into(), out);
+    optional("upstream", outcome.upstream, out);
+    milliseconds("duration_ms", outcome.duration, out);
+    if let Some(duration) = outcome.upstream_duration {
+        milliseconds("upstream_ms", duration, out);
+    }
+    number("bytes_in", outcome.bytes_in, out);
+    number("bytes_out", outcome.bytes_out, out);
+    if outcome.replayed {
+        out.extend_from_slice(b",\"replayed\":true");
+    }
+    optional("error", outcome.error, out);
+}
+
+/// A comma, the name, a colon. Names are ours and need no escape.
+fn key(name: &str, out: &mut Vec<u8>) {
+    out.extend_from_slice(b",\"");
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b"\":");
+}
+
+fn text(name: &str, value: &str, out: &mut Vec<u8>) {
+    key(name, out);
+    quoted(value, VALUE_LIMIT, out);
+}
+
+fn optional(name: &str, value: Option<&str>, out: &mut Vec<u8>) {
+    if let Some(value) = value {
+        text(name, value, out);
+    }
+}
+
+fn number(name: &str, value: u64, out: &mut Vec<u8>) {
+    key(name, out);
+    out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+}
+
+/// Milliseconds with three digits behind the point.
+fn milliseconds(name: &str, duration: Duration, out: &mut Vec<u8>) {
+    let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+    number(name, micros / 1000, out);
+    let rest = micros % 1000;
+    let digit = |n: u64| b'0' + (n % 10) as u8;
+    out.extend_from_slice(&[b'.', digit(rest / 100), digit(rest / 10), digit(rest)]);
+}
+
+/// The value in quotes, escaped, at most `limit` bytes and an ellipsis.
+fn quoted(value: &str, limit: usize, out: &mut Vec<u8>) {
+    out.push(b'"');
+    let plain = |byte: u8| (0x20..0x7f).contains(&byte) && byte != b'"' && byte != b'\\';
+    if value.len() <= limit && value.bytes().all(plain) {
+        out.extend_from_slice(value.as_bytes());
+    } else {
+        escaped(value, limit, out);
+    }
+    out.push(b'"');
+}
+
+fn escaped(value: &str, limit: usize, out: &mut Vec<u8>) {
+    let end = out.len() + limit;
+    for c in value.chars() {
+        let before = out.len();
+        match c {
+            '"' => out.extend_from_slice(b"\\\""),
+            '\\' => out.extend_from_slice(b"\\\\"),
+            c if is_deceptive(c) => {
+                // All of them are in the basic plane: one escape is enough.
+                let _ = write!(out, "\\u{:04x}", u32::from(c));
+            }
+            c => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+        }
+        if out.len() > end {
+            out.truncate(before);
+            out.extend_from_slice("…".as_bytes());
+            return;
+        }
+    }
+}
+
+/// Characters that JSON forbids, that end a line for some viewer, that command a terminal, or that turn the text's
+/// direction.
+fn is_deceptive(c: char) -> bool {
+    matches!(c, '\0'..='\x1f' | '\x7f'..='\u{9f}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
+#[cfg(test)]
+#[path = "encode_tests.rs"]
+mod tests;

@@ -1,0 +1,221 @@
+//! From counters to families of samples: what one scrape sees, in no particular text format.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::label::{BreakerCause, CodeClass, ConnectResult, ConnectionState, LineFate, Refusal, Reload};
+use super::metrics::{self, Metric};
+use super::process::ProcessFigures;
+use super::registry::{Registry, RouteEntry};
+use super::release::ReleaseSeries;
+use super::route::{BOUNDS, LaneSeries, RouteCell};
+use super::totals::Totals;
+use crate::decide::{Level, OverrideError, Reason};
+
+/// One metric with its samples.
+pub(super) struct Family {
+    pub(super) metric: &'static Metric,
+    pub(super) samples: Vec<Sample>,
+}
+
+/// One series: label values in the order of the metric's label names, and what it says.
+pub(super) struct Sample {
+    pub(super) labels: Vec<Arc<str>>,
+    pub(super) value: Value,
+}
+
+/// What a series says. A format with exemplars would get them here, from the lane's series.
+pub(super) enum Value {
+    Number(f64),
+    Histogram {
+        /// Cumulated, one per bound of [`BOUNDS`]; the total stands for `+Inf`.
+        cumulated: [u64; BOUNDS.len()],
+        count: u64,
+        sum: Duration,
+    },
+}
+
+impl Family {
+    fn new(metric: &'static Metric) -> Self {
+        Self { metric, samples: Vec::new() }
+    }
+
+    fn number(&mut self, labels: &[&Arc<str>], fixed: &[&str], value: f64) {
+        let named = labels.iter().map(|label| Arc::clone(label));
+        let labels: Vec<Arc<str>> = named.chain(fixed.iter().map(|word| Arc::from(*word))).collect();
+        debug_assert_eq!(labels.len(), self.metric.labels.len(), "{}", self.metric.name);
+        self.samples.push(Sample { labels, value: Value::Number(value) });
+    }
+
+    fn count(&mut self, labels: &[&Arc<str>], fixed: &[&str], value: u64) {
+        self.number(labels, fixed, value as f64);
+    }
+}
+
+/// Sums everything, in the order of the list of metrics.
+pub(super) fn collect(registry: &Registry, totals: &Totals, process: &ProcessFigures) -> Vec<Family> {
+    let mut families = routes(registry);
+    families.extend(lanes(registry));
+    families.extend(releases(registry));
+    families.extend(upstreams(registry));
+    families.extend(whole(registry, totals));
+    families.extend(program(process));
+    let place = |family: &Family| metrics::ALL.iter().position(|metric| *metric == family.metric);
+    families.sort_by_key(place);
+    families
+}
+
+fn routes(registry: &Registry) -> Vec<Family> {
+    let family = |metric: &'static Metric, cell: RouteCell| {
+        let mut family = Family::new(metric);
+        for (name, RouteEntry { totals, .. }) in &registry.routes {
+            family.count(&[name], &[], totals.sum(cell));
+        }
+        family
+    };
+    vec![
+        family(&metrics::INFLIGHT, RouteCell::Inflight),
+        family(&metrics::CLIENT_DISCONNECTS, RouteCell::Disconnects),
+        family(&metrics::SHIELDED, RouteCell::Shielded),
+        family(&metrics::REPLAYS, RouteCell::Replays),
+    ]
+}
+
+fn lanes(registry: &Registry) -> Vec<Family> {
+    let mut requests = Family::new(&metrics::REQUESTS);
+    let mut durations = Family::new(&metrics::REQUEST_DURATION);
+    let mut states = Family::new(&metrics::BREAKER_STATE);
+    let mut transitions = Family::new(&metrics::BREAKER_TRANSITIONS);
+    for (route, entry) in &registry.routes {
+        for (lane, series) in &entry.lanes {
+            lane_requests(&mut requests, route, lane, series);
+            durations.samples.push(Sample { labels: vec![route.clone(), lane.clone()], value: histogram(series) });
+            states.count(&[route, lane], &[], series.breaker());
+            for cause in BreakerCause::ALL {
+                let fixed = [cause.to().as_str(), cause.as_str()];
+                transitions.count(&[route, lane], &fixed, series.transitions(*cause));
+            }
+        }
+    }
+    vec![requests, durations, states, transitions]
+}
+
+/// Successes and server errors of every level stand there from the start, so that the first failure is an increase
+/// from zero and not a series out of nothing; other classes appear when they happen.
+fn lane_requests(family: &mut Family, route: &Arc<str>, lane: &Arc<str>, series: &LaneSeries) {
+    for level in Level::ALL {
+        for class in CodeClass::ALL {
+            let value = series.requests(*level, *class);
+            let always = matches!(class, CodeClass::Success | CodeClass::ServerError);
+            if value > 0 || always {
+                family.count(&[route, lane], &[level.as_str(), class.as_str()], value);
+            }
+        }
+    }
+}
+
+/// The count is the sum of the buckets as read, so that it always equals `+Inf`, whatever workers add meanwhile.
+fn histogram(series: &LaneSeries) -> Value {
+    let buckets = series.buckets();
+    let mut count = 0;
+    let mut cumulated = [0; BOUNDS.len()];
+    for (index, bucket) in buckets.iter().enumerate() {
+        count += bucket;
+        if let Some(slot) = cumulated.get_mut(index) {
+            *slot = count;
+        }
+    }
+    Value::Histogram { cumulated, count, sum: series.duration_sum() }
+}
+
+fn releases(registry: &Registry) -> Vec<Family> {
+    let mut decisions = Family::new(&metrics::DECISIONS);
+    let mut permille = Family::new(&metrics::RELEASE_PERMILLE);
+    let mut latched = Family::new(&metrics::RELEASE_LATCHED);
+    for (name, series) in &registry.releases {
+        // The empty name collects decisions of routes without a release; it is open for nobody.
+        let real = !name.is_empty();
+        for level in Level::ALL {
+            for reason in Reason::ALL {
+                let value = series.decisions(*level, *reason);
+                if value > 0 || (real && ReleaseSeries::is_expected(*level, *reason)) {
+                    decisions.count(&[name], &[level.as_str(), reason.as_str()], value);
+                }
+            }
+        }
+        if real {
+            permille.count(&[name], &[], series.permille());
+            latched.count(&[name], &[], series.latched());
+        }
+    }
+    vec![decisions, permille, latched]
+}
+
+fn upstreams(registry: &Registry) -> Vec<Family> {
+    let mut connections = Family::new(&metrics::UPSTREAM_CONNECTIONS);
+    let mut connects = Family::new(&metrics::UPSTREAM_CONNECTS);
+    for (name, series) in &registry.upstreams {
+        for state in ConnectionState::ALL {
+            connections.count(&[name], &[state.as_str()], series.connections(*state));
+        }
+        for result in ConnectResult::ALL {
+            connects.count(&[name], &[result.as_str()], series.connects(*result));
+        }
+    }
+    vec![connections, connects]
+}
+
+fn whole(registry: &Registry, totals: &Totals) -> Vec<Family> {
+    let mut clients = Family::new(&metrics::CLIENT_CONNECTIONS);
+    for state in ConnectionState::ALL {
+        clients.count(&[], &[state.as_str()], totals.clients(*state));
+    }
+    let mut refused = Family::new(&metrics::REFUSED_REQUESTS);
+    for reason in Refusal::ALL {
+        refused.count(&[], &[reason.as_str()], totals.refusals(*reason));
+    }
+    let mut stripped = Family::new(&metrics::STRIPPED_HEADERS);
+    stripped.count(&[], &[], totals.stripped_sum());
+    let mut overrides = Family::new(&metrics::OVERRIDES_REJECTED);
+    for why in OverrideError::ALL {
+        overrides.count(&[], &[why.as_str()], totals.overrides_rejected(*why));
+    }
+    let mut facts = Family::new(&metrics::FACTS_REJECTED);
+    for (name, series) in &registry.facts {
+        facts.count(&[name], &[], series.sum());
+    }
+    let mut version = Family::new(&metrics::CONFIG_VERSION);
+    version.count(&[], &[], registry.applied);
+    let mut info = Family::new(&metrics::CONFIG_INFO);
+    if let Some(text) = &registry.version {
+        info.count(&[text], &[], 1);
+    }
+    let mut reloads = Family::new(&metrics::CONFIG_RELOADS);
+    reloads.count(&[], &[Reload::Applied.as_str()], registry.applied);
+    reloads.count(&[], &[Reload::Refused.as_str()], registry.refused);
+    let mut lines = Family::new(&metrics::ACCESS_LOG_LINES);
+    for fate in LineFate::ALL {
+        lines.count(&[], &[fate.as_str()], totals.lines_sum(*fate));
+    }
+    vec![clients, refused, stripped, overrides, facts, version, info, reloads, lines]
+}
+
+fn program(process: &ProcessFigures) -> Vec<Family> {
+    let mut build = Family::new(&metrics::BUILD_INFO);
+    build.count(&[], &[env!("CARGO_PKG_VERSION")], 1);
+    let mut families = vec![build];
+    let figures = [
+        (&metrics::PROCESS_RESIDENT, process.resident_bytes),
+        (&metrics::PROCESS_OPEN_FDS, process.open_fds),
+        (&metrics::PROCESS_CPU, process.cpu_seconds),
+        (&metrics::PROCESS_START, process.start_seconds),
+    ];
+    for (metric, figure) in figures {
+        let mut family = Family::new(metric);
+        if let Some(value) = figure {
+            family.number(&[], &[], value);
+        }
+        families.push(family);
+    }
+    families
+}

@@ -1,0 +1,215 @@
+//! The label values that are known when the program is written.
+//!
+//! Labels come from here or from the configuration, never from a request: that bounds the number of series.
+
+/// Defines an enum whose variants are the values of one label, in the order in which they are shown.
+macro_rules! label {
+    ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $text:literal,)+ }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum $name {
+            $($(#[$doc])* $variant,)+
+        }
+
+        impl $name {
+            /// Every value, in order.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// The word that stands in metrics.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $text,)+
+                }
+            }
+        }
+    };
+}
+
+label! {
+    /// The first digit of an answer's status code.
+    CodeClass {
+        /// 100 to 199: only a switch of protocols ends here.
+        Informational = "1xx",
+        /// 200 to 299.
+        Success = "2xx",
+        /// 300 to 399.
+        Redirection = "3xx",
+        /// 400 to 499.
+        ClientError = "4xx",
+        /// 500 to 599, whether the upstream or the sidecar said it.
+        ServerError = "5xx",
+        /// A code outside of 100 to 599.
+        Other = "other",
+        /// No answer at all: the client left before there was one.
+        None = "none",
+    }
+}
+
+impl CodeClass {
+    /// The class of a status code.
+    pub const fn of(status: u16) -> Self {
+        match status {
+            100..=199 => Self::Informational,
+            200..=299 => Self::Success,
+            300..=399 => Self::Redirection,
+            400..=499 => Self::ClientError,
+            500..=599 => Self::ServerError,
+            _ => Self::Other,
+        }
+    }
+}
+
+label! {
+    /// What a connection is doing.
+    ConnectionState {
+        /// At least one request is on it.
+        Active = "active",
+        /// Kept open for the next request.
+        Idle = "idle",
+    }
+}
+
+label! {
+    /// How an attempt to connect to an upstream ended.
+    ConnectResult {
+        /// Connected.
+        Connected = "connected",
+        /// Nobody listens there.
+        Refused = "refused",
+        /// No answer within the connect time-out.
+        TimedOut = "timed_out",
+        /// The name has no address.
+        Unresolved = "unresolved",
+        /// Anything else: no route, no descriptor left, reset.
+        Failed = "failed",
+    }
+}
+
+label! {
+    /// Why the sidecar answered itself, before any lane was chosen.
+    Refusal {
+        /// Not a well-formed request.
+        Malformed = "malformed",
+        /// `Host` missing, twice or invalid.
+        Host = "host",
+        /// Body length stated twice, differently or wrongly.
+        Framing = "framing",
+        /// An encoded slash, backslash or NUL, or otherwise no path.
+        Path = "path",
+        /// The target is longer than the limit: 414.
+        UriTooLong = "uri_too_long",
+        /// Too many or too long headers: 431.
+        HeadersTooLarge = "headers_too_large",
+        /// The body is longer than the limit: 413.
+        BodyTooLarge = "body_too_large",
+        /// `CONNECT`, or another method the sidecar does not serve.
+        Method = "method",
+        /// A protocol version that is not served: 505.
+        Version = "version",
+        /// An `Expect` that cannot be met: 417.
+        Expectation = "expectation",
+        /// The client took too long to send the request: 408.
+        SlowClient = "slow_client",
+        /// No route matches: 404.
+        NoRoute = "no_route",
+        /// The request passed this service's sidecars too often: 508.
+        Loop = "loop",
+        /// A limit of connections or requests is reached.
+        Overloaded = "overloaded",
+    }
+}
+
+label! {
+    /// How the last attempt to apply a configuration ended.
+    Reload {
+        /// Compiled and in use.
+        Applied = "applied",
+        /// Refused as a whole; the one before stays.
+        Refused = "refused",
+    }
+}
+
+label! {
+    /// What became of a line of the access log.
+    LineFate {
+        /// Handed to the sink.
+        Written = "written",
+        /// Thrown away because the queue was full or the sink failed.
+        Dropped = "dropped",
+    }
+}
+
+label! {
+    /// The state of a breaker; the number in the metric is the position here.
+    BreakerState {
+        /// Requests pass.
+        Closed = "closed",
+        /// A few trial requests pass.
+        HalfOpen = "half_open",
+        /// No request passes.
+        Open = "open",
+    }
+}
+
+label! {
+    /// What moves a breaker. The cause implies the new state.
+    BreakerCause {
+        /// Too many failures: open.
+        ErrorRate = "error_rate",
+        /// The 99th percentile is too high: open.
+        P99 = "p99",
+        /// The mean is too high: open.
+        Mean = "mean",
+        /// Too many slow calls: open.
+        SlowCalls = "slow_calls",
+        /// The trials went badly: open again.
+        TrialsFailed = "trials_failed",
+        /// The open time is over: half-open.
+        OpenTimeOver = "open_time_over",
+        /// The trials went well: closed.
+        TrialsPassed = "trials_passed",
+    }
+}
+
+impl BreakerCause {
+    /// The state that this cause leads to.
+    pub const fn to(self) -> BreakerState {
+        match self {
+            Self::ErrorRate | Self::P99 | Self::Mean | Self::SlowCalls | Self::TrialsFailed => BreakerState::Open,
+            Self::OpenTimeOver => BreakerState::HalfOpen,
+            Self::TrialsPassed => BreakerState::Closed,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_status_code_has_a_class() {
+        for (status, class) in [
+            (101, "1xx"),
+            (200, "2xx"),
+            (299, "2xx"),
+            (304, "3xx"),
+            (418, "4xx"),
+            (503, "5xx"),
+            (600, "other"),
+            (0, "other"),
+            (999, "other"),
+        ] {
+            assert_eq!(CodeClass::of(status).as_str(), class, "{status}");
+        }
+    }
+
+    #[test]
+    fn a_variant_stands_in_all_at_its_own_number() {
+        for (index, class) in CodeClass::ALL.iter().enumerate() {
+            assert_eq!(*class as usize, index);
+        }
+        for (index, state) in BreakerState::ALL.iter().enumerate() {
+            assert_eq!(*state as usize, index, "0 closed, 1 half-open, 2 open");
+        }
+    }
+}

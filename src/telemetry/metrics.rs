@@ -1,0 +1,140 @@
+//! The one list of metrics: name, kind, labels, help. Nothing is exposed that does not stand here.
+
+/// How a metric behaves, which decides its form in the exposition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Only goes up.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Counts per upper bound, with sum and count.
+    Histogram,
+}
+
+/// One metric of the list.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Metric {
+    /// The full name.
+    pub name: &'static str,
+    /// Counter, gauge or histogram.
+    pub kind: Kind,
+    /// The names of its labels, in the order of their values.
+    pub labels: &'static [&'static str],
+    /// What it says, in one sentence.
+    pub help: &'static str,
+}
+
+/// Defines the metrics, and [`ALL`] in the same order.
+macro_rules! metrics {
+    ($($id:ident = $kind:ident $name:literal [$($label:literal),*] $help:literal;)+) => {
+        $(pub(super) const $id: Metric = Metric {
+            name: $name,
+            kind: Kind::$kind,
+            labels: &[$($label),*],
+            help: $help,
+        };)+
+
+        /// Every metric, in the order of the exposition.
+        pub const ALL: &[&Metric] = &[$(&$id),+];
+    };
+}
+
+metrics! {
+    REQUESTS = Counter "graylane_requests_total" ["route", "lane", "level", "code_class"]
+        "Requests answered, by the lane that served them, the level that decided and the class of the status code (none: the client left first).";
+    REQUEST_DURATION = Histogram "graylane_request_duration_seconds" ["route", "lane"]
+        "Time from the request's head to the last byte of its answer, in seconds.";
+    INFLIGHT = Gauge "graylane_inflight_requests" ["route"]
+        "Requests that are being served now.";
+    CLIENT_DISCONNECTS = Counter "graylane_client_disconnects_total" ["route"]
+        "Requests whose client left before its answer was complete.";
+    SHIELDED = Counter "graylane_shielded_total" ["route"]
+        "Requests whose gray attempt failed and that stable answered instead.";
+    REPLAYS = Counter "graylane_replays_total" ["route"]
+        "Requests sent once more because a kept connection was closed under them.";
+    BREAKER_STATE = Gauge "graylane_breaker_state" ["route", "lane"]
+        "State of the breaker: 0 closed, 1 half-open, 2 open.";
+    BREAKER_TRANSITIONS = Counter "graylane_breaker_transitions_total" ["route", "lane", "to", "cause"]
+        "Changes of the breaker's state, by the new state and what caused it.";
+    DECISIONS = Counter "graylane_decisions_total" ["release", "level", "reason"]
+        "Decisions made, by release, level and reason.";
+    RELEASE_PERMILLE = Gauge "graylane_release_permille" ["release"]
+        "Share of users that the release is open for, in permille.";
+    RELEASE_LATCHED = Gauge "graylane_release_latched" ["release"]
+        "1 while the release is rolled back and stays closed, else 0.";
+    UPSTREAM_CONNECTIONS = Gauge "graylane_upstream_connections" ["upstream", "state"]
+        "Connections to the upstream: active ones carry a request, idle ones wait for the next.";
+    UPSTREAM_CONNECTS = Counter "graylane_upstream_connects_total" ["upstream", "result"]
+        "Attempts to connect to the upstream, by how they ended.";
+    CLIENT_CONNECTIONS = Gauge "graylane_client_connections" ["state"]
+        "Connections from clients: active ones carry a request, idle ones wait for the next.";
+    REFUSED_REQUESTS = Counter "graylane_refused_requests_total" ["reason"]
+        "Requests that the sidecar refused before it chose a lane, by reason.";
+    STRIPPED_HEADERS = Counter "graylane_stripped_headers_total" []
+        "Identity, lane-mark and forwarding headers removed because the peer is not trusted.";
+    OVERRIDES_REJECTED = Counter "graylane_overrides_rejected_total" ["reason"]
+        "Developer overrides that were ignored, by reason.";
+    FACTS_REJECTED = Counter "graylane_facts_rejected_total" ["fact"]
+        "Values of facts that did not fit and count as absent.";
+    CONFIG_VERSION = Gauge "graylane_config_version" []
+        "Number of configurations applied since the start.";
+    CONFIG_INFO = Gauge "graylane_config_info" ["version"]
+        "1 for the version of the configuration in use.";
+    CONFIG_RELOADS = Counter "graylane_config_reloads_total" ["result"]
+        "Configurations offered, by what became of them.";
+    ACCESS_LOG_LINES = Counter "graylane_access_log_lines_total" ["result"]
+        "Lines of the access log: written, or dropped because the log could not keep up.";
+    BUILD_INFO = Gauge "graylane_build_info" ["version"]
+        "1 for the version of the program.";
+    PROCESS_RESIDENT = Gauge "process_resident_memory_bytes" []
+        "Resident memory, in bytes.";
+    PROCESS_OPEN_FDS = Gauge "process_open_fds" []
+        "File descriptors that are open.";
+    PROCESS_CPU = Counter "process_cpu_seconds_total" []
+        "CPU time used, user and system, in seconds.";
+    PROCESS_START = Gauge "process_start_time_seconds" []
+        "Start of the process, in seconds since the epoch.";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn names_are_unique_prefixed_and_helped() {
+        let mut seen = BTreeSet::new();
+        for metric in ALL {
+            assert!(seen.insert(metric.name), "{} stands twice", metric.name);
+            let prefixed = metric.name.starts_with("graylane_") || metric.name.starts_with("process_");
+            assert!(prefixed, "{}", metric.name);
+            assert!(metric.help.ends_with('.') && metric.help.len() > 15, "{}", metric.name);
+            assert_eq!(
+                metric.name.ends_with("_total"),
+                metric.kind == Kind::Counter,
+                "{}: counters and only they end with _total",
+                metric.name
+            );
+        }
+    }
+
+    #[test]
+    fn the_surface_is_kept() {
+        let of = |name: &str| {
+            let found = ALL.iter().find(|metric| metric.name == format!("graylane_{name}"));
+            found.unwrap_or_else(|| panic!("{name} is missing")).labels
+        };
+        assert_eq!(of("requests_total"), ["route", "lane", "level", "code_class"]);
+        assert_eq!(of("request_duration_seconds"), ["route", "lane"]);
+        assert_eq!(of("decisions_total"), ["release", "level", "reason"]);
+        assert_eq!(of("breaker_state"), ["route", "lane"]);
+        assert_eq!(of("breaker_transitions_total"), ["route", "lane", "to", "cause"]);
+        assert_eq!(of("shielded_total"), ["route"]);
+        assert_eq!(of("config_version"), [""; 0]);
+        assert_eq!(of("config_reloads_total"), ["result"]);
+        assert_eq!(of("release_permille"), ["release"]);
+        assert_eq!(of("release_latched"), ["release"]);
+        assert_eq!(of("upstream_connections"), ["upstream", "state"]);
+        assert_eq!(of("inflight_requests"), ["route"]);
+    }
+}

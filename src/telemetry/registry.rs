@@ -1,0 +1,91 @@
+//! Which series exist, by name.
+//!
+//! The lock is taken when a configuration is compiled and when somebody reads, never by a request.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::release::ReleaseSeries;
+use super::route::{LaneSeries, RouteSeries, RouteTotals};
+use super::totals::{FactRejections, FactSeries};
+use super::upstream::UpstreamSeries;
+
+/// A route's own counters and those of its lanes.
+#[derive(Clone)]
+pub(super) struct RouteEntry {
+    pub(super) totals: Arc<RouteTotals>,
+    pub(super) lanes: BTreeMap<Arc<str>, Arc<LaneSeries>>,
+}
+
+/// Every series by name. Cloning it copies pointers, so a reader holds the lock no longer than that.
+#[derive(Clone)]
+pub(super) struct Registry {
+    workers: usize,
+    pub(super) routes: BTreeMap<Arc<str>, RouteEntry>,
+    pub(super) releases: BTreeMap<Arc<str>, Arc<ReleaseSeries>>,
+    pub(super) upstreams: BTreeMap<Arc<str>, Arc<UpstreamSeries>>,
+    pub(super) facts: BTreeMap<Arc<str>, Arc<FactRejections>>,
+    /// The text version of the configuration in use.
+    pub(super) version: Option<Arc<str>>,
+    pub(super) applied: u64,
+    pub(super) refused: u64,
+}
+
+impl Registry {
+    pub(super) fn new(workers: usize) -> Self {
+        Self {
+            workers,
+            routes: BTreeMap::new(),
+            releases: BTreeMap::new(),
+            upstreams: BTreeMap::new(),
+            facts: BTreeMap::new(),
+            version: None,
+            applied: 0,
+            refused: 0,
+        }
+    }
+
+    pub(super) fn route(&mut self, name: &str, lanes: &[&str]) -> RouteSeries {
+        let workers = self.workers;
+        let entry = self
+            .routes
+            .entry(name.into())
+            .or_insert_with(|| RouteEntry { totals: Arc::new(RouteTotals::new(workers)), lanes: BTreeMap::new() });
+        let lanes = lanes.iter().map(|lane| {
+            let series = entry.lanes.entry((*lane).into());
+            series.or_insert_with(|| Arc::new(LaneSeries::new(workers))).clone()
+        });
+        let lanes = lanes.collect();
+        RouteSeries { totals: entry.totals.clone(), lanes }
+    }
+
+    pub(super) fn release(&mut self, name: &str) -> Arc<ReleaseSeries> {
+        let entry = self.releases.entry(name.into());
+        entry.or_insert_with(|| Arc::new(ReleaseSeries::new(self.workers))).clone()
+    }
+
+    pub(super) fn upstream(&mut self, name: &str) -> Arc<UpstreamSeries> {
+        let entry = self.upstreams.entry(name.into());
+        entry.or_insert_with(|| Arc::new(UpstreamSeries::new(self.workers))).clone()
+    }
+
+    pub(super) fn facts(&mut self, names: &[&str]) -> FactSeries {
+        let workers = self.workers;
+        let series = names.iter().map(|name| {
+            let entry = self.facts.entry((*name).into());
+            entry.or_insert_with(|| Arc::new(FactRejections::new(workers))).clone()
+        });
+        FactSeries(series.collect())
+    }
+
+    /// Drops what nobody outside holds any more.
+    pub(super) fn retain_held(&mut self) {
+        for route in self.routes.values_mut() {
+            route.lanes.retain(|_, series| Arc::strong_count(series) > 1);
+        }
+        self.routes.retain(|_, route| Arc::strong_count(&route.totals) > 1);
+        self.releases.retain(|_, series| Arc::strong_count(series) > 1);
+        self.upstreams.retain(|_, series| Arc::strong_count(series) > 1);
+        self.facts.retain(|_, series| Arc::strong_count(series) > 1);
+    }
+}

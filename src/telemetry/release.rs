@@ -1,0 +1,100 @@
+//! What is counted for each release.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+
+use super::cells::Cells;
+use crate::decide::{Level, Permille, Reason};
+
+const REASONS: usize = Reason::ALL.len();
+
+/// The series of one release; the empty name stands for routes that have none.
+pub struct ReleaseSeries {
+    decisions: Cells,
+    permille: AtomicU64,
+    latched: AtomicBool,
+}
+
+impl ReleaseSeries {
+    pub(super) fn new(workers: usize) -> Self {
+        Self {
+            decisions: Cells::new(workers, Level::ALL.len() * REASONS),
+            permille: AtomicU64::new(0),
+            latched: AtomicBool::new(false),
+        }
+    }
+
+    /// Counts one decision.
+    #[inline]
+    pub fn decided(&self, worker: usize, level: Level, reason: Reason) {
+        self.decisions.add(worker, level as usize * REASONS + reason as usize, 1);
+    }
+
+    /// Tells how far the release is open; for whoever applies a configuration or latches a release.
+    pub fn set_permille(&self, permille: Permille) {
+        self.permille.store(u64::from(permille.get()), Relaxed);
+    }
+
+    /// Tells whether the release is rolled back and stays closed.
+    pub fn set_latched(&self, latched: bool) {
+        self.latched.store(latched, Relaxed);
+    }
+
+    /// How many decisions were made with this level for this reason.
+    pub fn decisions(&self, level: Level, reason: Reason) -> u64 {
+        self.decisions.sum(level as usize * REASONS + reason as usize)
+    }
+
+    pub(super) fn permille(&self) -> u64 {
+        self.permille.load(Relaxed)
+    }
+
+    pub(super) fn latched(&self) -> u64 {
+        u64::from(self.latched.load(Relaxed))
+    }
+
+    /// Whether the pair is one that decisions have by their nature, so that its series exists from the start.
+    pub(super) fn is_expected(level: Level, reason: Reason) -> bool {
+        let own = match reason {
+            Reason::Override => Level::Developer,
+            Reason::AbGroup => Level::Ab,
+            Reason::Region => Level::Region,
+            Reason::Bucket => Level::Permille,
+            Reason::Full => Level::Full,
+            _ => Level::None,
+        };
+        level == own
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_stands_in_all_at_its_own_number() {
+        for (index, reason) in Reason::ALL.iter().enumerate() {
+            assert_eq!(*reason as usize, index);
+        }
+    }
+
+    #[test]
+    fn a_decision_is_counted_for_its_level_and_reason_alone() {
+        let series = ReleaseSeries::new(2);
+        series.decided(0, Level::Permille, Reason::Bucket);
+        series.decided(1, Level::Permille, Reason::Bucket);
+        for level in Level::ALL {
+            for reason in Reason::ALL {
+                let hit = (*level, *reason) == (Level::Permille, Reason::Bucket);
+                assert_eq!(series.decisions(*level, *reason), if hit { 2 } else { 0 });
+            }
+        }
+    }
+
+    #[test]
+    fn every_reason_is_expected_with_one_level() {
+        for reason in Reason::ALL {
+            let levels = Level::ALL.iter().filter(|level: &&Level| ReleaseSeries::is_expected(**level, *reason));
+            assert_eq!(levels.count(), 1, "{}", reason.as_str());
+        }
+    }
+}

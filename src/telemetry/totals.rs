@@ -1,0 +1,122 @@
+//! What is counted for the sidecar as a whole.
+
+use super::cells::Cells;
+use super::label::{ConnectionState, LineFate, Refusal};
+use crate::decide::OverrideError;
+
+const REFUSALS: usize = ConnectionState::ALL.len();
+const OVERRIDES: usize = REFUSALS + Refusal::ALL.len();
+const LINES: usize = OVERRIDES + OverrideError::ALL.len();
+const STRIPPED: usize = LINES + LineFate::ALL.len();
+
+/// The series that belong to no route, release or upstream.
+pub struct Totals(Cells);
+
+impl Totals {
+    pub(super) fn new(workers: usize) -> Self {
+        Self(Cells::new(workers, STRIPPED + 1))
+    }
+
+    /// One client connection more is in this state.
+    #[inline]
+    pub fn client_enters(&self, worker: usize, state: ConnectionState) {
+        self.0.add(worker, state as usize, 1);
+    }
+
+    /// One client connection less is in this state.
+    #[inline]
+    pub fn client_leaves(&self, worker: usize, state: ConnectionState) {
+        self.0.sub(worker, state as usize, 1);
+    }
+
+    /// A request was refused before a lane was chosen.
+    #[inline]
+    pub fn refused(&self, worker: usize, reason: Refusal) {
+        self.0.add(worker, REFUSALS + reason as usize, 1);
+    }
+
+    /// `n` headers of an untrusted peer were removed.
+    #[inline]
+    pub fn stripped(&self, worker: usize, n: usize) {
+        self.0.add(worker, STRIPPED, n as u64);
+    }
+
+    /// A developer override was ignored.
+    #[inline]
+    pub fn override_rejected(&self, worker: usize, why: OverrideError) {
+        self.0.add(worker, OVERRIDES + why as usize, 1);
+    }
+
+    /// `n` lines of the access log were written or dropped.
+    pub(super) fn lines(&self, worker: usize, fate: LineFate, n: u64) {
+        self.0.add(worker, LINES + fate as usize, n);
+    }
+
+    /// How many client connections are in this state now.
+    pub fn clients(&self, state: ConnectionState) -> u64 {
+        self.0.level(state as usize)
+    }
+
+    pub(super) fn refusals(&self, reason: Refusal) -> u64 {
+        self.0.sum(REFUSALS + reason as usize)
+    }
+
+    pub(super) fn stripped_sum(&self) -> u64 {
+        self.0.sum(STRIPPED)
+    }
+
+    pub(super) fn overrides_rejected(&self, why: OverrideError) -> u64 {
+        self.0.sum(OVERRIDES + why as usize)
+    }
+
+    pub(super) fn lines_sum(&self, fate: LineFate) -> u64 {
+        self.0.sum(LINES + fate as usize)
+    }
+}
+
+/// How many values of each fact were rejected, by the fact's position in the list that the series was asked for with.
+pub struct FactSeries(pub(super) Box<[std::sync::Arc<FactRejections>]>);
+
+/// The counter of one fact.
+pub(super) struct FactRejections(Cells);
+
+impl FactRejections {
+    pub(super) fn new(workers: usize) -> Self {
+        Self(Cells::new(workers, 1))
+    }
+
+    pub(super) fn sum(&self) -> u64 {
+        self.0.sum(0)
+    }
+}
+
+impl FactSeries {
+    /// A value of this fact did not fit and counts as absent. A fact outside of the list is not counted.
+    #[inline]
+    pub fn rejected(&self, worker: usize, fact: usize) {
+        if let Some(series) = self.0.get(fact) {
+            series.0.add(worker, 0, 1);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counters_do_not_overlap() {
+        let totals = Totals::new(1);
+        totals.client_enters(0, ConnectionState::Idle);
+        Refusal::ALL.iter().for_each(|reason| totals.refused(0, *reason));
+        OverrideError::ALL.iter().for_each(|why| totals.override_rejected(0, *why));
+        LineFate::ALL.iter().for_each(|fate| totals.lines(0, *fate, 1));
+        totals.stripped(0, 1);
+        assert_eq!(totals.clients(ConnectionState::Active), 0);
+        assert_eq!(totals.clients(ConnectionState::Idle), 1);
+        assert!(Refusal::ALL.iter().all(|reason| totals.refusals(*reason) == 1));
+        assert!(OverrideError::ALL.iter().all(|why| totals.overrides_rejected(*why) == 1));
+        assert!(LineFate::ALL.iter().all(|fate| totals.lines_sum(*fate) == 1));
+        assert_eq!(totals.stripped_sum(), 1);
+    }
+}

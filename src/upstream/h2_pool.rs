@@ -1,0 +1,143 @@
+//! HTTP/2 connections to one endpoint: many requests share one, and a second is opened when the first is full.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::Semaphore;
+
+use super::connect::{ConnectError, connect};
+use super::endpoint::Endpoint;
+use super::lease::{H2Lease, Hold};
+use crate::telemetry::ConnectResult;
+use crate::wire::h1::Connection;
+use crate::wire::h2;
+
+/// Streams put on one connection, whatever the peer allows: more would make one connection's window the bottleneck.
+const MOST_STREAMS: usize = 200;
+/// How long a connection without streams is kept. Its server says when it goes (GOAWAY), so there is no race to win.
+const IDLE: Duration = Duration::from_secs(60);
+/// What an upstream may send before it is read.
+const LIMITS: h2::Limits =
+    h2::Limits { streams: 256, stream_window: 256 * 1024, connection_window: 2 * 1024 * 1024, head_bytes: 64 * 1024 };
+
+/// The connections to one endpoint.
+pub(super) struct H2Pool {
+    connections: RefCell<Vec<Rc<H2Connection>>>,
+    /// One connects at a time; the others then find its connection.
+    connecting: Semaphore,
+}
+
+impl Default for H2Pool {
+    fn default() -> Self {
+        Self { connections: RefCell::default(), connecting: Semaphore::new(1) }
+    }
+}
+
+/// One connection.
+pub(super) struct H2Connection {
+    client: h2::Client,
+    streams: Cell<usize>,
+    used: Cell<bool>,
+    closed: Cell<bool>,
+    idle_since: Cell<Instant>,
+}
+
+impl H2Connection {
+    pub(super) fn release(&self) {
+        self.streams.set(self.streams.get() - 1);
+        if self.streams.get() == 0 {
+            self.idle_since.set(Instant::now());
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        !self.closed.get() && self.streams.get() < MOST_STREAMS.min(self.client.current_max_send_streams())
+    }
+}
+
+impl H2Pool {
+    /// A stream on a connection with room, or on a fresh one.
+    pub(super) async fn lease(endpoint: &Rc<Endpoint>, within: Duration) -> Result<H2Lease, ConnectError> {
+        let pool = &endpoint.h2;
+        if let Some(lease) = pool.take(endpoint).await {
+            return Ok(lease);
+        }
+        let waiting = tokio::time::timeout(within, pool.connecting.acquire());
+        let _turn = waiting.await.map_err(|_| ConnectError::TimedOut)?;
+        if let Some(lease) = pool.take(endpoint).await {
+            return Ok(lease);
+        }
+        let connection = pool.open(endpoint, within).await?;
+        pool.claim(endpoint, connection).await.ok_or(ConnectError::TimedOut)
+    }
+
+    async fn take(&self, endpoint: &Rc<Endpoint>) -> Option<H2Lease> {
+        loop {
+            let found = self.connections.borrow().iter().find(|connection| connection.has_room()).cloned()?;
+            if let Some(lease) = self.claim(endpoint, found).await {
+                return Some(lease);
+            }
+        }
+    }
+
+    /// Takes one stream; `None` where the connection turns out to take no more.
+    async fn claim(&self, endpoint: &Rc<Endpoint>, connection: Rc<H2Connection>) -> Option<H2Lease> {
+        connection.streams.set(connection.streams.get() + 1);
+        let mut lease = H2Lease {
+            client: connection.client.clone(),
+            reused: connection.used.replace(true),
+            connection: connection.clone(),
+            _hold: Hold::new(endpoint.clone()),
+        };
+        match connection.client.clone().ready().await {
+            Ok(client) => {
+                lease.client = client;
+                Some(lease)
+            }
+            Err(_) => {
+                connection.closed.set(true);
+                self.forget(&connection);
+                None
+            }
+        }
+    }
+
+    async fn open(&self, endpoint: &Rc<Endpoint>, within: Duration) -> Result<Rc<H2Connection>, ConnectError> {
+        let Connection { input, output } = Connection::new(connect(&endpoint.address, within).await?);
+        let greeting = tokio::time::timeout(within, h2::connect(input, output, &LIMITS));
+        let greeted = greeting.await.map_err(|_| ConnectError::TimedOut)?;
+        let (client, driver) = greeted.map_err(|error| ConnectError::Refused(std::io::Error::other(error)))?;
+        endpoint.teller.connect(ConnectResult::Connected);
+        let connection = Rc::new(H2Connection {
+            client,
+            streams: Cell::new(0),
+            used: Cell::new(false),
+            closed: Cell::new(false),
+            idle_since: Cell::new(Instant::now()),
+        });
+        self.connections.borrow_mut().push(connection.clone());
+        let (pooled, weak) = (Rc::downgrade(endpoint), Rc::downgrade(&connection));
+        // Ends when the peer closes, or when the pool and all streams have let go of the connection.
+        tokio::task::spawn_local(async move {
+            if let Err(error) = driver.await {
+                tracing::debug!(%error, "an upstream HTTP/2 connection ended");
+            }
+            if let (Some(endpoint), Some(connection)) = (pooled.upgrade(), weak.upgrade()) {
+                connection.closed.set(true);
+                endpoint.h2.forget(&connection);
+            }
+        });
+        Ok(connection)
+    }
+
+    fn forget(&self, gone: &Rc<H2Connection>) {
+        self.connections.borrow_mut().retain(|connection| !Rc::ptr_eq(connection, gone));
+    }
+
+    pub(super) fn sweep(&self, now: Instant) {
+        self.connections.borrow_mut().retain(|connection| {
+            connection.streams.get() > 0 || now.saturating_duration_since(connection.idle_since.get()) < IDLE
+        });
+    }
+}

@@ -1,0 +1,94 @@
+//! A connection on loan, for one exchange.
+
+use std::rc::Rc;
+use std::time::Instant;
+
+use super::ConnectError;
+use super::endpoint::Endpoint;
+use super::h2_pool::H2Connection;
+use crate::telemetry::ConnectionState;
+use crate::wire::{h1, h2};
+
+/// Why no connection could be lent. Nothing of the request was sent.
+#[derive(Debug, thiserror::Error)]
+pub enum LeaseError {
+    /// The upstream has no endpoint with an address.
+    #[error("no endpoint has an address")]
+    NoEndpoint,
+    /// Every endpoint tried could not be connected to.
+    #[error("no endpoint could be connected to")]
+    Connect(#[source] ConnectError),
+}
+
+/// A connection on loan.
+pub enum Lease {
+    /// A whole HTTP/1 connection.
+    H1(H1Lease),
+    /// One stream of an HTTP/2 connection.
+    H2(H2Lease),
+}
+
+/// A whole HTTP/1 connection. Dropped, it is closed; [`H1Lease::finish`] keeps it.
+pub struct H1Lease {
+    /// The connection.
+    pub connection: h1::Connection,
+    hold: Hold,
+    /// Whether it has carried an exchange before: then the peer may be closing it.
+    pub reused: bool,
+}
+
+impl H1Lease {
+    pub(super) fn new(connection: h1::Connection, endpoint: Rc<Endpoint>, reused: bool) -> Self {
+        Self { connection, hold: Hold::new(endpoint), reused }
+    }
+
+    /// Gives the connection back for another exchange; both messages of this one must be over.
+    pub fn finish(self, now: Instant) {
+        self.hold.0.give_back(self.connection, now);
+    }
+
+    /// The endpoint's authority, for a request that came without one.
+    pub fn authority(&self) -> String {
+        self.hold.0.address.to_string()
+    }
+}
+
+/// One stream of an HTTP/2 connection.
+pub struct H2Lease {
+    pub(super) client: h2::Client,
+    pub(super) connection: Rc<H2Connection>,
+    /// Whether the connection has carried an exchange before.
+    pub reused: bool,
+    pub(super) _hold: Hold,
+}
+
+impl H2Lease {
+    /// Where requests are sent; it has room for one.
+    pub fn client(&mut self) -> &mut h2::Client {
+        &mut self.client
+    }
+}
+
+impl Drop for H2Lease {
+    fn drop(&mut self) {
+        self.connection.release();
+    }
+}
+
+/// Counts a loan as under way at its endpoint.
+pub(super) struct Hold(Rc<Endpoint>);
+
+impl Hold {
+    pub(super) fn new(endpoint: Rc<Endpoint>) -> Self {
+        endpoint.in_flight.set(endpoint.in_flight.get() + 1);
+        endpoint.teller.enter(ConnectionState::Active);
+        Self(endpoint)
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.0.in_flight.set(self.0.in_flight.get() - 1);
+        self.0.teller.leave(ConnectionState::Active);
+    }
+}

@@ -1,0 +1,199 @@
+//! Bodies of either protocol behind one face, and the pump between two of them.
+
+use std::io;
+use std::task::{Context, Poll};
+
+use super::{Fields, h1, h2};
+use bytes::Bytes;
+
+/// A piece of a body.
+pub enum Part<'b> {
+    /// Data that lies in a connection's buffer until the next call.
+    Data(&'b [u8]),
+    /// Data with an owner of its own, as HTTP/2 gives it.
+    Owned(Bytes),
+    /// The trailer section; nothing follows.
+    Trailers(Fields),
+}
+
+/// Why a body could not be read to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum BodyError {
+    /// The connection failed.
+    #[error("the connection failed")]
+    Io(#[source] io::Error),
+    /// The connection or stream ended before the body did.
+    #[error("the body ended early")]
+    Incomplete,
+    /// The framing is broken.
+    #[error("the framing is broken: {0}")]
+    Framing(#[source] h1::HeadError),
+    /// The HTTP/2 stream failed.
+    #[error("the stream failed")]
+    Stream(#[source] ::h2::Error),
+}
+
+/// Reads a body.
+pub enum BodyReader<'c> {
+    /// Off an HTTP/1 connection.
+    H1(h1::BodyReader<'c>),
+    /// Off an HTTP/2 stream.
+    H2(h2::BodyReader),
+}
+
+impl BodyReader<'_> {
+    /// The next part; `None` is the end.
+    pub async fn next(&mut self) -> Result<Option<Part<'_>>, BodyError> {
+        match self {
+            Self::H1(body) => body.next().await,
+            Self::H2(body) => body.next().await,
+        }
+    }
+
+    /// Whether the whole body was given out.
+    pub fn is_done(&self) -> bool {
+        match self {
+            Self::H1(body) => body.is_done(),
+            Self::H2(body) => body.is_done(),
+        }
+    }
+
+    /// Whether the next part needs no waiting.
+    pub fn has_buffered(&self) -> bool {
+        match self {
+            Self::H1(body) => body.has_buffered(),
+            Self::H2(_) => false,
+        }
+    }
+
+    /// The length still to come, where the head gave it.
+    pub fn known_length(&self) -> Option<u64> {
+        match self {
+            Self::H1(body) => body.known_length(),
+            Self::H2(body) => body.known_length(),
+        }
+    }
+
+    /// After the body: ready when an HTTP/1 peer has gone away. An HTTP/2 peer's going shows on the sending side.
+    pub fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self {
+            Self::H1(body) => body.poll_gone(cx),
+            Self::H2(_) => Poll::Pending,
+        }
+    }
+}
+
+/// Writes a body.
+pub enum BodyWriter<'c> {
+    /// Onto an HTTP/1 connection.
+    H1(h1::BodyWriter<'c>),
+    /// Onto an HTTP/2 stream.
+    H2(h2::BodyWriter),
+}
+
+impl BodyWriter<'_> {
+    async fn part(&mut self, part: Part<'_>) -> io::Result<u64> {
+        match (self, part) {
+            (Self::H1(body), Part::Data(data)) => body.data(data).await.map(|()| data.len() as u64),
+            (Self::H1(body), Part::Owned(data)) => body.data(&data).await.map(|()| data.len() as u64),
+            (Self::H1(body), Part::Trailers(fields)) => body.end(Some(&fields)).await.map(|()| 0),
+            (Self::H2(body), Part::Data(data)) => {
+                body.data(Bytes::copy_from_slice(data)).await.map(|()| data.len() as u64)
+            }
+            (Self::H2(body), Part::Owned(data)) => {
+                let length = data.len() as u64;
+                body.data(data).await.map(|()| length)
+            }
+            (Self::H2(body), Part::Trailers(fields)) => body.end(Some(&fields)).map(|()| 0),
+        }
+    }
+
+    /// Writes some data.
+    pub async fn data(&mut self, data: &[u8]) -> io::Result<()> {
+        self.part(Part::Data(data)).await.map(|_| ())
+    }
+
+    /// Sends what was gathered.
+    pub async fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::H1(body) => body.flush().await,
+            Self::H2(_) => Ok(()),
+        }
+    }
+
+    /// Ends the body without trailers and sends everything.
+    pub async fn end(&mut self) -> io::Result<()> {
+        match self {
+            Self::H1(body) => body.end(None).await,
+            Self::H2(body) => body.end(None),
+        }
+    }
+
+    /// Breaks the body off, so that the peer cannot take it for whole. An HTTP/1 connection is closed by its owner.
+    pub fn abort(&mut self) {
+        if let Self::H2(body) = self {
+            body.reset(::h2::Reason::INTERNAL_ERROR);
+        }
+    }
+
+    /// Ready when an HTTP/2 peer has reset the stream.
+    pub fn poll_reset(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self {
+            Self::H1(_) => Poll::Pending,
+            Self::H2(body) => body.poll_reset(cx),
+        }
+    }
+}
+
+/// Which side of a pump broke.
+#[derive(Debug, thiserror::Error)]
+pub enum PumpError {
+    /// The side that is read.
+    #[error("reading the body failed")]
+    Source(#[source] BodyError),
+    /// The side that is written.
+    #[error("writing the body failed")]
+    Sink(#[source] io::Error),
+}
+
+/// Moves a body from one side to the other with back-pressure: nothing is read before the last part was taken, and
+/// nothing is held back while the source has nothing more. `moved` is told of the bytes of each part, and may change
+/// trailers before they go on.
+pub async fn pump(
+    source: &mut BodyReader<'_>,
+    sink: &mut BodyWriter<'_>,
+    mut moved: impl FnMut(Moved<'_>),
+) -> Result<(), PumpError> {
+    loop {
+        if !source.has_buffered() {
+            sink.flush().await.map_err(PumpError::Sink)?;
+        }
+        let taken = match source.next().await.map_err(PumpError::Source)? {
+            None => return sink.end().await.map_err(PumpError::Sink),
+            Some(Part::Trailers(mut fields)) => {
+                moved(Moved::Trailers(&mut fields));
+                return sink.part(Part::Trailers(fields)).await.map(|_| ()).map_err(PumpError::Sink);
+            }
+            Some(Part::Data(data)) => {
+                moved(Moved::Data(data));
+                sink.part(Part::Data(data)).await.map_err(PumpError::Sink)?;
+                0
+            }
+            Some(Part::Owned(data)) => {
+                moved(Moved::Data(&data));
+                sink.part(Part::Owned(data)).await.map_err(PumpError::Sink)?
+            }
+        };
+        if let BodyReader::H2(body) = source {
+            body.release(taken);
+        }
+    }
+}
+
+/// What a pump has in hand.
+pub enum Moved<'p> {
+    /// Data on its way.
+    Data(&'p [u8]),
+    /// Trailers on their way.
+    Trailers(&'p mut Fields),
+}

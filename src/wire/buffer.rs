@@ -1,0 +1,259 @@
+//! Buffered halves of a connection: what was read and not yet taken, what is to be written and not yet sent.
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::{Buf, BytesMut};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+
+use super::{ReadHalf, WriteHalf};
+
+/// Room made for one read of a head or a small body.
+const READ_SMALL: usize = 8 * 1024;
+/// Room made for one read once reads come back full: a large body is on its way.
+const READ_LARGE: usize = 64 * 1024;
+/// Small writes are gathered up to this many bytes; larger chunks are sent from where they lie.
+const GATHER: usize = 16 * 1024;
+/// Buffers a worker keeps for connections that wake up.
+const POOLED: usize = 256;
+
+/// The reading side of a connection.
+pub struct Input {
+    io: ReadHalf,
+    /// Bytes read and not yet consumed.
+    pub buf: BytesMut,
+    eof: bool,
+    read_size: usize,
+}
+
+impl Input {
+    /// A fresh input with nothing read.
+    pub fn new(io: ReadHalf) -> Self {
+        Self { io, buf: BytesMut::new(), eof: false, read_size: READ_SMALL }
+    }
+
+    /// Reads once, whatever is there; `0` is the end of the stream.
+    pub async fn fill(&mut self) -> io::Result<usize> {
+        poll_fn(|cx| self.poll_fill(cx)).await
+    }
+
+    /// As [`Input::fill`], for callers that poll several things.
+    pub fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.eof {
+            return Poll::Ready(Ok(0));
+        }
+        if self.buf.capacity() - self.buf.len() < READ_SMALL / 4 {
+            self.buf.reserve(self.read_size);
+        }
+        let filled = std::task::ready!(poll_read_into(&mut self.io, cx, &mut self.buf))?;
+        self.eof = filled == 0;
+        // A read that filled what room there was means that more waits: the next one gets more room.
+        self.read_size = if self.buf.len() == self.buf.capacity() { READ_LARGE } else { self.read_size };
+        Poll::Ready(Ok(filled))
+    }
+
+    /// Takes `n` bytes off the front.
+    pub fn consume(&mut self, n: usize) {
+        self.buf.advance(n);
+    }
+
+    /// Whether the peer has ended its direction.
+    pub fn is_eof(&self) -> bool {
+        self.eof
+    }
+
+    /// Waits for bytes with no buffer held while nothing comes: an idle connection costs no buffer.
+    pub fn poll_idle(&mut self, cx: &mut Context<'_>, pool: &BufferPool) -> Poll<io::Result<usize>> {
+        if self.io.poll_readable(cx).is_pending() {
+            if self.buf.is_empty() && self.buf.capacity() > 0 {
+                pool.give(std::mem::take(&mut self.buf));
+                self.read_size = READ_SMALL;
+            }
+            return Poll::Pending;
+        }
+        if self.buf.capacity() == 0 {
+            self.buf = pool.take();
+        }
+        self.poll_fill(cx)
+    }
+
+    /// Whether an idle connection is still good: nothing has come from the peer, neither bytes nor an end.
+    pub fn is_quiet(&self) -> bool {
+        let mut byte = [0];
+        self.buf.is_empty()
+            && !self.eof
+            && matches!(self.io.try_read(&mut byte), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+    }
+
+    /// Gives the buffer back for others to use, where it is empty.
+    pub fn shed(&mut self, pool: &BufferPool) {
+        if self.buf.is_empty() && self.buf.capacity() > 0 {
+            pool.give(std::mem::take(&mut self.buf));
+        }
+    }
+
+    /// The socket half and the bytes read too far, for another codec.
+    pub fn into_parts(self) -> (ReadHalf, BytesMut) {
+        (self.io, self.buf)
+    }
+}
+
+fn poll_read_into(io: &mut ReadHalf, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
+    use tokio::io::AsyncReadExt;
+    // `read_buf` reads into spare room without clearing it first; its future holds nothing between polls.
+    let mut read = std::pin::pin!(io.read_buf(buf));
+    read.as_mut().poll(cx)
+}
+
+/// The writing side of a connection.
+pub struct Output {
+    io: WriteHalf,
+    /// Bytes gathered and not yet sent.
+    pub buf: Vec<u8>,
+}
+
+impl Output {
+    /// A fresh output with nothing gathered.
+    pub fn new(io: WriteHalf) -> Self {
+        Self { io, buf: Vec::new() }
+    }
+
+    /// Sends everything gathered.
+    pub async fn flush(&mut self) -> io::Result<()> {
+        self.write_past(&[]).await
+    }
+
+    /// Adds a chunk: a small one is gathered with what is there, a large one is sent at once behind it.
+    pub async fn write(&mut self, chunk: &[u8]) -> io::Result<()> {
+        if self.buf.len() + chunk.len() <= GATHER {
+            self.buf.extend_from_slice(chunk);
+            return Ok(());
+        }
+        self.write_past(chunk).await
+    }
+
+    async fn write_past(&mut self, chunk: &[u8]) -> io::Result<()> {
+        let total = self.buf.len() + chunk.len();
+        let mut sent = 0;
+        while sent < total {
+            let io = &mut self.io;
+            let head = self.buf.get(sent..).unwrap_or(&[]);
+            let tail = &chunk[sent.saturating_sub(self.buf.len())..];
+            let written = if tail.is_empty() {
+                io.write(head).await?
+            } else if head.is_empty() {
+                io.write(tail).await?
+            } else {
+                io.write_vectored(&[IoSlice::new(head), IoSlice::new(tail)]).await?
+            };
+            if written == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            sent += written;
+        }
+        self.buf.clear();
+        if self.buf.capacity() > 2 * GATHER {
+            self.buf = Vec::new();
+        }
+        Ok(())
+    }
+
+    /// Gives the buffer back where nothing is gathered: an idle connection costs no buffer.
+    pub fn shed(&mut self) {
+        if self.buf.is_empty() && self.buf.capacity() > 0 {
+            self.buf = Vec::new();
+        }
+    }
+
+    /// Ends this direction after everything gathered is sent.
+    pub async fn shutdown(&mut self) -> io::Result<()> {
+        self.flush().await?;
+        self.io.shutdown().await
+    }
+
+    /// The socket half, for another codec.
+    pub fn into_io(self) -> WriteHalf {
+        self.io
+    }
+}
+
+/// Read buffers that a worker lends to connections while they have something to read.
+#[derive(Default)]
+pub struct BufferPool {
+    free: RefCell<Vec<BytesMut>>,
+}
+
+impl BufferPool {
+    fn take(&self) -> BytesMut {
+        self.free.borrow_mut().pop().unwrap_or_default()
+    }
+
+    fn give(&self, mut buf: BytesMut) {
+        let mut free = self.free.borrow_mut();
+        buf.clear();
+        // An empty buffer's consumed front is room again after `reserve`, without a new allocation.
+        buf.reserve(READ_SMALL / 2);
+        if free.len() < POOLED && buf.capacity() <= 2 * READ_SMALL {
+            free.push(buf);
+        }
+    }
+}
+
+/// A socket whose first bytes were read already, whole again for another codec.
+pub struct Rewound {
+    read: ReadHalf,
+    first: BytesMut,
+    write: WriteHalf,
+}
+
+impl Rewound {
+    pub(super) fn new(input: Input, output: Output) -> Self {
+        let (read, first) = input.into_parts();
+        Self { read, first, write: output.into_io() }
+    }
+}
+
+impl AsyncRead for Rewound {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if this.first.is_empty() {
+            return Pin::new(&mut this.read).poll_read(cx, buf);
+        }
+        let n = this.first.len().min(buf.remaining());
+        buf.put_slice(&this.first[..n]);
+        this.first.advance(n);
+        if this.first.is_empty() {
+            this.first = BytesMut::new();
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Rewound {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().write).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().write).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().write).poll_shutdown(cx)
+    }
+}

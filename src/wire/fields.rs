@@ -1,0 +1,176 @@
+//! The fields of one message, flat: one byte buffer and a list of places in it.
+//!
+//! A head read from HTTP/1 is copied here once, as it stood; a head from HTTP/2 is laid out the same way. The buffers
+//! are kept from request to request, so reading a head allocates nothing once a connection is warm.
+
+use super::Known;
+
+/// A place in the byte buffer of [`Fields`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Span {
+    start: u32,
+    end: u32,
+}
+
+impl Span {
+    pub(super) fn new(start: usize, end: usize) -> Self {
+        Self { start: start as u32, end: end as u32 }
+    }
+
+    pub(super) fn start(self) -> usize {
+        self.start as usize
+    }
+
+    /// The length in bytes.
+    pub fn len(self) -> usize {
+        (self.end - self.start) as usize
+    }
+
+    /// Whether it holds nothing.
+    pub fn is_empty(self) -> bool {
+        self.start == self.end
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Field {
+    name: Span,
+    value: Span,
+    known: Known,
+}
+
+/// Field lines in the order they came, names in the case they came in, repeated ones kept apart.
+#[derive(Clone, Debug, Default)]
+pub struct Fields {
+    bytes: Vec<u8>,
+    list: Vec<Field>,
+    /// One bit a [`Known`] name: whether it is present, so that asking for an absent one costs nothing.
+    present: u32,
+}
+
+impl Fields {
+    /// Forgets everything and keeps the memory, unless a huge head left too much of it.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.list.clear();
+        self.present = 0;
+        if self.bytes.capacity() > KEEP_BYTES {
+            self.bytes = Vec::new();
+        }
+    }
+
+    /// Adds one field line.
+    pub fn push(&mut self, name: &[u8], value: &[u8]) {
+        let name = self.store(name);
+        let value = self.store(value);
+        self.index(name, value);
+    }
+
+    /// Adds bytes that are no field line (a method, a target) and says where they are.
+    pub(super) fn store(&mut self, bytes: &[u8]) -> Span {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(bytes);
+        Span::new(start, self.bytes.len())
+    }
+
+    /// Notes a field line whose bytes are stored already.
+    pub(super) fn index(&mut self, name: Span, value: Span) {
+        let known = Known::of(self.at(name));
+        self.present |= bit(known);
+        self.list.push(Field { name, value, known });
+    }
+
+    /// The bytes at a place.
+    pub fn at(&self, span: Span) -> &[u8] {
+        &self.bytes[span.start as usize..span.end as usize]
+    }
+
+    /// How many field lines there are.
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// Whether there are no field lines.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// All lines: meaning, name, value.
+    pub fn iter(&self) -> impl Iterator<Item = (Known, &[u8], &[u8])> {
+        self.list.iter().map(|field| (field.known, self.at(field.name), self.at(field.value)))
+    }
+
+    /// Whether a name the proxy knows is present.
+    pub fn has(&self, known: Known) -> bool {
+        self.present & bit(known) != 0
+    }
+
+    /// The values of a name the proxy knows, in order.
+    pub fn all(&self, known: Known) -> impl Iterator<Item = &[u8]> {
+        let list: &[Field] = if self.has(known) { &self.list } else { &[] };
+        list.iter().filter(move |field| field.known == known).map(|field| self.at(field.value))
+    }
+
+    /// The first value of a name the proxy knows.
+    pub fn first(&self, known: Known) -> Option<&[u8]> {
+        self.all(known).next()
+    }
+
+    /// The values of any name, whatever its case.
+    pub fn named<'f>(&'f self, name: &'f [u8]) -> impl Iterator<Item = &'f [u8]> {
+        self.list
+            .iter()
+            .filter(move |field| field.name.len() == name.len() && self.at(field.name).eq_ignore_ascii_case(name))
+            .map(|field| self.at(field.value))
+    }
+}
+
+/// Where field lines are written: the bytes of an HTTP/1 head, or a map for HTTP/2.
+pub trait FieldSink {
+    /// Adds one line; name and value came from a parser or are our own, so they are well-formed.
+    fn field(&mut self, name: &[u8], value: &[u8]);
+}
+
+impl FieldSink for Vec<u8> {
+    fn field(&mut self, name: &[u8], value: &[u8]) {
+        self.reserve(name.len() + value.len() + 4);
+        self.extend_from_slice(name);
+        self.extend_from_slice(b": ");
+        self.extend_from_slice(value);
+        self.extend_from_slice(b"\r\n");
+    }
+}
+
+impl FieldSink for http::HeaderMap {
+    fn field(&mut self, name: &[u8], value: &[u8]) {
+        // Names from HTTP/1 are any token and become lower case here; what a map cannot hold cannot be sent.
+        if let (Ok(name), Ok(value)) = (http::HeaderName::from_bytes(name), http::HeaderValue::from_bytes(value)) {
+            self.append(name, value);
+        }
+    }
+}
+
+/// Memory a cleared buffer may keep for the next head.
+const KEEP_BYTES: usize = 16 * 1024;
+
+fn bit(known: Known) -> u32 {
+    1 << known as u8
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn repeated_lines_stay_apart_and_in_order() {
+        let mut fields = Fields::default();
+        fields.push(b"Set-Cookie", b"a=1");
+        fields.push(b"host", b"shop");
+        fields.push(b"set-cookie", b"b=2");
+        assert_eq!(fields.named(b"set-cookie").collect::<Vec<_>>(), [b"a=1", b"b=2"]);
+        assert_eq!(fields.first(Known::Host), Some(&b"shop"[..]));
+        assert!(!fields.has(Known::Via));
+        fields.clear();
+        assert!(fields.is_empty() && !fields.has(Known::Host));
+    }
+}

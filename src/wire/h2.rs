@@ -1,0 +1,229 @@
+//! HTTP/2 (RFC 9113) by the `h2` crate: heads to and from the flat form, bodies with flow control.
+
+use std::future::poll_fn;
+use std::io;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use h2::{Reason, RecvStream, SendStream};
+
+use super::body::{BodyError, Part};
+use super::buffer::Rewound;
+use super::h1::HeadError;
+use super::{FieldSink, Fields, Input, Known, Output, RequestHead, ResponseHead, Verb, Version};
+
+/// What a connection allows its peer; bounds on the memory one peer can take.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Streams at once.
+    pub streams: u32,
+    /// Bytes in flight of one stream.
+    pub stream_window: u32,
+    /// Bytes in flight of the whole connection.
+    pub connection_window: u32,
+    /// Bytes of a header list.
+    pub head_bytes: u32,
+}
+
+/// A connection that serves.
+pub type Server = h2::server::Connection<Rewound, Bytes>;
+/// Requests on a connection that asks.
+pub type Client = h2::client::SendRequest<Bytes>;
+/// A connection that asks; it works only while it is polled.
+pub type ClientConnection = h2::client::Connection<Rewound, Bytes>;
+
+/// Begins to serve on a connection whose first bytes may have been read already.
+pub async fn serve(input: Input, output: Output, limits: &Limits) -> Result<Server, h2::Error> {
+    h2::server::Builder::new()
+        .max_concurrent_streams(limits.streams)
+        .initial_window_size(limits.stream_window)
+        .initial_connection_window_size(limits.connection_window)
+        .max_header_list_size(limits.head_bytes)
+        .max_send_buffer_size(limits.stream_window as usize)
+        .handshake(Rewound::new(input, output))
+        .await
+}
+
+/// Begins to ask on a fresh connection.
+pub async fn connect(input: Input, output: Output, limits: &Limits) -> Result<(Client, ClientConnection), h2::Error> {
+    h2::client::Builder::new()
+        .enable_push(false)
+        .initial_window_size(limits.stream_window)
+        .initial_connection_window_size(limits.connection_window)
+        .max_header_list_size(limits.head_bytes)
+        .max_send_buffer_size(limits.stream_window as usize)
+        .handshake(Rewound::new(input, output))
+        .await
+}
+
+/// Lays a request out flat. The authority of the request wins over `Host` (RFC 9113 section 8.3.1).
+pub fn flatten_request(
+    parts: &http::request::Parts,
+    uri_bytes: usize,
+    head: &mut RequestHead,
+) -> Result<(), HeadError> {
+    head.clear();
+    head.version = Version::H2;
+    head.verb = Verb::of(parts.method.as_str().as_bytes());
+    if head.verb == Verb::Connect {
+        return Err(HeadError::CONNECT);
+    }
+    head.method = head.fields.store(parts.method.as_str().as_bytes());
+    let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
+    if target.len() > uri_bytes {
+        return Err(HeadError::URI_TOO_LONG);
+    }
+    let at = head.fields.store(target.as_bytes());
+    head.split_target(at.start(), target.as_bytes());
+    if let Some(authority) = parts.uri.authority() {
+        if !super::h1::is_authority(authority.as_str().as_bytes()) {
+            return Err(HeadError::HOST);
+        }
+        head.authority = Some(head.fields.store(authority.as_str().as_bytes()));
+    }
+    for (name, value) in &parts.headers {
+        head.fields.push(name.as_str().as_bytes(), value.as_bytes());
+    }
+    let hosts = head.fields.all(Known::Host).count();
+    let good_hosts = head.fields.all(Known::Host).all(super::h1::is_authority);
+    if hosts > 1 || !good_hosts || (hosts == 0 && head.authority.is_none()) {
+        return Err(HeadError::HOST);
+    }
+    if head.fields.has(Known::ContentLength) {
+        super::h1::content_length(&head.fields)?;
+    }
+    Ok(())
+}
+
+/// Lays a response out flat.
+pub fn flatten_response(parts: &http::response::Parts, head: &mut ResponseHead) {
+    head.clear();
+    head.version = Version::H2;
+    head.status = parts.status.as_u16();
+    for (name, value) in &parts.headers {
+        head.fields.push(name.as_str().as_bytes(), value.as_bytes());
+    }
+}
+
+/// Reads the body of a stream.
+pub struct BodyReader {
+    stream: RecvStream,
+    length: Option<u64>,
+    state: Reading,
+}
+
+#[derive(PartialEq, Eq)]
+enum Reading {
+    Data,
+    Trailers,
+    Done,
+}
+
+impl BodyReader {
+    /// The body behind a head; `length` is its `Content-Length`.
+    pub fn new(stream: RecvStream, length: Option<u64>) -> Self {
+        let state = if stream.is_end_stream() { Reading::Done } else { Reading::Data };
+        Self { stream, length, state }
+    }
+
+    /// The next part; `None` is the end. Data must be [`BodyReader::release`]d once it was passed on.
+    pub async fn next(&mut self) -> Result<Option<Part<'static>>, BodyError> {
+        if self.state == Reading::Data {
+            match self.stream.data().await {
+                Some(Ok(data)) => return Ok(Some(Part::Owned(data))),
+                Some(Err(error)) => return Err(BodyError::Stream(error)),
+                None => self.state = Reading::Trailers,
+            }
+        }
+        if self.state == Reading::Trailers {
+            self.state = Reading::Done;
+            if let Some(map) = self.stream.trailers().await.map_err(BodyError::Stream)? {
+                let mut fields = Fields::default();
+                map.iter().for_each(|(name, value)| fields.push(name.as_str().as_bytes(), value.as_bytes()));
+                return Ok(Some(Part::Trailers(fields)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Lets the peer send as many bytes again.
+    pub fn release(&mut self, bytes: u64) {
+        // Fails only where the stream is closed: then there is nothing to let.
+        let _ = self.stream.flow_control().release_capacity(bytes as usize);
+    }
+
+    /// Whether the whole body was given out.
+    pub fn is_done(&self) -> bool {
+        self.state == Reading::Done
+    }
+
+    /// The length the head gave.
+    pub fn known_length(&self) -> Option<u64> {
+        if self.is_done() { Some(0) } else { self.length }
+    }
+}
+
+/// Writes the body of a stream.
+pub struct BodyWriter {
+    stream: SendStream<Bytes>,
+    ended: bool,
+}
+
+impl BodyWriter {
+    /// Behind a head; `ended` where the head ended the stream.
+    pub fn new(stream: SendStream<Bytes>, ended: bool) -> Self {
+        Self { stream, ended }
+    }
+
+    /// Sends data as the peer's window allows.
+    pub async fn data(&mut self, mut data: Bytes) -> io::Result<()> {
+        while !data.is_empty() {
+            self.stream.reserve_capacity(data.len());
+            let room = match poll_fn(|cx| self.stream.poll_capacity(cx)).await {
+                Some(room) => room.map_err(io::Error::other)?,
+                None => return Err(io::ErrorKind::BrokenPipe.into()),
+            };
+            if room > 0 {
+                let now = data.split_to(room.min(data.len()));
+                self.stream.send_data(now, false).map_err(io::Error::other)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the stream.
+    pub fn end(&mut self, trailers: Option<&Fields>) -> io::Result<()> {
+        if std::mem::replace(&mut self.ended, true) {
+            return Ok(());
+        }
+        let Some(fields) = trailers else {
+            return self.stream.send_data(Bytes::new(), true).map_err(io::Error::other);
+        };
+        let mut map = http::HeaderMap::with_capacity(fields.len());
+        fields.iter().for_each(|(_, name, value)| map.field(name, value));
+        self.stream.send_trailers(map).map_err(io::Error::other)
+    }
+
+    /// Breaks the stream off, unless it has ended.
+    pub fn reset(&mut self, reason: Reason) {
+        if !self.ended {
+            self.ended = true;
+            self.stream.send_reset(reason);
+        }
+    }
+
+    /// Ready when the peer has reset the stream or its connection is gone.
+    pub fn poll_reset(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.ended {
+            return Poll::Pending;
+        }
+        self.stream.poll_reset(cx).map(|_| ())
+    }
+}
+
+impl Drop for BodyWriter {
+    /// A body that is dropped before its end must not look like one that ended: the peer is told.
+    fn drop(&mut self) {
+        self.reset(Reason::CANCEL);
+    }
+}

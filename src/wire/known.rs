@@ -1,0 +1,157 @@
+//! Field names the proxy itself acts on, recognised once when a head is read.
+
+/// A field name with a meaning to the proxy; every other name is [`Known::Other`] and passes as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Known {
+    /// A field the proxy does not act on.
+    Other,
+    /// `host`
+    Host,
+    /// `content-length`
+    ContentLength,
+    /// `transfer-encoding`
+    TransferEncoding,
+    /// `connection`
+    Connection,
+    /// `keep-alive`
+    KeepAlive,
+    /// `proxy-connection` and the other `proxy-*` fields
+    Proxy,
+    /// `te`
+    Te,
+    /// `upgrade`
+    Upgrade,
+    /// `http2-settings`, the other half of `upgrade: h2c` (RFC 7540 section 3.2.1)
+    Http2Settings,
+    /// `expect`
+    Expect,
+    /// `via`
+    Via,
+    /// `max-forwards`
+    MaxForwards,
+    /// `forwarded`
+    Forwarded,
+    /// `x-forwarded-for`
+    XForwardedFor,
+    /// `x-forwarded-proto`
+    XForwardedProto,
+    /// `x-forwarded-host`
+    XForwardedHost,
+    /// `x-gray-lane`
+    GrayLane,
+    /// `x-gray-release`
+    GrayRelease,
+    /// `x-gray-qos`
+    GrayQos,
+    /// `x-request-id`
+    RequestId,
+    /// `traceparent`
+    Traceparent,
+    /// `grpc-timeout`
+    GrpcTimeout,
+    /// `grpc-status`
+    GrpcStatus,
+    /// `content-type`
+    ContentType,
+}
+
+impl Known {
+    /// The meaning of a field name, whatever its case.
+    pub fn of(name: &[u8]) -> Self {
+        let (text, known): (&[u8], Self) = match name.len() {
+            2 => (b"te", Self::Te),
+            3 => (b"via", Self::Via),
+            4 => (b"host", Self::Host),
+            6 => (b"expect", Self::Expect),
+            7 => (b"upgrade", Self::Upgrade),
+            9 => (b"forwarded", Self::Forwarded),
+            10 if starts(name, b'k') => (b"keep-alive", Self::KeepAlive),
+            10 if starts(name, b'x') => (b"x-gray-qos", Self::GrayQos),
+            10 => (b"connection", Self::Connection),
+            11 if starts(name, b'x') => (b"x-gray-lane", Self::GrayLane),
+            11 if starts(name, b't') => (b"traceparent", Self::Traceparent),
+            11 => (b"grpc-status", Self::GrpcStatus),
+            12 if starts(name, b'x') => (b"x-request-id", Self::RequestId),
+            12 if starts(name, b'c') => (b"content-type", Self::ContentType),
+            12 if starts(name, b'g') => (b"grpc-timeout", Self::GrpcTimeout),
+            12 => (b"max-forwards", Self::MaxForwards),
+            14 if starts(name, b'x') => (b"x-gray-release", Self::GrayRelease),
+            14 if starts(name, b'h') => (b"http2-settings", Self::Http2Settings),
+            14 => (b"content-length", Self::ContentLength),
+            15 => (b"x-forwarded-for", Self::XForwardedFor),
+            16 => (b"x-forwarded-host", Self::XForwardedHost),
+            17 if starts(name, b'x') => (b"x-forwarded-proto", Self::XForwardedProto),
+            17 => (b"transfer-encoding", Self::TransferEncoding),
+            _ => (b"", Self::Other),
+        };
+        if name.eq_ignore_ascii_case(text) {
+            known
+        } else if name.len() > 6 && name[..6].eq_ignore_ascii_case(b"proxy-") {
+            Self::Proxy
+        } else {
+            Self::Other
+        }
+    }
+
+    /// Whether the field speaks of one connection only and never passes a proxy (RFC 9110 section 7.6.1).
+    pub fn is_hop_by_hop(self) -> bool {
+        matches!(
+            self,
+            Self::Connection
+                | Self::KeepAlive
+                | Self::Proxy
+                | Self::Te
+                | Self::Upgrade
+                | Self::Http2Settings
+                | Self::TransferEncoding
+        )
+    }
+}
+
+fn starts(name: &[u8], first: u8) -> bool {
+    name[0] | 0x20 == first
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Known;
+
+    #[test]
+    fn names_are_known_in_any_case() {
+        let all = [
+            ("Host", Known::Host),
+            ("CONTENT-LENGTH", Known::ContentLength),
+            ("Transfer-Encoding", Known::TransferEncoding),
+            ("connection", Known::Connection),
+            ("Keep-Alive", Known::KeepAlive),
+            ("Proxy-Connection", Known::Proxy),
+            ("Proxy-Authorization", Known::Proxy),
+            ("TE", Known::Te),
+            ("Upgrade", Known::Upgrade),
+            ("HTTP2-Settings", Known::Http2Settings),
+            ("Expect", Known::Expect),
+            ("Via", Known::Via),
+            ("Max-Forwards", Known::MaxForwards),
+            ("Forwarded", Known::Forwarded),
+            ("X-Forwarded-For", Known::XForwardedFor),
+            ("X-Forwarded-Proto", Known::XForwardedProto),
+            ("X-Forwarded-Host", Known::XForwardedHost),
+            ("X-Gray-Lane", Known::GrayLane),
+            ("x-gray-release", Known::GrayRelease),
+            ("x-gray-qos", Known::GrayQos),
+            ("X-Request-Id", Known::RequestId),
+            ("traceparent", Known::Traceparent),
+            ("grpc-timeout", Known::GrpcTimeout),
+            ("grpc-status", Known::GrpcStatus),
+            ("Content-Type", Known::ContentType),
+            ("x-user-id", Known::Other),
+            ("hosts", Known::Other),
+            ("hast", Known::Other),
+            ("proxy-", Known::Other),
+        ];
+        for (name, known) in all {
+            assert_eq!(Known::of(name.as_bytes()), known, "{name}");
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! HTTP messages as bytes: sockets, heads, framing and bodies, for both protocols.
+//!
+//! The door behind which the codecs stand. HTTP/1 is ours: `httparse` reads the head after a strict scan of the raw
+//! bytes (so that what must be refused is seen before anything is believed), and a message is written from the same
+//! flat [`Fields`] it was read into. HTTP/2 is the `h2` crate. Both give the same [`RequestHead`], [`ResponseHead`],
+//! [`BodyReader`] and [`BodyWriter`], so routing, pools and drain know nothing of either.
+//!
+//! This room decides nothing and knows no configuration: limits come in as arguments.
+
+mod fields;
+mod head;
+mod known;
+
+mod buffer;
+mod socket;
+
+pub mod h1;
+pub mod h2;
+
+mod body;
+
+pub use body::{BodyError, BodyReader, BodyWriter, Moved, Part, PumpError, pump};
+pub use buffer::{BufferPool, Input, Output, Rewound};
+pub use fields::{FieldSink, Fields, Span};
+pub use head::{RequestHead, ResponseHead, Verb, Version};
+pub use known::Known;
+pub use socket::{ReadHalf, Socket, WriteHalf};
