@@ -115,7 +115,9 @@ impl Gathered {
         };
         let written: Vec<Rc<Node>> = documents.into_iter().filter(|document| !document.is_null()).collect();
         if written.is_empty() {
-            findings.error(Span::start_of(source), "this file is empty").help("`config/goods.yaml` shows what a configuration holds");
+            findings
+                .error(Span::start_of(source), "this file is empty")
+                .help("`config/goods.yaml` shows what a configuration holds");
             self.incomplete = true;
         }
         for document in written {
@@ -146,7 +148,9 @@ impl Gathered {
 fn check_kind(rule: &FileBusinessRule, findings: &mut Findings) {
     for (found, expected) in [(&rule.apiVersion, API_VERSION), (&rule.kind, KIND)] {
         if let Some(found) = found.as_ref().filter(|found| found.value != expected) {
-            findings.error(found.at, format!("`{}` is not known here, only `{expected}` is", found.value)).suggest(found, [expected]);
+            findings
+                .error(found.at, format!("`{}` is not known here, only `{expected}` is", found.value))
+                .suggest(found, [expected]);
         }
     }
 }

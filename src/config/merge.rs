@@ -30,7 +30,9 @@ pub(super) fn merge(into: &mut FileConfig, next: FileConfig, findings: &mut Find
         one(&mut into.token_file, next.token_file, "admin.token_file", f);
     });
     section(&mut into.state, next.state, |into: &mut FileState, next| one(&mut into.dir, next.dir, "state.dir", f));
-    section(&mut into.geoip, next.geoip, |into: &mut FileGeoip, next| one(&mut into.database, next.database, "geoip.database", f));
+    section(&mut into.geoip, next.geoip, |into: &mut FileGeoip, next| {
+        one(&mut into.database, next.database, "geoip.database", f)
+    });
     section(&mut into.limits, next.limits, |into: &mut FileLimits, next| {
         one(&mut into.header_bytes, next.header_bytes, "limits.header_bytes", f);
         one(&mut into.header_count, next.header_count, "limits.header_count", f);

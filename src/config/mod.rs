@@ -32,8 +32,8 @@ pub use compile::KeyFiles;
 pub use file::{EncodedWord, Environment, MarkCache, Normalize, Protocol, ShieldWord, StableOpen, schema};
 pub use problem::{Problem, Problems, Severity, Style};
 pub use settings::{
-    AccessLog, AdminChanges, Breaker, Endpoint, FactSource, FactSources, Limits, ResponseMark, RollbackFigure, RollbackPlan,
-    RoutePlan, Settings, Shield, Timeouts, Upstream, UpstreamIndex,
+    AccessLog, AdminChanges, Breaker, Endpoint, FactSource, FactSources, Limits, ResponseMark, RollbackFigure,
+    RollbackPlan, RoutePlan, Settings, Shield, Timeouts, Upstream, UpstreamIndex,
 };
 
 use gather::{Gathered, gather, gather_text};
@@ -81,13 +81,19 @@ pub fn load_text(path: &Path, text: &[u8], key_files: KeyFiles) -> Result<Loaded
     finish(&gathered, key_files, texts, findings)
 }
 
-fn finish(gathered: &Gathered, key_files: KeyFiles, mut texts: Texts, mut findings: Findings) -> Result<Loaded, Problems> {
+fn finish(
+    gathered: &Gathered,
+    key_files: KeyFiles,
+    mut texts: Texts,
+    mut findings: Findings,
+) -> Result<Loaded, Problems> {
     if texts.iter().next().is_none() {
         let source = texts.add(Path::new("-"), String::new());
         findings.error(Span::start_of(source), "no configuration is named");
     }
     // What a broken file would have defined is not known, and every use of it would look like a problem.
-    let compiled = if gathered.incomplete { None } else { compile::compile(gathered, key_files, &texts, &mut findings) };
+    let compiled =
+        if gathered.incomplete { None } else { compile::compile(gathered, key_files, &texts, &mut findings) };
     let Some((settings, secrets)) = compiled else {
         if !findings.refused() {
             findings.error(Span::default(), "this configuration could not be compiled");

@@ -19,7 +19,8 @@ pub(super) fn nearest<'a>(wrong: &str, candidates: impl IntoIterator<Item = &'a 
         .filter_map(|candidate| {
             let there = candidate.to_lowercase();
             let distance = strsim::damerau_levenshtein(&lower, &there);
-            let prefix = lower.len() >= 3 && (there.starts_with(&lower) || lower.starts_with(&there) && there.len() >= 3);
+            let prefix =
+                lower.len() >= 3 && (there.starts_with(&lower) || lower.starts_with(&there) && there.len() >= 3);
             (distance <= reach && distance < length || prefix).then_some((distance, candidate))
         })
         .min_by_key(|(distance, _)| *distance)

@@ -99,7 +99,8 @@ pub(super) fn documents(text: &str, source: usize, findings: &mut Findings) -> O
     options.set_emit_comments(false);
     options.flow_nesting_limit = MAX_DEPTH;
     options.block_nesting_limit = MAX_DEPTH;
-    let mut builder = Builder { source, findings, open: Vec::new(), anchors: HashMap::new(), done: Vec::new(), values: 0 };
+    let mut builder =
+        Builder { source, findings, open: Vec::new(), anchors: HashMap::new(), done: Vec::new(), values: 0 };
     for next in Parser::new_from_str_with_options(text, options) {
         match next {
             Ok((event, span)) => {
@@ -116,14 +117,16 @@ pub(super) fn documents(text: &str, source: usize, findings: &mut Findings) -> O
 }
 
 fn syntax_error(error: &yaml::ScanError, text: &str, source: usize, findings: &mut Findings) {
-    let offset = error.marker().byte_offset().unwrap_or_else(|| {
-        text.char_indices().nth(error.marker().index()).map_or(text.len(), |(offset, _)| offset)
-    });
+    let offset = error
+        .marker()
+        .byte_offset()
+        .unwrap_or_else(|| text.char_indices().nth(error.marker().index()).map_or(text.len(), |(offset, _)| offset));
     let (offset, tab) = match leading_tab(text, offset) {
         Some(tab) => (tab, true),
         None => (offset, false),
     };
-    let at = Span::new(source, offset..offset + text[offset.min(text.len())..].chars().next().map_or(0, char::len_utf8));
+    let at =
+        Span::new(source, offset..offset + text[offset.min(text.len())..].chars().next().map_or(0, char::len_utf8));
     if matches!(error.kind(), yaml::ErrorKind::RecursionLimitExceeded) {
         findings.error(at, format!("nested deeper than {MAX_DEPTH} levels"));
     } else if tab {
@@ -183,7 +186,8 @@ impl Builder<'_> {
     fn event(&mut self, event: Event<'_>, at: Span) -> Result<(), Stop> {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
-                let quoted = !matches!(style, ScalarStyle::Plain) || tag.as_ref().is_some_and(|tag| tag.is_yaml_core_schema_tag("str"));
+                let quoted = !matches!(style, ScalarStyle::Plain)
+                    || tag.as_ref().is_some_and(|tag| tag.is_yaml_core_schema_tag("str"));
                 self.refuse_tag(tag.as_deref(), at);
                 let scalar = Scalar { text: text.into_owned(), quoted };
                 self.close(Kind::Scalar(scalar), at, anchor)

@@ -260,7 +260,8 @@ impl Findings {
     pub(super) fn resolve(self, texts: &Texts) -> Result<Vec<Problem>, Problems> {
         let refused = self.errors > 0;
         let told = self.list.iter().filter(|finding| !refused || finding.severity == Severity::Error);
-        let mut list: Vec<(usize, Problem)> = told.map(|finding| (finding.at.source(), resolve_one(finding, texts))).collect();
+        let mut list: Vec<(usize, Problem)> =
+            told.map(|finding| (finding.at.source(), resolve_one(finding, texts))).collect();
         list.sort_by_key(|(source, problem)| (*source, problem.line, problem.column));
         let mut list: Vec<Problem> = list.into_iter().map(|(_, problem)| problem).collect();
         if !refused {
@@ -298,7 +299,15 @@ fn excerpt(line: &str, range: std::ops::Range<usize>) -> Excerpt {
     let lead = line[..range.start].chars().count();
     let marked = line[range.clone()].chars().count();
     let from = if lead + marked <= EXCERPT_WIDTH { 0 } else { lead.saturating_sub(EXCERPT_WIDTH / 3) };
-    let visible = |c: char| if c == '\t' { ' ' } else if c.is_control() { '\u{fffd}' } else { c };
+    let visible = |c: char| {
+        if c == '\t' {
+            ' '
+        } else if c.is_control() {
+            '\u{fffd}'
+        } else {
+            c
+        }
+    };
     let shown: String = line.chars().skip(from).take(EXCERPT_WIDTH).map(visible).collect();
     let offset = |characters: usize| shown.chars().take(characters).map(char::len_utf8).sum::<usize>();
     Excerpt { start: offset(lead - from), end: offset(lead - from + marked), line: shown }

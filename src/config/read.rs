@@ -101,7 +101,8 @@ impl<T: Read> Read for Table<T> {
                 return Some(Table { unread: true, ..Table::default() });
             }
         };
-        let named = |(key, value): &(Key, Rc<Node>)| (At { value: key.text.clone(), at: key.at }, T::read(value, findings));
+        let named =
+            |(key, value): &(Key, Rc<Node>)| (At { value: key.text.clone(), at: key.at }, T::read(value, findings));
         Some(Table { entries: entries.iter().map(named).collect(), unread: false })
     }
 }
@@ -128,14 +129,23 @@ pub(super) struct Fields<'n> {
 
 impl<'n> Fields<'n> {
     /// Tells every key that is no field. `None` where the node is no map at all.
-    pub(super) fn open(node: &'n Node, what: &'static str, names: &[&'static str], findings: &mut Findings) -> Option<Self> {
+    pub(super) fn open(
+        node: &'n Node,
+        what: &'static str,
+        names: &[&'static str],
+        findings: &mut Findings,
+    ) -> Option<Self> {
         let Kind::Map(entries) = &node.kind else {
-            findings.error(node.at, format!("expected {what}: a map, found {}", node.what())).help(format!("fields: {}", names.join(", ")));
+            findings
+                .error(node.at, format!("expected {what}: a map, found {}", node.what()))
+                .help(format!("fields: {}", names.join(", ")));
             return None;
         };
         let mut misspelt = Vec::new();
         for (key, value) in entries.iter().filter(|(key, _)| !names.contains(&key.text.as_str())) {
-            findings.error(key.at, format!("unknown field `{}` in {what}", key.text)).suggest_or_list(&key.text, names.iter().copied());
+            findings
+                .error(key.at, format!("unknown field `{}` in {what}", key.text))
+                .suggest_or_list(&key.text, names.iter().copied());
             if misspelt.len() < names.len() {
                 misspelt.extend(nearest(&key.text, names.iter().copied()).map(|meant| (meant, value)));
             }

@@ -91,10 +91,7 @@ impl Texts {
         let start = floor_char_boundary(text, span.range().start);
         let before = &text[..start];
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        Position {
-            line: before.matches('\n').count() + 1,
-            column: before[line_start..].chars().count() + 1,
-        }
+        Position { line: before.matches('\n').count() + 1, column: before[line_start..].chars().count() + 1 }
     }
 
     /// The line a span starts on and the part of the span on that line, as byte offsets of the line.

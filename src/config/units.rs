@@ -132,7 +132,12 @@ pub(super) fn parse_share(text: &str) -> Result<u16, String> {
     }
 }
 
-fn parsed<T>(node: &Node, expected: &str, findings: &mut Findings, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
+fn parsed<T>(
+    node: &Node,
+    expected: &str,
+    findings: &mut Findings,
+    parse: impl Fn(&str) -> Result<T, String>,
+) -> Option<T> {
     let scalar = scalar(node, expected, findings)?;
     match parse(&scalar.text) {
         Ok(value) => Some(value),
@@ -167,7 +172,8 @@ impl Read for PermilleNumber {
         match text.parse::<u16>() {
             Ok(number) if number <= 1000 => Some(PermilleNumber(number)),
             _ => {
-                let finding = findings.error(node.at, format!("`{text}` is no permille: a whole number from 0 to 1000"));
+                let finding =
+                    findings.error(node.at, format!("`{text}` is no permille: a whole number from 0 to 1000"));
                 if let Ok(share) = parse_share(text) {
                     finding.help(format!("`{text}` is written {share}"));
                 }
@@ -189,7 +195,8 @@ impl Read for Name {
 }
 
 /// What a name is made of.
-pub(super) const NAME_HELP: &str = "a name has at most 63 letters, digits, `.`, `_` and `-`, and starts with a letter or digit";
+pub(super) const NAME_HELP: &str =
+    "a name has at most 63 letters, digits, `.`, `_` and `-`, and starts with a letter or digit";
 
 /// A text is any scalar as written: `330000` without quotes stays those six digits.
 impl Read for String {
@@ -208,7 +215,9 @@ impl Read for bool {
                 "no" | "off" | "n" | "false" => Some("false"),
                 _ => None,
             };
-            findings.error(node.at, format!("expected `true` or `false`, found `{}`", scalar.text)).suggest(meant.unwrap_or_default(), meant);
+            findings
+                .error(node.at, format!("expected `true` or `false`, found `{}`", scalar.text))
+                .suggest(meant.unwrap_or_default(), meant);
         }
         flag
     }
@@ -273,7 +282,10 @@ mod tests {
         check_time("-5s", Err("`-5s` is no duration: write `250ms`, `5s`, `10m` or `1h`"));
         check_time("5 sec", Err("`5 sec` is no duration: write `250ms`, `5s`, `10m` or `1h`"));
         check_time("999999999999999999d", Err("`999999999999999999d` is longer than a year"));
-        check_time("9999999999999999999d", Err("`9999999999999999999d` is no duration: write `250ms`, `5s`, `10m` or `1h`"));
+        check_time(
+            "9999999999999999999d",
+            Err("`9999999999999999999d` is no duration: write `250ms`, `5s`, `10m` or `1h`"),
+        );
     }
 
     #[track_caller]

@@ -42,13 +42,18 @@ pub(super) fn network(written: &At<String>, findings: &mut Findings) -> Option<I
     match (text.parse::<IpNet>(), text.parse::<IpAddr>()) {
         (Ok(network), _) => {
             if network.trunc() != network {
-                findings.warn(written.at, format!("`{network}` has bits beyond its prefix; it is taken as `{}`", network.trunc()));
+                findings.warn(
+                    written.at,
+                    format!("`{network}` has bits beyond its prefix; it is taken as `{}`", network.trunc()),
+                );
             }
             Some(network.trunc())
         }
         (_, Ok(address)) => Some(IpNet::from(address)),
         _ => {
-            findings.error(written.at, format!("`{text}` is no network")).help("write `10.0.0.0/8`, `fd00::/8` or one address");
+            findings
+                .error(written.at, format!("`{text}` is no network"))
+                .help("write `10.0.0.0/8`, `fd00::/8` or one address");
             None
         }
     }

@@ -12,7 +12,11 @@ pub(super) struct KnownFacts {
 }
 
 /// Every condition of a list; those with problems are left out once the problem is told.
-pub(super) fn conditions(written: Option<&Vec<FileCondition>>, facts: &mut KnownFacts, findings: &mut Findings) -> Vec<Condition> {
+pub(super) fn conditions(
+    written: Option<&Vec<FileCondition>>,
+    facts: &mut KnownFacts,
+    findings: &mut Findings,
+) -> Vec<Condition> {
     let mut list = Vec::new();
     for condition in written.into_iter().flatten() {
         let Some(compiled) = one(condition, facts, findings) else { continue };
@@ -27,7 +31,8 @@ pub(super) fn conditions(written: Option<&Vec<FileCondition>>, facts: &mut Known
 }
 
 fn one(written: &FileCondition, facts: &mut KnownFacts, findings: &mut Findings) -> Option<Condition> {
-    let test = written.key.is_some() || written.operator.is_some() || written.value.is_some() || written.values.is_some();
+    let test =
+        written.key.is_some() || written.operator.is_some() || written.value.is_some() || written.values.is_some();
     let forms = [test, written.all.is_some(), written.any.is_some(), written.not.is_some()];
     if forms.iter().filter(|form| **form).count() != 1 {
         if written.flawed {
@@ -111,7 +116,9 @@ fn operator(word: &At<OperatorWord>, findings: &mut Findings) -> Option<Operator
     let text = word.value.0.as_str();
     let operator = text.parse().ok();
     if operator.is_none() {
-        findings.error(word.at, format!("`{text}` is not an operator")).suggest_or_list(text, Operator::NAMES.iter().copied());
+        findings
+            .error(word.at, format!("`{text}` is not an operator"))
+            .suggest_or_list(text, Operator::NAMES.iter().copied());
     }
     operator
 }

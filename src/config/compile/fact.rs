@@ -31,7 +31,9 @@ pub(super) fn facts(config: &FileConfig, findings: &mut Findings) -> (FactTable,
         let Some(written) = written else { continue };
         let list: Vec<FactSource> = written.0.iter().filter_map(|one| source(one, findings)).collect();
         if written.0.is_empty() {
-            findings.error(name.at, format!("fact `{}` has no source", name.value)).help("write `[{ header: x-user-id }]`");
+            findings
+                .error(name.at, format!("fact `{}` has no source", name.value))
+                .help("write `[{ header: x-user-id }]`");
         }
         sources.lists.push((id, list));
     }
@@ -89,10 +91,14 @@ fn source(written: &FileSource, findings: &mut Findings) -> Option<FactSource> {
             format!("`{pointer}` is no JSON pointer: it starts with `/`, as `/items/0/sku_id`")
         }
         FactSource::Geoip(what) if !matches!(what.as_str(), "province" | "city") => {
-            findings.error(value.at, format!("`geoip` gives `province` or `city`, not `{what}`")).suggest(what, ["province", "city"]);
+            findings
+                .error(value.at, format!("`geoip` gives `province` or `city`, not `{what}`"))
+                .suggest(what, ["province", "city"]);
             return None;
         }
-        FactSource::Query(name) | FactSource::Path(name) | FactSource::Jwt(name) if name.is_empty() => format!("`{word}` names nothing"),
+        FactSource::Query(name) | FactSource::Path(name) | FactSource::Jwt(name) if name.is_empty() => {
+            format!("`{word}` names nothing")
+        }
         _ => return Some(source),
     };
     findings.error(value.at, wrong);

@@ -4,6 +4,7 @@ mod address;
 mod process;
 
 mod condition;
+mod experiment;
 mod fact;
 mod release;
 
@@ -45,13 +46,18 @@ struct Context<'c> {
 }
 
 /// The settings and the secrets that went into them; `None` after an error.
-pub(super) fn compile(gathered: &Gathered, key_files: KeyFiles, texts: &Texts, findings: &mut Findings) -> Option<(Settings, Vec<Vec<u8>>)> {
+pub(super) fn compile(
+    gathered: &Gathered,
+    key_files: KeyFiles,
+    texts: &Texts,
+    findings: &mut Findings,
+) -> Option<(Settings, Vec<Vec<u8>>)> {
     let config = &gathered.config;
     pending::warn(config, &gathered.rules, findings);
     let process = process::process(config, texts, findings);
     let upstreams = upstream::upstreams(config.upstreams.as_ref(), config.local.is_some(), texts, findings);
     let breakers = upstream::breakers(config.breakers.as_ref(), findings);
-    let experiments = release::experiments(config.experiments.as_ref(), findings);
+    let experiments = experiment::experiments(config.experiments.as_ref(), findings);
     let (table, sources) = fact::facts(config, findings);
     let mut facts = KnownFacts { table, used: Vec::new() };
 

@@ -47,7 +47,8 @@ pub(super) struct Process {
 
 pub(super) fn process(config: &FileConfig, texts: &Texts, findings: &mut Findings) -> Process {
     if let Some(version) = config.version.as_ref().filter(|version| version.value != VERSION) {
-        findings.error(version.at, format!("version {} is not known; this program reads version {VERSION}", version.value));
+        findings
+            .error(version.at, format!("version {} is not known; this program reads version {VERSION}", version.value));
     }
     let admin = admin(config.admin.as_ref(), findings);
     let listeners = listeners(config, admin, findings);
@@ -59,7 +60,11 @@ pub(super) fn process(config: &FileConfig, texts: &Texts, findings: &mut Finding
         admin,
         admin_changes: admin_changes(config.admin.as_ref(), admin, texts, findings),
         trust: config.trust.iter().flatten().filter_map(|written| address::network(written, findings)).collect(),
-        workers: config.workers.as_ref().and_then(|workers| count(workers, "workers", MOST_WORKERS, findings)).and_then(NonZeroUsize::new),
+        workers: config
+            .workers
+            .as_ref()
+            .and_then(|workers| count(workers, "workers", MOST_WORKERS, findings))
+            .and_then(NonZeroUsize::new),
         access_log: match config.access_log.as_ref().map(|log| log.value) {
             None | Some(AccessLogWord::Off) => AccessLog::Off,
             Some(AccessLogWord::All) => AccessLog::All,
@@ -71,7 +76,11 @@ pub(super) fn process(config: &FileConfig, texts: &Texts, findings: &mut Finding
         limits: limits(config.limits.as_ref(), findings),
         drain: time(config.drain.as_ref(), DRAIN),
         state_dir: config.state.as_ref().and_then(|state| state.dir.as_ref()).map(|dir| address::path_of(dir, texts)),
-        geoip: config.geoip.as_ref().and_then(|geoip| geoip.database.as_ref()).map(|file| address::path_of(file, texts)),
+        geoip: config
+            .geoip
+            .as_ref()
+            .and_then(|geoip| geoip.database.as_ref())
+            .map(|file| address::path_of(file, texts)),
     }
 }
 
@@ -102,12 +111,15 @@ fn listeners(config: &FileConfig, admin: SocketAddr, findings: &mut Findings) ->
     if let Some(listener) = config.listeners.as_ref().and_then(|list| list.get(MOST_LISTENERS)) {
         findings.error(listener.at, format!("more than {MOST_LISTENERS} listeners"));
     }
-    for written in config.listeners.iter().flatten().take(MOST_LISTENERS).filter_map(|listener| listener.bind.as_ref()) {
+    for written in config.listeners.iter().flatten().take(MOST_LISTENERS).filter_map(|listener| listener.bind.as_ref())
+    {
         let Some(address) = address::bind(written, findings) else { continue };
         if let Some((_, first)) = found.iter().find(|(there, _)| *there == address && address.port() != 0) {
             findings.error(written.at, format!("`{address}` is listened on twice")).also(first.at, "first");
         } else if address == admin && address.port() != 0 {
-            findings.error(written.at, format!("`{address}` is the admin address")).help("give traffic and admin their own ports");
+            findings
+                .error(written.at, format!("`{address}` is the admin address"))
+                .help("give traffic and admin their own ports");
         }
         found.push((address, written));
     }
@@ -118,7 +130,12 @@ fn admin(written: Option<&FileAdmin>, findings: &mut Findings) -> SocketAddr {
     written.and_then(|admin| admin.bind.as_ref()).and_then(|bind| address::bind(bind, findings)).unwrap_or(ADMIN)
 }
 
-fn admin_changes(written: Option<&FileAdmin>, bound: SocketAddr, texts: &Texts, findings: &mut Findings) -> AdminChanges {
+fn admin_changes(
+    written: Option<&FileAdmin>,
+    bound: SocketAddr,
+    texts: &Texts,
+    findings: &mut Findings,
+) -> AdminChanges {
     let Some(admin) = written else { return AdminChanges::Refused };
     let token = admin.token_file.as_ref().map(|file| address::path_of(file, texts));
     match admin.insecure_changes.as_ref().filter(|flag| flag.value) {
@@ -137,7 +154,9 @@ fn local(config: &FileConfig, texts: &Texts, findings: &mut Findings) -> Option<
     let written = config.local.as_ref()?;
     match address::endpoint(written, texts, findings)? {
         Endpoint::Local => {
-            findings.error(written.at, "`local` names the pod's own service by its address").help("write `127.0.0.1:8080` or `unix:/path`");
+            findings
+                .error(written.at, "`local` names the pod's own service by its address")
+                .help("write `127.0.0.1:8080` or `unix:/path`");
             None
         }
         endpoint => Some(endpoint),

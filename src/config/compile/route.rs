@@ -63,14 +63,22 @@ pub(super) struct Compiled<'c> {
 }
 
 /// Every route in the order written: the place is its `RouteId`.
-pub(super) fn routes<'c>(written: &'c [FileRoute], names: &Names<'_>, lanes: &mut Lanes, context: &mut Context<'_>) -> Vec<Compiled<'c>> {
+pub(super) fn routes<'c>(
+    written: &'c [FileRoute],
+    names: &Names<'_>,
+    lanes: &mut Lanes,
+    context: &mut Context<'_>,
+) -> Vec<Compiled<'c>> {
     let mut seen: HashMap<&str, Span> = HashMap::new();
     let mut compiled = Vec::with_capacity(written.len());
     for (place, route) in written.iter().enumerate() {
         if let Some(name) = &route.name {
             match seen.get(name.value.0.as_str()) {
                 Some(first) => {
-                    context.findings.error(name.at, format!("route `{}` is defined twice", name.value.0)).also(*first, "first");
+                    context
+                        .findings
+                        .error(name.at, format!("route `{}` is defined twice", name.value.0))
+                        .also(*first, "first");
                 }
                 None => {
                     seen.insert(&name.value.0, name.at);
@@ -82,7 +90,13 @@ pub(super) fn routes<'c>(written: &'c [FileRoute], names: &Names<'_>, lanes: &mu
     compiled
 }
 
-fn one<'c>(place: usize, written: &'c FileRoute, names: &Names<'_>, lanes: &mut Lanes, findings: &mut Findings) -> Compiled<'c> {
+fn one<'c>(
+    place: usize,
+    written: &'c FileRoute,
+    names: &Names<'_>,
+    lanes: &mut Lanes,
+    findings: &mut Findings,
+) -> Compiled<'c> {
     let name = written.name.as_ref().map_or_else(|| format!("route {place}"), |name| name.value.0.clone());
     let to = targets(&name, written, names, lanes, findings);
     let unread = FileMatch::default();
@@ -114,11 +128,18 @@ fn one<'c>(place: usize, written: &'c FileRoute, names: &Names<'_>, lanes: &mut 
 }
 
 /// The upstream of each lane, stable first.
-fn targets(route: &str, written: &FileRoute, names: &Names<'_>, lanes: &mut Lanes, findings: &mut Findings) -> Vec<(LaneId, UpstreamIndex)> {
+fn targets(
+    route: &str,
+    written: &FileRoute,
+    names: &Names<'_>,
+    lanes: &mut Lanes,
+    findings: &mut Findings,
+) -> Vec<(LaneId, UpstreamIndex)> {
     let Some(table) = &written.lanes else { return Vec::new() };
     if table.lacks("stable") {
         let place = table.entries.first().map_or(written.at, |(name, _)| name.at);
-        let finding = findings.error(place, format!("route `{route}` has no lane `stable`, where everything falls back to"));
+        let finding =
+            findings.error(place, format!("route `{route}` has no lane `stable`, where everything falls back to"));
         finding.help("write `lanes: { stable: UPSTREAM }`");
     }
     let mut found = Vec::new();
@@ -146,7 +167,9 @@ fn methods(matched: &FileMatch, findings: &mut Findings) -> Vec<String> {
         if !is_token(method) {
             findings.error(method.at, format!("`{}` is no method", method.value));
         } else if upper != method.value {
-            findings.error(method.at, format!("`{}`: methods are case-sensitive", method.value)).suggest(method, [upper.as_str()]);
+            findings
+                .error(method.at, format!("`{}`: methods are case-sensitive", method.value))
+                .suggest(method, [upper.as_str()]);
         } else if !kept.contains(&upper) {
             kept.push(upper);
         }
@@ -174,13 +197,18 @@ fn header(name: &At<String>, written: &FileHeaderMatch, findings: &mut Findings)
         (None, None, Some(text), None) => Some(HeaderPattern::Regex(regex(text, &text.value, findings)?)),
         (None, None, None, Some(flag)) => {
             if !flag.value {
-                findings.error(flag.at, "only `present: true` can be matched").help("put the route without the header after it");
+                findings
+                    .error(flag.at, "only `present: true` can be matched")
+                    .help("put the route without the header after it");
             }
             None
         }
         _ if form.flawed => return None,
         _ => {
-            findings.error(form.at, format!("header `{}` is matched by one of `exact`, `prefix`, `regex`, `present`", name.value));
+            findings.error(
+                form.at,
+                format!("header `{}` is matched by one of `exact`, `prefix`, `regex`, `present`", name.value),
+            );
             return None;
         }
     };
@@ -224,11 +252,14 @@ pub(super) fn tell(errors: &[RouteError], routes: &[FileRoute], findings: &mut F
     for error in errors {
         match error {
             RouteError::Path { route, path, why, .. } => {
-                let at = matched(*route).and_then(|matched| matched.path.as_ref()).map_or(place(*route), |path| path.at);
+                let at =
+                    matched(*route).and_then(|matched| matched.path.as_ref()).map_or(place(*route), |path| path.at);
                 findings.error(at, format!("`{path}` is no path of a route: {why}"));
             }
             RouteError::Host { route, host, why, .. } => {
-                let mut written = matched(*route).into_iter().flat_map(|matched| matched.host.iter().chain(matched.hosts.iter().flatten()));
+                let mut written = matched(*route)
+                    .into_iter()
+                    .flat_map(|matched| matched.host.iter().chain(matched.hosts.iter().flatten()));
                 let at = written.find(|there| there.value == *host).map_or(place(*route), |host| host.at);
                 findings.error(at, format!("`{host}` is no host of a route: {why}"));
             }
@@ -238,7 +269,8 @@ pub(super) fn tell(errors: &[RouteError], routes: &[FileRoute], findings: &mut F
                 findings.error(at, error.to_string()).also(other, "the other");
             }
             RouteError::Method { route, method, .. } => {
-                let mut written = matched(*route).into_iter().flat_map(|matched| &matched.methods).flat_map(|methods| &methods.0);
+                let mut written =
+                    matched(*route).into_iter().flat_map(|matched| &matched.methods).flat_map(|methods| &methods.0);
                 // One in lower case was told before, with its upper case.
                 if is_token(method) && method.to_ascii_uppercase() == *method {
                     let at = written.find(|there| there.value == *method).map_or(place(*route), |method| method.at);

@@ -29,10 +29,13 @@ pub(super) fn apply(
                 findings.warn(at, format!("{unused}: no routes are configured beside it"));
             }
             None => {
-                findings.warn(at, format!("{unused}: the configuration names no `service`")).help(format!("write `service: {}`", named.value.0));
+                findings
+                    .warn(at, format!("{unused}: the configuration names no `service`"))
+                    .help(format!("write `service: {}`", named.value.0));
             }
             Some(service) if service.value != named.value => {
-                let finding = findings.warn(named.at, format!("{unused}: this sidecar's service is `{}`", service.value.0));
+                let finding =
+                    findings.warn(named.at, format!("{unused}: this sidecar's service is `{}`", service.value.0));
                 finding.suggest(&named.value.0, [service.value.0.as_str()]);
             }
             Some(_) => {
@@ -67,18 +70,28 @@ fn check_unique(rule: &FileBusinessRule, before: &[FileBusinessRule], gathered: 
         }
         let releases = gathered.config.releases.iter().flat_map(|table| &table.entries);
         if let Some((first, _)) = releases.into_iter().find(|(release, _)| release.value == name.value.0) {
-            findings.error(name.at, format!("rule `{}` has the name of a release", name.value.0)).also(first.at, "the release");
+            findings
+                .error(name.at, format!("rule `{}` has the name of a release", name.value.0))
+                .also(first.at, "the release");
         }
     }
     if let Some(service) = service_of(rule)
         && let Some(first) = before.iter().filter_map(service_of).find(|first| first.value == service.value)
     {
-        let message = format!("a second rule for service `{}`: which one governs its routes cannot be told", service.value.0);
-        findings.error(service.at, message).also(first.at, "the first").help("give the routes a `release` each, or keep one rule");
+        let message =
+            format!("a second rule for service `{}`: which one governs its routes cannot be told", service.value.0);
+        findings
+            .error(service.at, message)
+            .also(first.at, "the first")
+            .help("give the routes a `release` each, or keep one rule");
     }
 }
 
-fn release(rule: &FileBusinessRule, facts: &mut KnownFacts, findings: &mut Findings) -> Option<(Release, RollbackPlan)> {
+fn release(
+    rule: &FileBusinessRule,
+    facts: &mut KnownFacts,
+    findings: &mut Findings,
+) -> Option<(Release, RollbackPlan)> {
     let spec = rule.spec.as_ref()?;
     // Read before anything that is missing ends the reading, so that every problem is told.
     let conditions = conditions(spec.conditions.as_ref(), facts, findings);

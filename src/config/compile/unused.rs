@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::condition::KnownFacts;
 use super::route::Compiled;
-use crate::config::file::FileConfig;
+use crate::config::file::{FileConfig, HashKeyWord};
 use crate::config::nearest::nearest;
 use crate::config::problem::Findings;
 use crate::config::read::Table;
@@ -13,7 +13,13 @@ use crate::config::text::Span;
 use crate::decide::{FactId, FactOrigin, LaneId, Lanes};
 
 /// Warns of names that nothing uses, lanes that nothing reaches, and facts that nothing gives.
-pub(super) fn warn(config: &FileConfig, routes: &[Compiled<'_>], facts: &KnownFacts, sources: &FactSources, findings: &mut Findings) {
+pub(super) fn warn(
+    config: &FileConfig,
+    routes: &[Compiled<'_>],
+    facts: &KnownFacts,
+    sources: &FactSources,
+    findings: &mut Findings,
+) {
     if config.service.is_none() {
         findings.warn(Span::default(), "no `service` is named: the loop guard and BusinessRules go by it");
     }
@@ -23,6 +29,8 @@ pub(super) fn warn(config: &FileConfig, routes: &[Compiled<'_>], facts: &KnownFa
     names(config, findings);
     lanes(config, routes, findings);
     conditions(facts, sources, findings);
+    keys(config, sources, findings);
+    trust(config, findings);
     parameters(config, findings);
 }
 
@@ -31,12 +39,15 @@ fn names(config: &FileConfig, findings: &mut Findings) {
     let lanes = routes().flat_map(|route| route.lanes.iter()).flat_map(|lanes| lanes.iter());
     let upstreams = lanes.map(|(_, upstream)| upstream.value.as_str()).collect::<HashSet<_>>();
     told(config.upstreams.as_ref(), &upstreams, "upstream", findings);
-    let releases = routes().filter_map(|route| route.release.as_ref()).map(|name| name.value.as_str()).collect::<HashSet<_>>();
+    let releases =
+        routes().filter_map(|route| route.release.as_ref()).map(|name| name.value.as_str()).collect::<HashSet<_>>();
     told(config.releases.as_ref(), &releases, "release", findings);
-    let breakers = routes().filter_map(|route| route.breaker.as_ref()).map(|name| name.value.as_str()).collect::<HashSet<_>>();
+    let breakers =
+        routes().filter_map(|route| route.breaker.as_ref()).map(|name| name.value.as_str()).collect::<HashSet<_>>();
     told(config.breakers.as_ref(), &breakers, "breaker", findings);
     let abs = config.releases.iter().flat_map(|table| table.iter()).filter_map(|(_, release)| release.ab.as_ref());
-    let experiments = abs.filter_map(|ab| ab.experiment.as_ref()).map(|name| name.value.as_str()).collect::<HashSet<_>>();
+    let experiments =
+        abs.filter_map(|ab| ab.experiment.as_ref()).map(|name| name.value.as_str()).collect::<HashSet<_>>();
     told(config.experiments.as_ref(), &experiments, "experiment", findings);
 }
 
@@ -53,11 +64,15 @@ fn lanes(config: &FileConfig, routes: &[Compiled<'_>], findings: &mut Findings) 
         let gray = route.spec.lanes.contains(&LaneId::GRAY);
         let name = &route.spec.name;
         if let (Some(release), false) = (&route.written.release, gray) {
-            let message = format!("route `{name}` has a release but no lane `gray`: who is admitted goes to stable (`no_lane`)");
+            let message =
+                format!("route `{name}` has a release but no lane `gray`: who is admitted goes to stable (`no_lane`)");
             findings.warn(release.at, message);
         }
         if gray && route.spec.release.is_none() && route.written.release.is_none() {
-            findings.warn(route.written.at, format!("route `{name}` has a gray lane but no release: every request goes to stable"));
+            findings.warn(
+                route.written.at,
+                format!("route `{name}` has a gray lane but no release: every request goes to stable"),
+            );
         }
     }
     let mut known: Vec<&str> = vec!["stable", "gray"];
@@ -79,6 +94,31 @@ fn conditions(facts: &KnownFacts, sources: &FactSources, findings: &mut Findings
         findings
             .warn(*at, format!("fact `{name}` has no source, so this condition never holds"))
             .help(format!("write `facts: {{ {name}: [{{ header: x-{} }}] }}`", name.replace('_', "-")));
+    }
+}
+
+/// A release that only admits by bucket, where no request has a key to hash.
+fn keys(config: &FileConfig, sources: &FactSources, findings: &mut Findings) {
+    let given = |wanted: FactId| sources.lists.iter().any(|(there, _)| *there == wanted);
+    for (name, release) in config.releases.iter().flat_map(|table| table.iter()) {
+        let device = release.hash_key.as_ref().is_some_and(|key| key.value == HashKeyWord::DeviceId);
+        let keyed = given(FactId::DEVICE_ID) || !device && given(FactId::USER_ID);
+        if !keyed && (release.ab.is_some() || release.permille.is_some()) {
+            let facts =
+                if device { "`device_id` has no source" } else { "neither `user_id` nor `device_id` has a source" };
+            findings.warn(name.at, format!("{facts}, so `ab` and `permille` of release `{}` admit nobody", name.value));
+        }
+    }
+}
+
+/// Header sources where no peer is believed.
+fn trust(config: &FileConfig, findings: &mut Findings) {
+    let sources = config.facts.iter().flat_map(|table| table.iter()).flat_map(|(_, sources)| &sources.0);
+    let first = sources.filter_map(|source| source.header.as_ref()).next();
+    if let (Some(header), true) = (first, config.trust.as_ref().is_none_or(Vec::is_empty)) {
+        findings
+            .warn(header.at, "no peer is trusted, so a fact from a header is never believed")
+            .help("write `trust: [10.0.0.0/8]`, the networks your gateway and services call from");
     }
 }
 

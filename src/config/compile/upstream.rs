@@ -26,7 +26,12 @@ pub(super) fn check_names<T>(table: Option<&Table<T>>, what: &str, findings: &mu
 }
 
 /// Every upstream in the order written; one that could not be read keeps its place, so that indices hold.
-pub(super) fn upstreams(table: Option<&Table<FileUpstream>>, local: bool, texts: &Texts, findings: &mut Findings) -> Vec<Upstream> {
+pub(super) fn upstreams(
+    table: Option<&Table<FileUpstream>>,
+    local: bool,
+    texts: &Texts,
+    findings: &mut Findings,
+) -> Vec<Upstream> {
     check_names(table, "an upstream", findings);
     let entries = table.map(|table| table.entries.as_slice()).unwrap_or_default();
     let unread = FileUpstream::default();
@@ -49,7 +54,13 @@ pub(super) fn upstreams(table: Option<&Table<FileUpstream>>, local: bool, texts:
         .collect()
 }
 
-fn endpoints(name: &At<String>, written: &FileUpstream, local: bool, texts: &Texts, findings: &mut Findings) -> Vec<Endpoint> {
+fn endpoints(
+    name: &At<String>,
+    written: &FileUpstream,
+    local: bool,
+    texts: &Texts,
+    findings: &mut Findings,
+) -> Vec<Endpoint> {
     let Some(list) = &written.endpoints else { return Vec::new() };
     if list.0.is_empty() {
         findings.error(name.at, format!("upstream `{}` has no endpoints", name.value));

@@ -68,7 +68,8 @@ impl Read for FileScalar {
 fn number(text: &str) -> Option<Decimal> {
     let digits = text.strip_prefix('-').unwrap_or(text);
     let code = digits.len() > 1 && digits.starts_with('0') && !digits.starts_with("0.");
-    let plain = digits.starts_with(|c: char| c.is_ascii_digit()) && digits.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    let plain =
+        digits.starts_with(|c: char| c.is_ascii_digit()) && digits.bytes().all(|b| b.is_ascii_digit() || b == b'.');
     if code || !plain { None } else { Decimal::from_str(text).ok() }
 }
 
@@ -86,6 +87,6 @@ impl JsonSchema for OperatorWord {
         "Operator".into()
     }
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string" })
+        json_schema!({ "type": "string", "enum": crate::decide::Operator::NAMES })
     }
 }

@@ -91,7 +91,8 @@ impl Read for AccessLogWord {
             (_, Ok(share)) => Some(AccessLogWord::Share(Share(share))),
             (_, Err(message)) => {
                 let numeric = text.starts_with(|c: char| c.is_ascii_digit());
-                let message = if numeric { message } else { format!("`{text}` is not `off`, `all` or a share such as `1%`") };
+                let message =
+                    if numeric { message } else { format!("`{text}` is not `off`, `all` or a share such as `1%`") };
                 findings.error(node.at, message).suggest(text, ["off", "all"]);
                 None
             }

@@ -65,7 +65,9 @@ impl Read for LevelWord {
         let text = &scalar(node, "a level", findings)?.text;
         let level = levels().find(|level| level.as_str() == text);
         if level.is_none() {
-            findings.error(node.at, format!("`{text}` is not a level")).suggest_or_list(text, levels().map(|level| level.as_str()));
+            findings
+                .error(node.at, format!("`{text}` is not a level"))
+                .suggest_or_list(text, levels().map(|level| level.as_str()));
         }
         level.map(LevelWord)
     }

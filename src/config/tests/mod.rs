@@ -32,7 +32,8 @@ fn goods(from: &str, to: &str) -> String {
 
 /// One line for each problem: `line:column: message (did you mean `word`?)`.
 fn lines<'p>(problems: impl Iterator<Item = &'p Problem>) -> String {
-    let line = |problem: &Problem| problem.to_string().replace("/nowhere/t.yaml:", "");
+    let line =
+        |problem: &Problem| problem.to_string().replace("/nowhere/", "").trim_start_matches("t.yaml:").to_owned();
     problems.map(line).collect::<Vec<_>>().join("\n")
 }
 

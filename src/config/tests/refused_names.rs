@@ -27,10 +27,7 @@ fn a_reference_to_nothing_names_the_nearest() {
             40:47: experiment `price-page` has no group `x`
         ",
     );
-    check(
-        goods("stable: goods-stable }", "stable: elsewhere }"),
-        "75:22: there is no upstream `elsewhere`",
-    );
+    check(goods("stable: goods-stable }", "stable: elsewhere }"), "75:22: there is no upstream `elsewhere`");
 }
 
 #[test]
@@ -119,10 +116,7 @@ fn routes_match_what_can_be_matched() {
         goods("methods: [POST]", "methods: [post]"),
         "69:46: `post`: methods are case-sensitive (did you mean `POST`?)",
     );
-    check(
-        goods("methods: [POST]", r#"methods: ["P OST"]"#),
-        "69:46: `P OST` is no method",
-    );
+    check(goods("methods: [POST]", r#"methods: ["P OST"]"#), "69:46: `P OST` is no method");
     check(
         goods("methods: [POST]", r#"hosts: ["a:80", "*.*"]"#),
         "
@@ -140,18 +134,12 @@ fn routes_match_what_can_be_matched() {
             69:54: header `x-a` is matched by one of `exact`, `prefix`, `regex`, `present`
         ",
     );
-    check(
-        goods("methods: [POST]", r#"headers: { "x a": b }"#),
-        "69:47: `x a` is no name of a header",
-    );
+    check(goods("methods: [POST]", r#"headers: { "x a": b }"#), "69:47: `x a` is no name of a header");
 }
 
 #[test]
 fn names_can_be_labels_and_paths() {
-    check(
-        goods("name: rest", r#"name: "the rest""#),
-        "73:11: `the rest` is no name",
-    );
+    check(goods("name: rest", r#"name: "the rest""#), "73:11: `the rest` is no name");
     check(
         goods("  goods-gray: ", r#"  "goods/gray": "#),
         "
@@ -168,20 +156,17 @@ fn names_can_be_labels_and_paths() {
             71:14: there is no release `pricing-v2`
         ",
     );
-    check(
-        goods("lane: stable", r#"lane: """#),
-        "5:7: `` is no name",
-    );
-    check(
-        goods("gray: goods-gray }", r#""gr ay": goods-gray }"#),
-        "63:36: `gr ay` is no name for a lane",
-    );
+    check(goods("lane: stable", r#"lane: """#), "5:7: `` is no name");
+    check(goods("gray: goods-gray }", r#""gr ay": goods-gray }"#), "63:36: `gr ay` is no name for a lane");
 }
 
 #[test]
 fn a_release_says_how_far_it_is_open() {
     check(
-        goods("    level: permille                  # developer | ab | region | permille | full\n    permille: 50\n", ""),
+        goods(
+            "    level: permille                  # developer | ab | region | permille | full\n    permille: 50\n",
+            "",
+        ),
         "36:3: release `pricing-v2` has no `level`",
     );
 }
@@ -196,10 +181,7 @@ fn overrides_need_a_place_and_a_key() {
         goods("header: x-gray-override, key_file", "key_file"),
         "39:18: `developer` names neither a `header` nor a `cookie`",
     );
-    check(
-        goods("header: x-gray-override", r#"header: "x gray""#),
-        "39:26: `x gray` is no name of a header",
-    );
+    check(goods("header: x-gray-override", r#"header: "x gray""#), "39:26: `x gray` is no name of a header");
 }
 
 #[test]
