@@ -1,5 +1,5 @@
 //! The one binary; everything is in the library.
 
 fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+    graylane::cli::main()
 }

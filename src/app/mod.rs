@@ -1,1 +1,15 @@
-//! The only wiring place.
+//! The only wiring place: what starts in which order, and what ends in which.
+//!
+//! Start: addresses are bound before anything is promised, names are looked up before traffic is accepted, workers
+//! run before readiness is told. End: readiness first, then the listeners, then the requests under way, then the
+//! admin port, then the log.
+
+mod bind;
+mod sidecar;
+mod signal;
+mod view;
+mod worker;
+
+pub use bind::BindError;
+pub use sidecar::{Sidecar, StartError};
+pub use signal::wait_for_stop;

@@ -1,9 +1,7 @@
 //! `graylane explain`: the decision for one request and its whole reasoning.
 
 use crate::decide::{AllowEncoded, Program};
-use crate::extract::{
-    ExplainError, ExplainRequest, ExplainRequestError, Extractor, Surroundings, explain,
-};
+use crate::extract::{ExplainError, ExplainRequest, ExplainRequestError, Extractor, Surroundings, explain};
 
 /// The request of a command line.
 #[derive(Debug, Clone, Default)]
@@ -60,22 +58,60 @@ pub fn answer(
     if let Some(address) = asked.client_ip {
         request = request.with_client_ip(address)?;
     }
-    let reasoning = explain(
-        program,
-        extractor,
-        &request,
-        Surroundings {
-            allow,
-            latched: &|_| false,
-            now_unix,
-        },
-    )?;
+    let reasoning = explain(program, extractor, &request, Surroundings { allow, latched: &|_| false, now_unix })?;
     Ok(match form {
         Form::Text => reasoning.to_string(),
         Form::Json => {
-            let json =
-                serde_json::to_string_pretty(&reasoning).expect("a reasoning has text for keys");
+            let json = serde_json::to_string_pretty(&reasoning).expect("a reasoning has text for keys");
             format!("{json}\n")
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decide::{FactId, LaneId};
+    use crate::decide::{FactTable, Lanes, Level, Permille, Release, ReleaseId, RouteSpec};
+    use crate::extract::{Source, Sources, Trust};
+
+    fn world() -> (Program, Extractor) {
+        let table = FactTable::new();
+        let sources = Sources::new(&table, [(FactId::USER_ID, vec![Source::header("x-user-id")])]);
+        let permille = Permille::new(50).unwrap();
+        let release = Release { level: Level::Permille, permille, ..Release::closed("pricing-v2") };
+        let route = RouteSpec {
+            lanes: vec![LaneId::STABLE, LaneId::GRAY],
+            release: ReleaseId::from_index(0),
+            ..RouteSpec::on_path("goods", "/{*rest}")
+        };
+        let program = Program::new(Lanes::new(), table, vec![release], vec![route]).unwrap();
+        let extractor = Extractor::new(&program, sources, Trust::default());
+        (program, extractor)
+    }
+
+    #[test]
+    fn the_json_answer_has_the_fields_of_the_surface() {
+        let (program, extractor) = world();
+        let headers = ["X-User-Id: u1".to_owned()];
+        let asked = Asked { method: "GET", url: "/api", headers: &headers, ..Asked::default() };
+        let json = answer(&program, &extractor, AllowEncoded::default(), &asked, 0, Form::Json).unwrap();
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(json["bucket"], 68);
+        assert_eq!(json["lane"], "stable");
+        assert_eq!(json["level"], "none");
+        assert_eq!(json["release"], "pricing-v2");
+        assert_eq!(json["route"], "goods");
+        assert_eq!(json["reason"], "bucket_out");
+        assert_eq!(json["facts"]["user_id"]["value"], "u1");
+        assert_eq!(json["facts"]["user_id"]["source"], "header x-user-id");
+    }
+
+    #[test]
+    fn what_is_no_request_is_refused() {
+        let (program, extractor) = world();
+        let asked = Asked { method: "GET", url: "api", ..Asked::default() };
+        let error = answer(&program, &extractor, AllowEncoded::default(), &asked, 0, Form::Text).unwrap_err();
+        assert_eq!(error.to_string(), "`api` is no URL; write http://host/path or /path");
+    }
 }

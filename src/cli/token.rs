@@ -49,14 +49,8 @@ pub fn mint(
         return Err(Failure::TimeToLive);
     }
     let path = || key_file.to_owned();
-    let bytes = std::fs::read(key_file).map_err(|cause| Failure::KeyFile {
-        path: path(),
-        cause,
-    })?;
-    let key = TokenKey::from_file_bytes(&bytes).map_err(|cause| Failure::Key {
-        path: path(),
-        cause,
-    })?;
+    let bytes = std::fs::read(key_file).map_err(|cause| Failure::KeyFile { path: path(), cause })?;
+    let key = TokenKey::from_file_bytes(&bytes).map_err(|cause| Failure::Key { path: path(), cause })?;
     let claims = Claims {
         release: release.into(),
         lane: lane.into(),
@@ -64,4 +58,26 @@ pub fn mint(
         expires_unix: now_unix.saturating_add(ttl.as_secs()),
     };
     Ok(claims.mint(&key)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    #[test]
+    fn a_token_needs_a_key_a_release_and_an_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let (key, short) = (dir.path().join("override.key"), dir.path().join("short.key"));
+        std::fs::write(&key, "0123456789abcdef".repeat(4)).unwrap();
+        std::fs::write(&short, "abc\n").unwrap();
+        let minted = |key: &Path, ttl| mint(key, "pricing-v2", "gray", "lin", ttl, 1_800_000_000);
+        assert!(minted(&key, HOUR).unwrap().starts_with("v1."));
+        assert!(matches!(minted(&short, HOUR), Err(Failure::Key { .. })));
+        assert!(matches!(minted(&dir.path().join("none"), HOUR), Err(Failure::KeyFile { .. })));
+        assert!(matches!(minted(&key, Duration::ZERO), Err(Failure::TimeToLive)));
+        assert!(matches!(minted(&key, LONGEST + HOUR), Err(Failure::TimeToLive)));
+        assert!(matches!(mint(&key, "", "gray", "lin", HOUR, 0), Err(Failure::Claims(_))));
+    }
 }

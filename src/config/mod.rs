@@ -35,6 +35,7 @@ pub use settings::{
     AccessLog, AdminChanges, Breaker, Endpoint, FactSource, FactSources, Limits, ResponseMark, RollbackFigure,
     RollbackPlan, RoutePlan, Settings, Shield, Timeouts, Upstream, UpstreamIndex,
 };
+pub use units::parse_time;
 
 use gather::{Gathered, gather, gather_text};
 use problem::Findings;

@@ -65,8 +65,8 @@ fn split_unit(text: &str) -> (&str, &str) {
     (&text[..end], &text[end..])
 }
 
-/// A duration in words, or what is wrong with it.
-pub(super) fn parse_time(text: &str) -> Result<Duration, String> {
+/// Reads a duration such as `250ms`, `5s`, `10m`, `1h`.
+pub fn parse_time(text: &str) -> Result<Duration, String> {
     let wrong = || format!("`{text}` is no duration: write `250ms`, `5s`, `10m` or `1h`");
     let (mut rest, mut nanos) = (text.trim(), 0u128);
     if rest.is_empty() {

@@ -21,11 +21,7 @@ impl Permille {
 
     /// The share, unless it is over 1000.
     pub const fn new(value: u16) -> Option<Permille> {
-        if value <= 1000 {
-            Some(Permille(value))
-        } else {
-            None
-        }
+        if value <= 1000 { Some(Permille(value)) } else { None }
     }
 
     /// The number of thousandths.
@@ -94,24 +90,15 @@ const C1: u32 = 0xcc9e_2d51;
 const C2: u32 = 0x1b87_3593;
 
 fn mix(hash: u32, block: [u8; 4]) -> u32 {
-    let k = u32::from_le_bytes(block)
-        .wrapping_mul(C1)
-        .rotate_left(15)
-        .wrapping_mul(C2);
-    (hash ^ k)
-        .rotate_left(13)
-        .wrapping_mul(5)
-        .wrapping_add(0xe654_6b64)
+    let k = u32::from_le_bytes(block).wrapping_mul(C1).rotate_left(15).wrapping_mul(C2);
+    (hash ^ k).rotate_left(13).wrapping_mul(5).wrapping_add(0xe654_6b64)
 }
 
 fn finish(mut hash: u32, tail: &[u8], length: usize) -> u32 {
     if !tail.is_empty() {
         let mut block = [0_u8; 4];
         block[..tail.len()].copy_from_slice(tail);
-        hash ^= u32::from_le_bytes(block)
-            .wrapping_mul(C1)
-            .rotate_left(15)
-            .wrapping_mul(C2);
+        hash ^= u32::from_le_bytes(block).wrapping_mul(C1).rotate_left(15).wrapping_mul(C2);
     }
     hash ^= length as u32;
     hash ^= hash >> 16;
@@ -144,9 +131,7 @@ mod tests {
     fn share_of_100_000_users_at_50_permille_is_within_three_sigma() {
         let share = Permille::new(50).unwrap();
         for salt in ["pricing-v2", "价格", "a", "price-page-2026"] {
-            let inside = (0..100_000)
-                .filter(|user| bucket(salt, &format!("u{user}")).is_within(share))
-                .count();
+            let inside = (0..100_000).filter(|user| bucket(salt, &format!("u{user}")).is_within(share)).count();
             // sqrt(100,000 * 0.05 * 0.95) = 68.9
             assert!(inside.abs_diff(5_000) <= 206, "{salt}: {inside} of 100,000");
         }

@@ -82,32 +82,16 @@ impl Condition {
         let kind = facts.kind(fact);
         if !operator.suits(kind) {
             let (kind, instead) = (kind.in_words(), operator.instead(kind));
-            return Err(ConditionError::Operator {
-                operator,
-                key: key.to_owned(),
-                kind,
-                instead,
-            });
+            return Err(ConditionError::Operator { operator, key: key.to_owned(), kind, instead });
         }
         let (least, most, wanted) = operator.arity();
         if values.len() < least || values.len() > most {
             let hint = matches!(operator, Operator::Eq | Operator::Ne) && values.len() > 1;
-            return Err(ConditionError::Arity {
-                operator,
-                wanted,
-                given: values.len(),
-                hint,
-            });
+            return Err(ConditionError::Arity { operator, wanted, given: values.len(), hint });
         }
         let predicate = Predicate::compile(fact, kind, operator, &values)
             .map_err(|(index, message)| ConditionError::Values { index, message })?;
-        Ok(Condition::Test(Test {
-            fact,
-            kind,
-            operator,
-            values,
-            predicate,
-        }))
+        Ok(Condition::Test(Test { fact, kind, operator, values, predicate }))
     }
 
     /// Refuses what is nested too deep to be evaluated by recursion.
@@ -116,17 +100,11 @@ impl Condition {
             match (condition, left) {
                 (Condition::Test(_), _) => true,
                 (_, 0) => false,
-                (Condition::All(parts) | Condition::Any(parts), left) => {
-                    parts.iter().all(|part| fits(part, left - 1))
-                }
+                (Condition::All(parts) | Condition::Any(parts), left) => parts.iter().all(|part| fits(part, left - 1)),
                 (Condition::Not(part), left) => fits(part, left - 1),
             }
         }
-        if fits(self, Condition::DEEPEST) {
-            Ok(())
-        } else {
-            Err(ConditionError::TooDeep)
-        }
+        if fits(self, Condition::DEEPEST) { Ok(()) } else { Err(ConditionError::TooDeep) }
     }
 
     /// Whether it holds of the request.
@@ -145,18 +123,9 @@ impl Condition {
         let holds = self.holds(facts);
         match self {
             Condition::Test(test) => ConditionTrace::Test(test.trace(table, facts)),
-            Condition::All(parts) => ConditionTrace::All {
-                holds,
-                all: all(parts),
-            },
-            Condition::Any(parts) => ConditionTrace::Any {
-                holds,
-                any: all(parts),
-            },
-            Condition::Not(part) => ConditionTrace::Not {
-                holds,
-                not: Box::new(part.trace(table, facts)),
-            },
+            Condition::All(parts) => ConditionTrace::All { holds, all: all(parts) },
+            Condition::Any(parts) => ConditionTrace::Any { holds, any: all(parts) },
+            Condition::Not(part) => ConditionTrace::Not { holds, not: Box::new(part.trace(table, facts)) },
         }
     }
 
@@ -164,9 +133,7 @@ impl Condition {
     pub(super) fn for_each_fact(&self, each: &mut dyn FnMut(FactId)) {
         match self {
             Condition::Test(test) => each(test.fact),
-            Condition::All(parts) | Condition::Any(parts) => {
-                parts.iter().for_each(|part| part.for_each_fact(each))
-            }
+            Condition::All(parts) | Condition::Any(parts) => parts.iter().for_each(|part| part.for_each_fact(each)),
             Condition::Not(part) => part.for_each_fact(each),
         }
     }
@@ -197,10 +164,7 @@ impl Test {
 
     fn holds<F: Facts>(&self, facts: &F) -> bool {
         match self.value(facts) {
-            Some(value) => self
-                .predicate
-                .holds(&value)
-                .is_some_and(|holds| holds != self.operator.is_negative()),
+            Some(value) => self.predicate.holds(&value).is_some_and(|holds| holds != self.operator.is_negative()),
             None => false,
         }
     }

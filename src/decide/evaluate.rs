@@ -36,13 +36,7 @@ pub struct Inputs<'a, F> {
 impl<'a, F> Inputs<'a, F> {
     /// Facts alone: no override, no mark, not latched.
     pub fn of(facts: &'a F) -> Inputs<'a, F> {
-        Inputs {
-            facts,
-            override_token: None,
-            mark: None,
-            latched: false,
-            now_unix: 0,
-        }
+        Inputs { facts, override_token: None, mark: None, latched: false, now_unix: 0 }
     }
 }
 
@@ -59,19 +53,11 @@ pub struct Verdict {
 
 impl Verdict {
     pub(super) const fn stable(reason: Reason) -> Verdict {
-        Verdict {
-            lane: LaneId::STABLE,
-            level: Level::None,
-            reason,
-        }
+        Verdict { lane: LaneId::STABLE, level: Level::None, reason }
     }
 
     const fn gray(level: Level, reason: Reason) -> Verdict {
-        Verdict {
-            lane: LaneId::GRAY,
-            level,
-            reason,
-        }
+        Verdict { lane: LaneId::GRAY, level, reason }
     }
 }
 
@@ -100,29 +86,12 @@ impl Decision {
         if self.lane == LaneId::STABLE {
             return self;
         }
-        Decision {
-            lane: LaneId::STABLE,
-            level: Level::None,
-            reason,
-            ..self
-        }
+        Decision { lane: LaneId::STABLE, level: Level::None, reason, ..self }
     }
 
     fn of(verdict: Verdict, release: Option<ReleaseId>) -> Decision {
-        let Verdict {
-            lane,
-            level,
-            reason,
-        } = verdict;
-        Decision {
-            lane,
-            level,
-            reason,
-            release,
-            bucket: None,
-            override_rejected: None,
-            decided: verdict,
-        }
+        let Verdict { lane, level, reason } = verdict;
+        Decision { lane, level, reason, release, bucket: None, override_rejected: None, decided: verdict }
     }
 }
 
@@ -151,18 +120,12 @@ impl Program {
 
         let mut override_rejected = None;
         let verdict = if let MarkOutcome::Counts(lane) = self.mark(route, release, inputs) {
-            Verdict {
-                lane,
-                level: Level::None,
-                reason: Reason::LaneMark,
-            }
+            Verdict { lane, level: Level::None, reason: Reason::LaneMark }
         } else {
             match self.overridden(release, inputs) {
-                Some(Ok(accepted)) => Verdict {
-                    lane: accepted.lane,
-                    level: Level::Developer,
-                    reason: Reason::Override,
-                },
+                Some(Ok(accepted)) => {
+                    Verdict { lane: accepted.lane, level: Level::Developer, reason: Reason::Override }
+                }
                 rejected => {
                     override_rejected = rejected.and_then(Result::err);
                     release.verdict(inputs, key, bucket)
@@ -170,26 +133,13 @@ impl Program {
             }
         };
 
-        let decision = Decision {
-            bucket,
-            override_rejected,
-            ..Decision::of(verdict, Some(id))
-        };
-        if route.lanes.contains(&decision.lane) {
-            decision
-        } else {
-            decision.fall_back(Reason::NoLane)
-        }
+        let decision = Decision { bucket, override_rejected, ..Decision::of(verdict, Some(id)) };
+        if route.lanes.contains(&decision.lane) { decision } else { decision.fall_back(Reason::NoLane) }
     }
 
     /// Whether a mark decides. One for a lane that does not exist, or that this route does not have, is as if absent:
     /// the service behind is another one, and its own release speaks.
-    pub(super) fn mark<F>(
-        &self,
-        route: &RouteSpec,
-        release: &Release,
-        inputs: &Inputs<'_, F>,
-    ) -> MarkOutcome {
+    pub(super) fn mark<F>(&self, route: &RouteSpec, release: &Release, inputs: &Inputs<'_, F>) -> MarkOutcome {
         let Some(mark) = inputs.mark else {
             return MarkOutcome::Absent;
         };
@@ -211,9 +161,7 @@ impl Program {
         release: &Release,
         inputs: &Inputs<'_, F>,
     ) -> Option<Result<super::release::Accepted, OverrideError>> {
-        let token = inputs
-            .override_token
-            .filter(|token| !token.trim().is_empty())?;
+        let token = inputs.override_token.filter(|token| !token.trim().is_empty())?;
         let developer = release.developer.as_ref()?;
         Some(developer.judge(token, &release.name, self.lanes(), inputs.now_unix))
     }
@@ -221,12 +169,7 @@ impl Program {
 
 impl Release {
     /// What the release says, marks and overrides aside.
-    fn verdict<F: Facts>(
-        &self,
-        inputs: &Inputs<'_, F>,
-        key: Option<&str>,
-        bucket: Option<Bucket>,
-    ) -> Verdict {
+    fn verdict<F: Facts>(&self, inputs: &Inputs<'_, F>, key: Option<&str>, bucket: Option<Bucket>) -> Verdict {
         if inputs.latched {
             return Verdict::stable(Reason::Latched);
         }
@@ -253,9 +196,7 @@ impl Release {
     }
 
     pub(super) fn conditions_hold<F: Facts>(&self, facts: &F) -> bool {
-        self.conditions
-            .iter()
-            .all(|condition| condition.holds(facts))
+        self.conditions.iter().all(|condition| condition.holds(facts))
     }
 
     /// Level `ab` is open, and there is an experiment that a key could be in.
@@ -264,10 +205,7 @@ impl Release {
     }
 
     pub(super) fn admits_group(&self, key: Option<&str>) -> bool {
-        self.ab
-            .as_ref()
-            .zip(key)
-            .is_some_and(|(ab, key)| ab.admits(key))
+        self.ab.as_ref().zip(key).is_some_and(|(ab, key)| ab.admits(key))
     }
 
     pub(super) fn region_is_open(&self) -> bool {

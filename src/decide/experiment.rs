@@ -65,16 +65,11 @@ impl Experiment {
         let name = name.into();
         let experiment = || name.to_string();
         if groups.is_empty() {
-            return Err(ExperimentError::NoGroups {
-                experiment: experiment(),
-            });
+            return Err(ExperimentError::NoGroups { experiment: experiment() });
         }
         let total = groups.iter().map(|(_, share)| u32::from(share.get())).sum();
         if total > 1000 {
-            return Err(ExperimentError::TooMuch {
-                experiment: experiment(),
-                total,
-            });
+            return Err(ExperimentError::TooMuch { experiment: experiment(), total });
         }
         let mut built: Vec<Group> = Vec::with_capacity(groups.len());
         for (group, share) in groups {
@@ -82,16 +77,9 @@ impl Experiment {
                 return Err(ExperimentError::DuplicateGroup { group });
             }
             let start = built.last().map_or(0, |last| last.range.end);
-            built.push(Group {
-                name: group.into(),
-                range: start..start + share.get(),
-            });
+            built.push(Group { name: group.into(), range: start..start + share.get() });
         }
-        Ok(Experiment {
-            name,
-            salt: salt.into(),
-            groups: built,
-        })
+        Ok(Experiment { name, salt: salt.into(), groups: built })
     }
 
     /// The name.
@@ -115,9 +103,7 @@ impl Experiment {
     }
 
     fn position(&self, bucket: Bucket) -> Option<usize> {
-        self.groups
-            .iter()
-            .position(|group| group.range.contains(&bucket.get()))
+        self.groups.iter().position(|group| group.range.contains(&bucket.get()))
     }
 }
 
@@ -131,17 +117,10 @@ pub struct Ab {
 
 impl Ab {
     /// The named groups of `experiment`.
-    pub fn new<S: AsRef<str>>(
-        experiment: Arc<Experiment>,
-        groups: &[S],
-    ) -> Result<Ab, ExperimentError> {
+    pub fn new<S: AsRef<str>>(experiment: Arc<Experiment>, groups: &[S]) -> Result<Ab, ExperimentError> {
         let mut admitted = vec![false; experiment.groups.len()];
         for group in groups.iter().map(AsRef::as_ref) {
-            match experiment
-                .groups
-                .iter()
-                .position(|known| *known.name == *group)
-            {
+            match experiment.groups.iter().position(|known| *known.name == *group) {
                 Some(index) => admitted[index] = true,
                 None => {
                     let known = experiment.groups.iter().map(|known| &*known.name);
@@ -153,10 +132,7 @@ impl Ab {
                 }
             }
         }
-        Ok(Ab {
-            experiment,
-            admitted,
-        })
+        Ok(Ab { experiment, admitted })
     }
 
     /// The experiment.
@@ -176,9 +152,7 @@ impl Ab {
 
     /// Whether the user's group sees gray.
     pub fn admits(&self, key: &str) -> bool {
-        self.experiment
-            .position(self.experiment.bucket(key))
-            .is_some_and(|index| self.admitted[index])
+        self.experiment.position(self.experiment.bucket(key)).is_some_and(|index| self.admitted[index])
     }
 }
 
@@ -189,19 +163,12 @@ mod tests {
     use super::*;
 
     fn groups(shares: &[(&str, u16)]) -> Vec<(String, Permille)> {
-        shares
-            .iter()
-            .map(|(name, share)| ((*name).to_owned(), Permille::new(*share).unwrap()))
-            .collect()
+        shares.iter().map(|(name, share)| ((*name).to_owned(), Permille::new(*share).unwrap())).collect()
     }
 
     #[test]
     fn groups_that_cannot_be_are_refused() {
-        let error = |shares| {
-            Experiment::new("e", "e", groups(shares))
-                .unwrap_err()
-                .to_string()
-        };
+        let error = |shares| Experiment::new("e", "e", groups(shares)).unwrap_err().to_string();
         assert_eq!(error(&[]), "experiment `e` has no groups");
         assert_eq!(error(&[("a", 1), ("a", 2)]), "group `a` is named twice");
         assert_eq!(
@@ -212,14 +179,8 @@ mod tests {
 
     #[test]
     fn a_release_can_only_name_groups_that_exist() {
-        let experiment = Arc::new(
-            Experiment::new(
-                "price",
-                "price",
-                groups(&[("control", 500), ("treated", 500)]),
-            )
-            .unwrap(),
-        );
+        let experiment =
+            Arc::new(Experiment::new("price", "price", groups(&[("control", 500), ("treated", 500)])).unwrap());
         assert_eq!(
             Ab::new(experiment, &["treatd"]).unwrap_err().to_string(),
             "experiment `price` has no group `treatd`, did you mean `treated`?"

@@ -1,24 +1,21 @@
 //! How a decision came about. The answer itself is [`Program::decide`]'s; every line of the reasoning asks the same
 //! small functions that deciding asks, so the two cannot tell different stories.
 
+use std::borrow::Cow;
+
 use super::evaluate::{Decision, Inputs, MarkOutcome};
-use super::fact::{FactId, Facts};
+use super::fact::{FactId, FactKind, Facts};
 use super::program::Program;
+use super::region;
 use super::release::{Accepted, Release};
 use super::route::{RouteId, RouteSpec};
 use super::token::OverrideError;
-use super::trace::{
-    DecidedTrace, FactTrace, KeyTrace, LevelTrace, MarkTrace, OverrideTrace, Reasoning,
-};
+use super::trace::{DecidedTrace, FactTrace, KeyTrace, LevelTrace, MarkTrace, OverrideTrace, Reasoning};
 use super::word::{Level, Reason};
 
 impl Program {
     /// Decides like [`Program::decide`] and tells how.
-    pub fn explain_decision<F: Facts>(
-        &self,
-        route_id: RouteId,
-        inputs: &Inputs<'_, F>,
-    ) -> Reasoning {
+    pub fn explain_decision<F: Facts>(&self, route_id: RouteId, inputs: &Inputs<'_, F>) -> Reasoning {
         let route = self.route(route_id);
         let decision = self.decide(route_id, inputs);
         let mut reasoning = self.outcome(route, &decision);
@@ -65,14 +62,9 @@ impl Program {
         let key = release.hash_key.of(inputs.facts);
         reasoning.mark = self.mark_trace(route, release, inputs);
         let overridden = self.overridden(release, inputs);
-        reasoning.overridden = overridden
-            .as_ref()
-            .map(|outcome| self.override_trace(outcome));
-        reasoning.conditions = release
-            .conditions
-            .iter()
-            .map(|condition| condition.trace(self.facts(), inputs.facts))
-            .collect();
+        reasoning.overridden = overridden.as_ref().map(|outcome| self.override_trace(outcome));
+        reasoning.conditions =
+            release.conditions.iter().map(|condition| condition.trace(self.facts(), inputs.facts)).collect();
         reasoning.conditions_hold = release.conditions_hold(inputs.facts);
 
         let closed_by = if inputs.latched {
@@ -82,19 +74,9 @@ impl Program {
         } else {
             None
         };
-        let tried = Tries {
-            release,
-            key: key.as_ref().map(|(_, key)| &**key),
-            facts: inputs.facts,
-            closed_by,
-        };
-        reasoning.levels = vec![
-            developer(release, overridden.as_ref()),
-            tried.ab(),
-            tried.region(),
-            tried.permille(),
-            tried.full(),
-        ];
+        let tried = Tries { release, key: key.as_ref().map(|(_, key)| &**key), facts: inputs.facts, closed_by };
+        reasoning.levels =
+            vec![developer(release, overridden.as_ref()), tried.ab(), tried.region(), tried.permille(), tried.full()];
         reasoning.key = key.map(|(fact, value)| KeyTrace {
             fact: self.facts().name(fact).to_owned(),
             value: value.into_owned(),
@@ -105,23 +87,24 @@ impl Program {
     /// The facts that deciding may look at, and every other one that has a value.
     fn fact_traces<F: Facts>(&self, route: RouteId, facts: &F) -> Vec<(String, FactTrace)> {
         let looked_at = self.facts_of(route);
-        let trace = |fact: FactId| (self.facts().name(fact).to_owned(), facts.trace(fact));
+        let trace = |fact: FactId| {
+            let mut trace = facts.trace(fact);
+            let follows = fact == FactId::PROVINCE_CODE && self.facts().kind(fact) == FactKind::Region;
+            if let (None, true) = (&trace.value, follows) {
+                trace.value = region::read(facts, fact).map(Cow::into_owned);
+                trace.source = trace.value.is_some().then(|| String::from("city_id"));
+            }
+            (self.facts().name(fact).to_owned(), trace)
+        };
         self.facts()
             .ids()
             .map(|fact| (fact, trace(fact)))
-            .filter(|(fact, (_, trace))| {
-                trace.value.is_some() || looked_at.contains(fact) || trace.is_faulty()
-            })
+            .filter(|(fact, (_, trace))| trace.value.is_some() || looked_at.contains(fact) || trace.is_faulty())
             .map(|(_, trace)| trace)
             .collect()
     }
 
-    fn mark_trace<F>(
-        &self,
-        route: &RouteSpec,
-        release: &Release,
-        inputs: &Inputs<'_, F>,
-    ) -> Option<MarkTrace> {
+    fn mark_trace<F>(&self, route: &RouteSpec, release: &Release, inputs: &Inputs<'_, F>) -> Option<MarkTrace> {
         let mark = inputs.mark?;
         let outcome = self.mark(route, release, inputs);
         let why = match outcome {
@@ -148,12 +131,7 @@ impl Program {
                 expires_unix: accepted.expires_unix,
                 rejected: None,
             },
-            Err(error) => OverrideTrace {
-                lane: None,
-                subject: None,
-                expires_unix: None,
-                rejected: Some(*error),
-            },
+            Err(error) => OverrideTrace { lane: None, subject: None, expires_unix: None, rejected: Some(*error) },
         }
     }
 }
@@ -164,14 +142,10 @@ fn developer(release: &Release, outcome: Option<&Result<Accepted, OverrideError>
         None => (false, "the request carries no override"),
         Some(Ok(_)) => (true, "the override is valid"),
         Some(Err(OverrideError::Malformed)) => (false, "the override is no token"),
-        Some(Err(OverrideError::Signature)) => {
-            (false, "the override is signed by none of the keys")
-        }
+        Some(Err(OverrideError::Signature)) => (false, "the override is signed by none of the keys"),
         Some(Err(OverrideError::Expired)) => (false, "the override is over"),
         Some(Err(OverrideError::OtherRelease)) => (false, "the override is for another release"),
-        Some(Err(OverrideError::UnknownLane)) => {
-            (false, "the override is for a lane that does not exist")
-        }
+        Some(Err(OverrideError::UnknownLane)) => (false, "the override is for a lane that does not exist"),
         Some(Err(OverrideError::Unsigned)) => (false, "the override is not signed"),
     };
     LevelTrace::new(Level::Developer, release.developer.is_some(), hit, why)
@@ -200,17 +174,10 @@ impl<F: Facts> Tries<'_, F> {
                 }
             }
         });
-        let bucket = self
-            .release
-            .ab
-            .as_ref()
-            .zip(self.key)
-            .map(|(ab, key)| (ab, ab.experiment().bucket(key)));
+        let bucket = self.release.ab.as_ref().zip(self.key).map(|(ab, key)| (ab, ab.experiment().bucket(key)));
         LevelTrace {
             bucket: bucket.map(|(_, bucket)| bucket),
-            group: bucket
-                .and_then(|(ab, bucket)| ab.experiment().group(bucket))
-                .map(str::to_owned),
+            group: bucket.and_then(|(ab, bucket)| ab.experiment().group(bucket)).map(str::to_owned),
             ..bare
         }
     }
@@ -218,11 +185,7 @@ impl<F: Facts> Tries<'_, F> {
     fn region(&self) -> LevelTrace {
         self.level(Level::Region, || {
             let regions = &self.release.regions;
-            let value = |fact| {
-                regions
-                    .value(self.facts, fact)
-                    .map_or("unknown".into(), std::borrow::Cow::into_owned)
-            };
+            let value = |fact| regions.value(self.facts, fact).map_or("unknown".into(), Cow::into_owned);
             let hit = regions.admit(self.facts);
             let (city, province) = (value(FactId::CITY_ID), value(FactId::PROVINCE_CODE));
             let listed = match (regions.is_empty(), hit) {
@@ -238,31 +201,23 @@ impl<F: Facts> Tries<'_, F> {
         let bucket = self.key.map(|key| self.release.bucket(key));
         let permille = self.release.permille;
         let bare = self.level(Level::Permille, || match bucket {
-            _ if !self.release.permille_is_open() => {
-                (false, String::from("1000 permille is level full"))
-            }
+            _ if !self.release.permille_is_open() => (false, String::from("1000 permille is level full")),
             None => (false, String::from("no user and no device")),
             Some(bucket) if self.release.admits_bucket(Some(bucket)) => {
                 (true, format!("bucket {bucket} is below {permille}"))
             }
             Some(bucket) => (false, format!("bucket {bucket} is not below {permille}")),
         });
-        LevelTrace {
-            bucket,
-            permille: Some(permille),
-            ..bare
-        }
+        LevelTrace { bucket, permille: Some(permille), ..bare }
     }
 
     fn full(&self) -> LevelTrace {
-        self.level(Level::Full, || {
-            (true, String::from("everyone whom the conditions admit"))
-        })
+        self.level(Level::Full, || (true, String::from("everyone whom the conditions admit")))
     }
 
     fn level(&self, level: Level, judge: impl FnOnce() -> (bool, String)) -> LevelTrace {
         if self.release.open_level() < level {
-            let why = format!("the release is open to {}", self.release.open_level());
+            let why = format!("the release is open up to level {}", self.release.open_level());
             return LevelTrace::new(level, false, false, why);
         }
         let (hit, why) = judge();
@@ -275,15 +230,7 @@ impl<F: Facts> Tries<'_, F> {
 
 impl LevelTrace {
     fn new(level: Level, open: bool, hit: bool, why: impl Into<String>) -> LevelTrace {
-        LevelTrace {
-            level,
-            open,
-            hit,
-            bucket: None,
-            permille: None,
-            group: None,
-            why: why.into(),
-        }
+        LevelTrace { level, open, hit, bucket: None, permille: None, group: None, why: why.into() }
     }
 }
 

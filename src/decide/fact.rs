@@ -76,9 +76,6 @@ pub trait Facts {
 
     /// The value with where it came from and what was tried before, for an explanation.
     fn trace(&self, fact: FactId) -> FactTrace {
-        FactTrace {
-            value: self.get(fact).map(Cow::into_owned),
-            ..FactTrace::default()
-        }
+        FactTrace { value: self.get(fact).map(Cow::into_owned), ..FactTrace::default() }
     }
 }

@@ -41,16 +41,9 @@ impl FactTable {
     pub fn new() -> FactTable {
         let entries = BUILT_IN
             .iter()
-            .map(|(name, kind)| Entry {
-                name: (*name).into(),
-                kind: *kind,
-                origin: FactOrigin::BuiltIn,
-            })
+            .map(|(name, kind)| Entry { name: (*name).into(), kind: *kind, origin: FactOrigin::BuiltIn })
             .collect();
-        FactTable {
-            entries,
-            codes: RegionCodes::GbT2260,
-        }
+        FactTable { entries, codes: RegionCodes::GbT2260 }
     }
 
     /// Which codes regions are written in; to be said before conditions are compiled.
@@ -76,17 +69,12 @@ impl FactTable {
         if let Some(known) = self.id(name) {
             return match self.entries[known.index()].origin {
                 FactOrigin::BuiltIn => Ok(known),
-                _ => Err(FactError::Duplicate {
-                    name: name.to_owned(),
-                }),
+                _ => Err(FactError::Duplicate { name: name.to_owned() }),
             };
         }
         if !is_fact_name(name) {
             let why = "write letters, digits, `_`, `-` and `.`, a letter first, 64 at most; `tag` is taken";
-            return Err(FactError::Invalid {
-                name: name.to_owned(),
-                why,
-            });
+            return Err(FactError::Invalid { name: name.to_owned(), why });
         }
         self.push(name.into(), FactOrigin::Declared)
     }
@@ -100,20 +88,14 @@ impl FactTable {
             let name = name.trim().to_ascii_lowercase();
             if !is_token(&name) {
                 let why = "`header:` is followed by the name of a header";
-                return Err(FactError::Invalid {
-                    name: key.to_owned(),
-                    why,
-                });
+                return Err(FactError::Invalid { name: key.to_owned(), why });
             }
             return self.implicit(format!("header:{name}"), FactOrigin::Header(name.into()));
         }
         if let Some(name) = key.strip_prefix("query:") {
             if name.is_empty() {
                 let why = "`query:` is followed by the name of a query parameter";
-                return Err(FactError::Invalid {
-                    name: key.to_owned(),
-                    why,
-                });
+                return Err(FactError::Invalid { name: key.to_owned(), why });
             }
             return self.implicit(key.to_owned(), FactOrigin::Query(name.into()));
         }
@@ -125,31 +107,22 @@ impl FactTable {
 
     /// The fact of this name.
     pub fn id(&self, name: &str) -> Option<FactId> {
-        self.entries
-            .iter()
-            .position(|entry| *entry.name == *name)
-            .map(|index| FactId(index as u16))
+        self.entries.iter().position(|entry| *entry.name == *name).map(|index| FactId(index as u16))
     }
 
     /// The name of a fact of this table.
     pub fn name(&self, fact: FactId) -> &str {
-        self.entries
-            .get(fact.index())
-            .map_or("", |entry| &entry.name)
+        self.entries.get(fact.index()).map_or("", |entry| &entry.name)
     }
 
     /// What the values of a fact are.
     pub fn kind(&self, fact: FactId) -> FactKind {
-        self.entries
-            .get(fact.index())
-            .map_or(FactKind::Open, |entry| entry.kind)
+        self.entries.get(fact.index()).map_or(FactKind::Open, |entry| entry.kind)
     }
 
     /// Where a fact of this table comes from.
     pub fn origin(&self, fact: FactId) -> &FactOrigin {
-        self.entries
-            .get(fact.index())
-            .map_or(&FactOrigin::Declared, |entry| &entry.origin)
+        self.entries.get(fact.index()).map_or(&FactOrigin::Declared, |entry| &entry.origin)
     }
 
     /// Every name, for suggestions.
@@ -173,11 +146,7 @@ impl FactTable {
         if self.entries.len() == FactTable::MAX {
             return Err(FactError::TooMany);
         }
-        self.entries.push(Entry {
-            name,
-            kind: FactKind::Open,
-            origin,
-        });
+        self.entries.push(Entry { name, kind: FactKind::Open, origin });
         Ok(FactId((self.entries.len() - 1) as u16))
     }
 }
@@ -193,17 +162,12 @@ fn is_fact_name(name: &str) -> bool {
     name != "tag"
         && bytes.len() <= 64
         && bytes.first().is_some_and(u8::is_ascii_alphabetic)
-        && bytes
-            .iter()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(byte))
+        && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(byte))
 }
 
 /// The characters of a header's name, RFC 9110 section 5.6.2.
 fn is_token(name: &str) -> bool {
-    !name.is_empty()
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 
 /// Why a name cannot be a fact.
@@ -267,16 +231,9 @@ mod tests {
         let mut table = FactTable::new();
         let region = table.declare("region").unwrap();
         assert_eq!(table.resolve("region"), Ok(region));
-        assert_eq!(
-            table.declare("region").unwrap_err().to_string(),
-            "fact `region` is declared twice"
-        );
+        assert_eq!(table.declare("region").unwrap_err().to_string(), "fact `region` is declared twice");
         assert_eq!(table.declare("user_id"), Ok(FactId::USER_ID));
-        assert!(
-            table.declare("tag").is_err()
-                && table.declare("a b").is_err()
-                && table.declare("").is_err()
-        );
+        assert!(table.declare("tag").is_err() && table.declare("a b").is_err() && table.declare("").is_err());
     }
 
     #[test]
@@ -285,10 +242,7 @@ mod tests {
         assert_eq!(table.resolve("tag"), Ok(FactId::TAGS));
         let header = table.resolve("header:X-App-Version").unwrap();
         assert_eq!(table.resolve("header:x-app-version"), Ok(header));
-        assert_eq!(
-            table.origin(header),
-            &FactOrigin::Header("x-app-version".into())
-        );
+        assert_eq!(table.origin(header), &FactOrigin::Header("x-app-version".into()));
         assert_ne!(table.resolve("query:a"), table.resolve("query:A"));
         assert!(table.resolve("header:").is_err() && table.resolve("header:a b").is_err());
     }
@@ -296,10 +250,7 @@ mod tests {
     #[test]
     fn an_unknown_key_names_the_nearest() {
         let error = FactTable::new().resolve("catgory_id").unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "unknown fact `catgory_id`, did you mean `category_id`?"
-        );
+        assert_eq!(error.to_string(), "unknown fact `catgory_id`, did you mean `category_id`?");
         let error = FactTable::new().resolve("moon").unwrap_err();
         assert_eq!(
             error.to_string(),

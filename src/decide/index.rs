@@ -30,18 +30,13 @@ pub struct Found<'p> {
 impl<'p> Found<'p> {
     /// A parameter of the path, still percent-encoded.
     pub fn parameter(&self, name: &str) -> Option<&'p str> {
-        self.parameters()
-            .find(|(known, _)| *known == name)
-            .map(|(_, value)| value)
+        self.parameters().find(|(known, _)| *known == name).map(|(_, value)| value)
     }
 
     /// Every parameter of the path, in order, still percent-encoded.
     pub fn parameters(&self) -> impl Iterator<Item = (&'p str, &'p str)> {
         let path = self.path;
-        let values = self
-            .values
-            .iter()
-            .filter_map(move |range| path.get(range.clone()));
+        let values = self.values.iter().filter_map(move |range| path.get(range.clone()));
         self.names.iter().map(|name| &**name).zip(values)
     }
 }
@@ -73,32 +68,18 @@ impl RouteIndex {
             errors.dedup();
             return Err(errors);
         }
-        let trees = index
-            .exact
-            .values_mut()
-            .chain(index.below.values_mut())
-            .chain([&mut index.any]);
+        let trees = index.exact.values_mut().chain(index.below.values_mut()).chain([&mut index.any]);
         trees.for_each(|tree| tree.sort(routes));
         Ok(index)
     }
 
-    fn insert(
-        &mut self,
-        place: usize,
-        routes: &[RouteSpec],
-        errors: &mut Vec<RouteError>,
-    ) -> Vec<Box<str>> {
+    fn insert(&mut self, place: usize, routes: &[RouteSpec], errors: &mut Vec<RouteError>) -> Vec<Box<str>> {
         let route = &routes[place];
         let pattern = match Pattern::parse(&route.path) {
             Ok(pattern) => pattern,
             Err(why) => {
                 let (name, path) = (route.name.clone(), route.path.clone());
-                errors.push(RouteError::Path {
-                    route: place,
-                    name,
-                    path,
-                    why,
-                });
+                errors.push(RouteError::Path { route: place, name, path, why });
                 return Vec::new();
             }
         };
@@ -109,12 +90,7 @@ impl RouteIndex {
                 Ok(_) => {}
                 Err(why) => {
                     let name = route.name.clone();
-                    errors.push(RouteError::Host {
-                        route: place,
-                        name,
-                        host: host.clone(),
-                        why,
-                    });
+                    errors.push(RouteError::Host { route: place, name, host: host.clone(), why });
                 }
             }
         }
@@ -128,9 +104,7 @@ impl RouteIndex {
                 HostPattern::Below(name) => self.below.entry(name).or_default(),
             };
             let candidates = tree.candidates(&pattern.segments);
-            let known = candidates
-                .iter()
-                .find(|known| routes[known.index()].collides_with(route));
+            let known = candidates.iter().find(|known| routes[known.index()].collides_with(route));
             if let Some(known) = known {
                 errors.push(RouteError::Duplicate {
                     first: known.index(),
@@ -152,19 +126,9 @@ impl RouteIndex {
         path: &'p str,
     ) -> Option<Found<'p>> {
         let segments = path.strip_prefix('/')?;
-        let mut walk = Walk {
-            routes,
-            request,
-            path,
-            values: SmallVec::new(),
-        };
+        let mut walk = Walk { routes, request, path, values: SmallVec::new() };
         let route = self.trees_for(request.host(), |tree| walk.node(tree, 0, Some(segments)))?;
-        Some(Found {
-            route,
-            path,
-            names: &self.names[route.index()],
-            values: walk.values,
-        })
+        Some(Found { route, path, names: &self.names[route.index()], values: walk.values })
     }
 
     /// Tries the trees of a host: its own, those of the wildcards above it from the nearest, and that of every host.
@@ -201,16 +165,10 @@ fn lowered(host: &str) -> Cow<'_, str> {
 
 fn check_methods(place: usize, route: &RouteSpec, errors: &mut Vec<RouteError>) {
     for method in &route.methods {
-        let plain = method
-            .bytes()
-            .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'-');
+        let plain = method.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'-');
         if method.is_empty() || !plain {
             let (name, method) = (route.name.clone(), method.clone());
-            errors.push(RouteError::Method {
-                route: place,
-                name,
-                method,
-            });
+            errors.push(RouteError::Method { route: place, name, method });
         }
     }
 }
@@ -232,9 +190,7 @@ struct Node {
 
 impl Default for Tree {
     fn default() -> Tree {
-        Tree {
-            nodes: vec![Node::default()],
-        }
+        Tree { nodes: vec![Node::default()] }
     }
 }
 
@@ -309,9 +265,6 @@ impl<'w, R: RequestParts> Walk<'w, R> {
     }
 
     fn accepting(&self, candidates: &[RouteId]) -> Option<RouteId> {
-        candidates
-            .iter()
-            .copied()
-            .find(|route| self.routes[route.index()].accepts(self.request))
+        candidates.iter().copied().find(|route| self.routes[route.index()].accepts(self.request))
     }
 }

@@ -45,10 +45,7 @@ impl Lanes {
 
     /// The lane of this name.
     pub fn id(&self, name: &str) -> Option<LaneId> {
-        self.0
-            .iter()
-            .position(|known| **known == *name)
-            .map(|index| LaneId(index as u8))
+        self.0.iter().position(|known| **known == *name).map(|index| LaneId(index as u8))
     }
 
     /// The name of a lane of this table.
@@ -58,10 +55,7 @@ impl Lanes {
 
     /// Every lane with its name.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (LaneId, &str)> {
-        self.0
-            .iter()
-            .enumerate()
-            .map(|(index, name)| (LaneId(index as u8), &**name))
+        self.0.iter().enumerate().map(|(index, name)| (LaneId(index as u8), &**name))
     }
 
     /// How many lanes there are.

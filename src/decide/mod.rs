@@ -36,6 +36,9 @@ mod program;
 mod render;
 mod trace;
 
+#[cfg(test)]
+mod tests;
+
 pub use bucket::{Bucket, Permille, bucket};
 pub use condition::{Condition, ConditionError, Test};
 pub use evaluate::{Decision, Inputs, LaneMark, Verdict};
@@ -54,20 +57,14 @@ pub use request::RequestParts;
 pub use route::{HeaderMatch, HeaderPattern, RouteError, RouteId, RouteSpec};
 pub use token::{Claims, MintError, OverrideError, TokenKey, TokenKeyError};
 pub use trace::{
-    ConditionTrace, DecidedTrace, FactTrace, KeyTrace, LevelTrace, MarkTrace, OverrideTrace,
-    Reasoning, TestTrace, Tried,
+    ConditionTrace, DecidedTrace, FactTrace, KeyTrace, LevelTrace, MarkTrace, OverrideTrace, Reasoning, TestTrace,
+    Tried,
 };
 pub use word::{Level, Reason, UnknownWord, nearest};
 
 /// A map whose hash is fixed: its keys come from the configuration, so nobody can make them collide, and a decision
 /// must not depend on chance.
-type FixedMap<K, V> = std::collections::HashMap<
-    K,
-    V,
-    std::hash::BuildHasherDefault<rapidhash::fast::RapidHasher<'static>>,
->;
+type FixedMap<K, V> =
+    std::collections::HashMap<K, V, std::hash::BuildHasherDefault<rapidhash::fast::RapidHasher<'static>>>;
 /// A set like [`FixedMap`].
-type FixedSet<K> = std::collections::HashSet<
-    K,
-    std::hash::BuildHasherDefault<rapidhash::fast::RapidHasher<'static>>,
->;
+type FixedSet<K> = std::collections::HashSet<K, std::hash::BuildHasherDefault<rapidhash::fast::RapidHasher<'static>>>;

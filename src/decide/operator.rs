@@ -64,22 +64,13 @@ impl Operator {
 
     /// Whether the operator can ever be meant for a fact of this kind.
     pub(super) const fn suits(self, kind: FactKind) -> bool {
-        use Operator::{
-            AllOf, AnyOf, Between, Cidr, Contains, Eq, Exists, Ge, Gt, In, Le, Lt, Ne, NotIn,
-            Semver,
-        };
+        use Operator::{AllOf, AnyOf, Between, Cidr, Contains, Eq, Exists, Ge, Gt, In, Le, Lt, Ne, NotIn, Semver};
         match kind {
             FactKind::Open => true,
             FactKind::Tags => matches!(self, AnyOf | AllOf | Contains | Exists),
-            FactKind::Number => matches!(
-                self,
-                Eq | Ne | In | NotIn | Gt | Ge | Lt | Le | Between | Exists
-            ),
+            FactKind::Number => matches!(self, Eq | Ne | In | NotIn | Gt | Ge | Lt | Le | Between | Exists),
             FactKind::Address => matches!(self, Eq | Ne | In | NotIn | Cidr | Exists),
-            FactKind::Region => !matches!(
-                self,
-                Gt | Ge | Lt | Le | Between | Cidr | Semver | AnyOf | AllOf
-            ),
+            FactKind::Region => !matches!(self, Gt | Ge | Lt | Le | Between | Cidr | Semver | AnyOf | AllOf),
             FactKind::Code => !matches!(self, Cidr | Semver | AnyOf | AllOf),
         }
     }
@@ -93,9 +84,7 @@ impl Operator {
             (FactKind::Number, _) => "use EQ, IN, GT, GE, LT, LE or BETWEEN",
             (FactKind::Address, _) => "use CIDR",
             (_, AnyOf | AllOf) => "use IN",
-            (_, Cidr) => {
-                "use it on `client_ip`, or on a header or declared fact that holds an address"
-            }
+            (_, Cidr) => "use it on `client_ip`, or on a header or declared fact that holds an address",
             (FactKind::Region, _) => "use IN or PREFIX",
             _ => "use it on a header or declared fact that holds a version",
         }

@@ -69,10 +69,7 @@ impl<'a> NormalPath<'a> {
 fn is_normal(raw: &str) -> bool {
     let mut after_slash = false;
     raw.bytes().all(|byte| {
-        let plain = byte.is_ascii_graphic()
-            && byte != b'%'
-            && byte != b'\\'
-            && !(after_slash && byte == b'.');
+        let plain = byte.is_ascii_graphic() && byte != b'%' && byte != b'\\' && !(after_slash && byte == b'.');
         after_slash = byte == b'/';
         plain
     })
@@ -101,11 +98,7 @@ fn decode(raw: &str, allow: AllowEncoded) -> Result<String, PathError> {
             }
             continue;
         }
-        let digit = |at: usize| {
-            bytes
-                .get(at)
-                .and_then(|digit| char::from(*digit).to_digit(16))
-        };
+        let digit = |at: usize| bytes.get(at).and_then(|digit| char::from(*digit).to_digit(16));
         let (Some(high), Some(low)) = (digit(at), digit(at + 1)) else {
             return Err(PathError::BrokenEncoding);
         };
@@ -114,9 +107,7 @@ fn decode(raw: &str, allow: AllowEncoded) -> Result<String, PathError> {
             b'/' if !allow.slash => return Err(PathError::EncodedSlash),
             b'\\' if !allow.backslash => return Err(PathError::Backslash),
             0 if !allow.nul => return Err(PathError::EncodedNul),
-            byte if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) => {
-                out.push(char::from(byte))
-            }
+            byte if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) => out.push(char::from(byte)),
             byte => encode(&mut out, byte),
         }
     }
@@ -209,24 +200,13 @@ mod tests {
 
     #[test]
     fn allowed_characters_stay_encoded() {
-        let allow = AllowEncoded {
-            slash: true,
-            backslash: true,
-            nul: true,
-        };
-        assert_eq!(
-            NormalPath::new("/a%2fb%5c%00", allow).unwrap().as_str(),
-            "/a%2Fb%5C%00"
-        );
+        let allow = AllowEncoded { slash: true, backslash: true, nul: true };
+        assert_eq!(NormalPath::new("/a%2fb%5c%00", allow).unwrap().as_str(), "/a%2Fb%5C%00");
     }
 
     #[test]
     fn a_normal_path_is_not_copied() {
-        assert!(
-            NormalPath::new("/api/v1/sku/7", AllowEncoded::default())
-                .unwrap()
-                .is_unchanged()
-        );
+        assert!(NormalPath::new("/api/v1/sku/7", AllowEncoded::default()).unwrap().is_unchanged());
     }
 
     proptest! {

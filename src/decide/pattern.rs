@@ -25,14 +25,9 @@ impl Pattern {
     pub(super) fn parse(path: &str) -> Result<Pattern, String> {
         let rest = path.strip_prefix('/').ok_or("a path begins with `/`")?;
         if path.contains(['?', '#']) {
-            return Err(String::from(
-                "a path has no query; match it by a condition on `query:NAME`",
-            ));
+            return Err(String::from("a path has no query; match it by a condition on `query:NAME`"));
         }
-        let mut pattern = Pattern {
-            segments: Vec::new(),
-            names: Vec::new(),
-        };
+        let mut pattern = Pattern { segments: Vec::new(), names: Vec::new() };
         let parts: Vec<&str> = rest.split('/').collect();
         if parts.len() > MOST_SEGMENTS {
             return Err(format!("more than {MOST_SEGMENTS} segments"));
@@ -46,10 +41,7 @@ impl Pattern {
     }
 
     fn segment(&mut self, part: &str, is_last: bool) -> Result<Segment, String> {
-        let Some(inside) = part
-            .strip_prefix('{')
-            .and_then(|part| part.strip_suffix('}'))
-        else {
+        let Some(inside) = part.strip_prefix('{').and_then(|part| part.strip_suffix('}')) else {
             return fixed(part).map(Segment::Fixed);
         };
         let (name, segment) = match inside.strip_prefix('*') {
@@ -57,17 +49,11 @@ impl Pattern {
             None => (inside, Segment::Parameter),
         };
         if segment == Segment::Rest && !is_last {
-            return Err(format!(
-                "`{part}` takes the rest of the path, so it stands at the end"
-            ));
+            return Err(format!("`{part}` takes the rest of the path, so it stands at the end"));
         }
-        let is_name = name
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');
+        let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');
         if name.is_empty() || !is_name {
-            return Err(format!(
-                "`{part}`: a parameter is written {{name}}, of letters, digits, `_` and `-`"
-            ));
+            return Err(format!("`{part}`: a parameter is written {{name}}, of letters, digits, `_` and `-`"));
         }
         if self.names.iter().any(|known| **known == *name) {
             return Err(format!("parameter `{name}` stands twice"));
@@ -79,21 +65,13 @@ impl Pattern {
 
 fn fixed(part: &str) -> Result<Box<str>, String> {
     if part.contains(['{', '}']) {
-        return Err(format!(
-            "`{part}`: a parameter takes a whole segment, as in /sku/{{sku_id}}"
-        ));
+        return Err(format!("`{part}`: a parameter takes a whole segment, as in /sku/{{sku_id}}"));
     }
     let rooted = format!("/{part}");
-    let allow = AllowEncoded {
-        slash: true,
-        backslash: true,
-        nul: true,
-    };
+    let allow = AllowEncoded { slash: true, backslash: true, nul: true };
     let normal = NormalPath::new(&rooted, allow).map_err(|error| error.to_string())?;
     if normal.as_str() == "/" && !part.is_empty() {
-        return Err(format!(
-            "`{part}` never matches: dot segments are resolved before"
-        ));
+        return Err(format!("`{part}` never matches: dot segments are resolved before"));
     }
     Ok(normal.as_str()[1..].into())
 }
@@ -124,19 +102,12 @@ impl HostPattern {
         if !is_v6 && name.contains(':') {
             return Err("a host is written without a port");
         }
-        let plain = |byte: u8| {
-            byte.is_ascii_alphanumeric()
-                || b"-._".contains(&byte)
-                || (is_v6 && b"[]:".contains(&byte))
-        };
+        let plain =
+            |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte) || (is_v6 && b"[]:".contains(&byte));
         if name.is_empty() || name.len() > 253 || !name.bytes().all(plain) {
             return Err("a host is written in ASCII (punycode), like shop.example.com");
         }
-        Ok(if below {
-            HostPattern::Below(name.into())
-        } else {
-            HostPattern::Exact(name.into())
-        })
+        Ok(if below { HostPattern::Below(name.into()) } else { HostPattern::Exact(name.into()) })
     }
 }
 

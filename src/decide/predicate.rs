@@ -51,36 +51,21 @@ impl Predicate {
         values: &[Scalar],
     ) -> Result<Predicate, BadValue> {
         use Operator::{
-            AllOf, AnyOf, Between, Cidr, Contains, Eq, Exists, Ge, Gt, In, Le, Lt, Ne, NotIn,
-            Prefix, Semver, Suffix,
+            AllOf, AnyOf, Between, Cidr, Contains, Eq, Exists, Ge, Gt, In, Le, Lt, Ne, NotIn, Prefix, Semver, Suffix,
         };
         let numeric = || each(values, |value| as_number(value, operator));
         let texts = || each(values, as_text);
         Ok(match operator {
             Exists => Predicate::Present,
             Eq | Ne | In | NotIn => equal(fact, kind, operator, values)?,
-            Gt => Predicate::Range {
-                low: Some((numeric()?[0], false)),
-                high: None,
-            },
-            Ge => Predicate::Range {
-                low: Some((numeric()?[0], true)),
-                high: None,
-            },
-            Lt => Predicate::Range {
-                low: None,
-                high: Some((numeric()?[0], false)),
-            },
-            Le => Predicate::Range {
-                low: None,
-                high: Some((numeric()?[0], true)),
-            },
+            Gt => Predicate::Range { low: Some((numeric()?[0], false)), high: None },
+            Ge => Predicate::Range { low: Some((numeric()?[0], true)), high: None },
+            Lt => Predicate::Range { low: None, high: Some((numeric()?[0], false)) },
+            Le => Predicate::Range { low: None, high: Some((numeric()?[0], true)) },
             Between => between(&numeric()?)?,
             Prefix => Predicate::Prefix(texts()?),
             Suffix => Predicate::Suffix(texts()?),
-            Contains if kind == FactKind::Tags => {
-                Predicate::AnyOf(Texts::new(each(values, as_tag)?))
-            }
+            Contains if kind == FactKind::Tags => Predicate::AnyOf(Texts::new(each(values, as_tag)?)),
             Contains => Predicate::Contains(texts()?),
             Operator::Regex => Predicate::Regex(regex(&values[0])?),
             Cidr => Predicate::Networks(each(values, as_network)?),
@@ -98,8 +83,7 @@ impl Predicate {
             Predicate::Range { low, high } => {
                 let value = number(value.trim())?;
                 let above = low.is_none_or(|(low, closed)| value > low || (closed && value == low));
-                let below =
-                    high.is_none_or(|(high, closed)| value < high || (closed && value == high));
+                let below = high.is_none_or(|(high, closed)| value < high || (closed && value == high));
                 Some(above && below)
             }
             Predicate::Prefix(list) => Some(list.iter().any(|part| value.starts_with(&**part))),
@@ -112,11 +96,7 @@ impl Predicate {
             }
             Predicate::Version(requirement) => Some(requirement.matches(&version(value.trim())?)),
             Predicate::AnyOf(wanted) => Some(tags(value).any(|tag| wanted.contains(tag))),
-            Predicate::AllOf(wanted) => Some(
-                wanted
-                    .iter()
-                    .all(|wanted| tags(value).any(|tag| *tag == **wanted)),
-            ),
+            Predicate::AllOf(wanted) => Some(wanted.iter().all(|wanted| tags(value).any(|tag| *tag == **wanted))),
         }
     }
 }
@@ -132,11 +112,7 @@ impl Texts {
     const FEW: usize = 6;
 
     fn new(texts: Vec<Box<str>>) -> Texts {
-        if texts.len() <= Texts::FEW {
-            Texts::Few(texts)
-        } else {
-            Texts::Many(texts.into_iter().collect())
-        }
+        if texts.len() <= Texts::FEW { Texts::Few(texts) } else { Texts::Many(texts.into_iter().collect()) }
     }
 
     fn contains(&self, text: &str) -> bool {
@@ -149,10 +125,7 @@ impl Texts {
 
 /// The words of a set as a header writes it: separated by commas, blanks around them dropped.
 pub(super) fn tags(value: &str) -> impl Iterator<Item = &str> {
-    value
-        .split(',')
-        .map(str::trim)
-        .filter(|tag| !tag.is_empty())
+    value.split(',').map(str::trim).filter(|tag| !tag.is_empty())
 }
 
 fn equals(texts: &Texts, numbers: &[Decimal], value: &str) -> Option<bool> {
@@ -170,28 +143,17 @@ fn equals(texts: &Texts, numbers: &[Decimal], value: &str) -> Option<bool> {
     }
 }
 
-fn each<T>(
-    values: &[Scalar],
-    read: impl Fn(&Scalar) -> Result<T, String>,
-) -> Result<Vec<T>, BadValue> {
-    values
-        .iter()
-        .enumerate()
-        .map(|(index, value)| read(value).map_err(|message| (index, message)))
-        .collect()
+fn each<T>(values: &[Scalar], read: impl Fn(&Scalar) -> Result<T, String>) -> Result<Vec<T>, BadValue> {
+    values.iter().enumerate().map(|(index, value)| read(value).map_err(|message| (index, message))).collect()
 }
 
 fn as_number(value: &Scalar, operator: Operator) -> Result<Decimal, String> {
-    value
-        .as_number()
-        .ok_or_else(|| format!("{operator} compares numbers, and `{value}` is none"))
+    value.as_number().ok_or_else(|| format!("{operator} compares numbers, and `{value}` is none"))
 }
 
 fn as_text(value: &Scalar) -> Result<Box<str>, String> {
     match value.to_string() {
-        text if text.is_empty() => Err(String::from(
-            "the value is empty, so every text would do; use EXISTS",
-        )),
+        text if text.is_empty() => Err(String::from("the value is empty, so every text would do; use EXISTS")),
         text => Ok(text.into()),
     }
 }
@@ -200,9 +162,9 @@ fn as_tag(value: &Scalar) -> Result<Box<str>, String> {
     let text = value.to_string();
     match text.trim() {
         "" => Err(String::from("a tag cannot be empty")),
-        tag if tag.contains(',') => Err(format!(
-            "`{tag}` holds a comma, which separates tags; write one value for each"
-        )),
+        tag if tag.contains(',') => {
+            Err(format!("`{tag}` holds a comma, which separates tags; write one value for each"))
+        }
         tag => Ok(tag.into()),
     }
 }
@@ -210,14 +172,8 @@ fn as_tag(value: &Scalar) -> Result<Box<str>, String> {
 fn as_network(value: &Scalar) -> Result<IpNet, String> {
     let text = value.to_string();
     let network = text.parse::<IpNet>().map(|network| network.trunc()).ok();
-    let address = || {
-        text.parse::<IpAddr>()
-            .ok()
-            .map(|address| IpNet::from(address.to_canonical()))
-    };
-    network
-        .or_else(address)
-        .ok_or_else(|| format!("`{text}` is no network; write one like 10.0.0.0/8 or fd00::/8"))
+    let address = || text.parse::<IpAddr>().ok().map(|address| IpNet::from(address.to_canonical()));
+    network.or_else(address).ok_or_else(|| format!("`{text}` is no network; write one like 10.0.0.0/8 or fd00::/8"))
 }
 
 fn as_address(value: &Scalar) -> Result<IpNet, String> {
@@ -229,12 +185,7 @@ fn as_address(value: &Scalar) -> Result<IpNet, String> {
     }
 }
 
-fn equal(
-    fact: FactId,
-    kind: FactKind,
-    operator: Operator,
-    values: &[Scalar],
-) -> Result<Predicate, BadValue> {
+fn equal(fact: FactId, kind: FactKind, operator: Operator, values: &[Scalar]) -> Result<Predicate, BadValue> {
     let (mut texts, mut numbers) = (Vec::new(), Vec::new());
     match kind {
         FactKind::Address => return Ok(Predicate::Networks(each(values, as_address)?)),
@@ -245,12 +196,7 @@ fn equal(
                 texts.push(code.map_err(|error| (index, error.to_string()))?);
             }
         }
-        FactKind::Code | FactKind::Tags => {
-            texts = values
-                .iter()
-                .map(|value| value.to_string().into())
-                .collect()
-        }
+        FactKind::Code | FactKind::Tags => texts = values.iter().map(|value| value.to_string().into()).collect(),
         FactKind::Open => {
             for value in values {
                 match value {
@@ -261,55 +207,32 @@ fn equal(
         }
     }
     numbers.sort_unstable();
-    Ok(Predicate::Equal {
-        texts: Texts::new(texts),
-        numbers,
-    })
+    Ok(Predicate::Equal { texts: Texts::new(texts), numbers })
 }
 
 fn between(ends: &[Decimal]) -> Result<Predicate, BadValue> {
     let (low, high) = (ends[0], ends[1]);
     if low > high {
-        return Err((
-            1,
-            format!("BETWEEN takes the lower value first, and {high} is below {low}"),
-        ));
+        return Err((1, format!("BETWEEN takes the lower value first, and {high} is below {low}")));
     }
-    Ok(Predicate::Range {
-        low: Some((low, true)),
-        high: Some((high, true)),
-    })
+    Ok(Predicate::Range { low: Some((low, true)), high: Some((high, true)) })
 }
 
 fn regex(value: &Scalar) -> Result<Regex, BadValue> {
-    regex::RegexBuilder::new(&value.to_string())
-        .size_limit(LARGEST_REGEX)
-        .build()
-        .map_err(|error| match error {
-            regex::Error::CompiledTooBig(_) => {
-                (0, String::from("the expression is too large when compiled"))
-            }
-            // The library's message spans lines and repeats the expression; its last line says what is wrong.
-            error => {
-                let text = error.to_string();
-                let cause = text
-                    .lines()
-                    .last()
-                    .unwrap_or_default()
-                    .trim_start_matches("error: ");
-                (0, format!("`{value}` is no regular expression: {cause}"))
-            }
-        })
+    regex::RegexBuilder::new(&value.to_string()).size_limit(LARGEST_REGEX).build().map_err(|error| match error {
+        regex::Error::CompiledTooBig(_) => (0, String::from("the expression is too large when compiled")),
+        // The library's message spans lines and repeats the expression; its last line says what is wrong.
+        error => {
+            let text = error.to_string();
+            let cause = text.lines().last().unwrap_or_default().trim_start_matches("error: ");
+            (0, format!("`{value}` is no regular expression: {cause}"))
+        }
+    })
 }
 
 fn requirement(value: &Scalar) -> Result<VersionReq, BadValue> {
     let text = value.to_string();
-    VersionReq::parse(&text).map_err(|_| {
-        (
-            0,
-            format!("`{text}` is no version requirement; write one like \">=2.4.0\""),
-        )
-    })
+    VersionReq::parse(&text).map_err(|_| (0, format!("`{text}` is no version requirement; write one like \">=2.4.0\"")))
 }
 
 /// The version that a client writes: `2.4.1`, and `v2.4` or `2` with zeros for what is missing.
@@ -323,11 +246,7 @@ fn version(text: &str) -> Option<Version> {
     }
     let mut parts = text.splitn(2, '.').map(|part| {
         let plain = part.bytes().all(|byte| byte.is_ascii_digit());
-        if plain {
-            part.parse::<u64>().ok()
-        } else {
-            None
-        }
+        if plain { part.parse::<u64>().ok() } else { None }
     });
     let major = parts.next()??;
     let minor = parts.next().unwrap_or(Some(0))?;

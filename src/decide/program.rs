@@ -28,35 +28,17 @@ impl Program {
     ) -> Result<Program, Vec<RouteError>> {
         let mut errors = Vec::new();
         for (place, route) in routes.iter_mut().enumerate() {
-            route
-                .headers
-                .iter_mut()
-                .for_each(|header| header.name.make_ascii_lowercase());
+            route.headers.iter_mut().for_each(|header| header.name.make_ascii_lowercase());
             let name = || route.name.clone();
             if !route.lanes.contains(&LaneId::STABLE) {
-                errors.push(RouteError::NoStable {
-                    route: place,
-                    name: name(),
-                });
+                errors.push(RouteError::NoStable { route: place, name: name() });
             }
-            if route
-                .release
-                .is_some_and(|release| release.index() >= releases.len())
-            {
-                errors.push(RouteError::NoRelease {
-                    route: place,
-                    name: name(),
-                });
+            if route.release.is_some_and(|release| release.index() >= releases.len()) {
+                errors.push(RouteError::NoRelease { route: place, name: name() });
             }
         }
         match RouteIndex::new(&routes) {
-            Ok(index) if errors.is_empty() => Ok(Program {
-                lanes,
-                facts,
-                releases,
-                routes,
-                index,
-            }),
+            Ok(index) if errors.is_empty() => Ok(Program { lanes, facts, releases, routes, index }),
             Ok(_) => Err(errors),
             Err(more) => {
                 errors.extend(more);
@@ -102,10 +84,7 @@ impl Program {
 
     /// The release of this name.
     pub fn release_named(&self, name: &str) -> Option<ReleaseId> {
-        self.releases
-            .iter()
-            .position(|release| release.name == name)
-            .and_then(ReleaseId::from_index)
+        self.releases.iter().position(|release| release.name == name).and_then(ReleaseId::from_index)
     }
 
     /// The facts that deciding on this route may look at.
@@ -113,15 +92,8 @@ impl Program {
         let mut facts = Vec::new();
         if let Some(release) = self.route(route).release {
             let conditions = &self.release(release).conditions;
-            conditions
-                .iter()
-                .for_each(|condition| condition.for_each_fact(&mut |fact| facts.push(fact)));
-            facts.extend([
-                FactId::USER_ID,
-                FactId::DEVICE_ID,
-                FactId::PROVINCE_CODE,
-                FactId::CITY_ID,
-            ]);
+            conditions.iter().for_each(|condition| condition.for_each_fact(&mut |fact| facts.push(fact)));
+            facts.extend([FactId::USER_ID, FactId::DEVICE_ID, FactId::PROVINCE_CODE, FactId::CITY_ID]);
         }
         facts.sort_unstable();
         facts.dedup();

@@ -59,10 +59,10 @@ impl RegionError {
 
 /// Every code of a province, autonomous region, municipality and special administrative region, Taiwan included.
 const PROVINCES: [&str; 34] = [
-    "110000", "120000", "130000", "140000", "150000", "210000", "220000", "230000", "310000",
-    "320000", "330000", "340000", "350000", "360000", "370000", "410000", "420000", "430000",
-    "440000", "450000", "460000", "500000", "510000", "520000", "530000", "540000", "610000",
-    "620000", "630000", "640000", "650000", "710000", "810000", "820000",
+    "110000", "120000", "130000", "140000", "150000", "210000", "220000", "230000", "310000", "320000", "330000",
+    "340000", "350000", "360000", "370000", "410000", "420000", "430000", "440000", "450000", "460000", "500000",
+    "510000", "520000", "530000", "540000", "610000", "620000", "630000", "640000", "650000", "710000", "810000",
+    "820000",
 ];
 
 /// The code in six digits, unless it is none: `33` and `3301` are filled up, and the province has to exist.
@@ -80,24 +80,15 @@ pub(super) fn province_of(code: &str) -> Option<&'static str> {
     if !matches!(code.len(), 2 | 4 | 6) || !code.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    PROVINCES
-        .iter()
-        .find(|province| province[..2] == code[..2])
-        .copied()
+    PROVINCES.iter().find(|province| province[..2] == code[..2]).copied()
 }
 
 /// The value of `province_code` or `city_id` in six digits. The province of a request that names only a city, or
 /// no valid province, follows from the city.
 pub(super) fn read<F: Facts>(facts: &F, fact: FactId) -> Option<Cow<'_, str>> {
     if fact == FactId::PROVINCE_CODE {
-        let named = facts
-            .get(FactId::PROVINCE_CODE)
-            .and_then(|code| province_of(code.trim()));
-        let follows = || {
-            facts
-                .get(FactId::CITY_ID)
-                .and_then(|code| province_of(code.trim()))
-        };
+        let named = facts.get(FactId::PROVINCE_CODE).and_then(|code| province_of(code.trim()));
+        let follows = || facts.get(FactId::CITY_ID).and_then(|code| province_of(code.trim()));
         return named.or_else(follows).map(Cow::Borrowed);
     }
     match facts.get(fact)? {
@@ -108,18 +99,11 @@ pub(super) fn read<F: Facts>(facts: &F, fact: FactId) -> Option<Cow<'_, str>> {
 
 /// The code of a condition or whitelist as it is compared.
 pub(super) fn configured(fact: FactId, code: &str, index: usize) -> Result<Box<str>, RegionError> {
-    let unknown = || RegionError::Unknown {
-        code: code.to_owned(),
-        index,
-    };
+    let unknown = || RegionError::Unknown { code: code.to_owned(), index };
     let full = normal(code).ok_or_else(unknown)?;
     if fact == FactId::PROVINCE_CODE && !PROVINCES.contains(&&*full) {
         let province = province_of(code).ok_or_else(unknown)?;
-        return Err(RegionError::NotAProvince {
-            code: code.to_owned(),
-            province,
-            index,
-        });
+        return Err(RegionError::NotAProvince { code: code.to_owned(), province, index });
     }
     Ok(full.into())
 }
@@ -153,11 +137,7 @@ impl Regions {
                 })
                 .collect()
         };
-        Ok(Regions {
-            codes,
-            provinces: set(FactId::PROVINCE_CODE, provinces)?,
-            cities: set(FactId::CITY_ID, cities)?,
-        })
+        Ok(Regions { codes, provinces: set(FactId::PROVINCE_CODE, provinces)?, cities: set(FactId::CITY_ID, cities)? })
     }
 
     /// Whether nothing is listed.
@@ -168,10 +148,7 @@ impl Regions {
     /// Whether the request's province or city is listed.
     pub fn admit<F: Facts>(&self, facts: &F) -> bool {
         let listed = |set: &FixedSet<Box<str>>, fact| {
-            !set.is_empty()
-                && self
-                    .value(facts, fact)
-                    .is_some_and(|code| set.contains(&*code))
+            !set.is_empty() && self.value(facts, fact).is_some_and(|code| set.contains(&*code))
         };
         listed(&self.cities, FactId::CITY_ID) || listed(&self.provinces, FactId::PROVINCE_CODE)
     }

@@ -40,12 +40,7 @@ pub enum HashKey {
 impl HashKey {
     /// The fact that is hashed for this request and its value; nothing where the request names neither.
     pub(super) fn of<'f, F: Facts>(self, facts: &'f F) -> Option<(FactId, Cow<'f, str>)> {
-        let read = |fact| {
-            facts
-                .get(fact)
-                .filter(|value| !value.is_empty())
-                .map(|value| (fact, value))
-        };
+        let read = |fact| facts.get(fact).filter(|value| !value.is_empty()).map(|value| (fact, value));
         match self {
             HashKey::UserThenDevice => read(FactId::USER_ID).or_else(|| read(FactId::DEVICE_ID)),
             HashKey::Device => read(FactId::DEVICE_ID),
@@ -85,21 +80,13 @@ impl Developer {
         let text = text.trim();
         if let Some(lane) = lanes.id(text) {
             return match self.unsigned {
-                true => Ok(Accepted {
-                    lane,
-                    subject: None,
-                    expires_unix: None,
-                }),
+                true => Ok(Accepted { lane, subject: None, expires_unix: None }),
                 false => Err(OverrideError::Unsigned),
             };
         }
         let claims = Claims::verify(text, &self.keys, release, now_unix)?;
         let lane = lanes.id(&claims.lane).ok_or(OverrideError::UnknownLane)?;
-        Ok(Accepted {
-            lane,
-            subject: Some(claims.subject.into_owned()),
-            expires_unix: Some(claims.expires_unix),
-        })
+        Ok(Accepted { lane, subject: Some(claims.subject.into_owned()), expires_unix: Some(claims.expires_unix) })
     }
 }
 

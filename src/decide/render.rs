@@ -10,25 +10,13 @@ impl Display for Reasoning {
         writeln!(f, "level    {}", self.level)?;
         writeln!(f, "reason   {}: {}", self.reason, self.reason.in_words())?;
         if let Some(decided) = &self.decided {
-            writeln!(
-                f,
-                "decided  {}, {}: {}",
-                decided.lane,
-                decided.reason,
-                decided.reason.in_words()
-            )?;
+            writeln!(f, "decided  {}, {}: {}", decided.lane, decided.reason, decided.reason.in_words())?;
         }
         writeln!(f, "route    {}", self.route)?;
         writeln!(f, "release  {}", self.release.as_deref().unwrap_or("-"))?;
         match (&self.bucket, &self.key) {
             (Some(bucket), Some(key)) => {
-                writeln!(
-                    f,
-                    "bucket   {bucket} (salt {}, {} {})",
-                    key.salt,
-                    key.fact,
-                    plain(&key.value)
-                )?;
+                writeln!(f, "bucket   {bucket} (salt {}, {} {})", key.salt, key.fact, plain(&key.value))?;
             }
             _ => writeln!(f, "bucket   -")?,
         }
@@ -45,11 +33,7 @@ impl Reasoning {
             let word = if mark.counts { "counts" } else { "ignored" };
             writeln!(f, "mark     {} {word}: {}", plain(&mark.lane), mark.why)?;
         }
-        if let Some(subject) = self
-            .overridden
-            .as_ref()
-            .and_then(|token| token.subject.as_ref())
-        {
+        if let Some(subject) = self.overridden.as_ref().and_then(|token| token.subject.as_ref()) {
             writeln!(f, "override given to {}", plain(subject))?;
         }
         if self.latched {
@@ -63,22 +47,14 @@ impl Reasoning {
             return Ok(());
         }
         writeln!(f, "\nlevels")?;
-        let rows = self.levels.iter().map(
-            |LevelTrace {
-                 level,
-                 open,
-                 hit,
-                 why,
-                 ..
-             }| {
-                let word = match (open, hit) {
-                    (false, _) => "closed",
-                    (_, true) => "hit",
-                    (_, false) => "miss",
-                };
-                [level.to_string(), word.to_owned(), why.clone()]
-            },
-        );
+        let rows = self.levels.iter().map(|LevelTrace { level, open, hit, why, .. }| {
+            let word = match (open, hit) {
+                (false, _) => "closed",
+                (_, true) => "hit",
+                (_, false) => "miss",
+            };
+            [level.to_string(), word.to_owned(), why.clone()]
+        });
         write_rows(f, rows.collect())
     }
 
@@ -86,19 +62,9 @@ impl Reasoning {
         if self.conditions.is_empty() {
             return Ok(());
         }
-        writeln!(
-            f,
-            "\nconditions {}",
-            if self.conditions_hold {
-                "hold"
-            } else {
-                "do not hold"
-            }
-        )?;
+        writeln!(f, "\nconditions {}", if self.conditions_hold { "hold" } else { "do not hold" })?;
         let mut rows = Vec::new();
-        self.conditions
-            .iter()
-            .for_each(|condition| condition_rows(condition, 0, &mut rows));
+        self.conditions.iter().for_each(|condition| condition_rows(condition, 0, &mut rows));
         write_rows(f, rows)
     }
 
@@ -107,13 +73,10 @@ impl Reasoning {
             return Ok(());
         }
         writeln!(f, "\nfacts")?;
-        let rows = self.facts.iter().map(|(name, fact)| {
-            [
-                name.clone(),
-                fact.value.as_deref().map_or("-".into(), plain),
-                provenance(fact),
-            ]
-        });
+        let rows = self
+            .facts
+            .iter()
+            .map(|(name, fact)| [name.clone(), fact.value.as_deref().map_or("-".into(), plain), provenance(fact)]);
         write_rows(f, rows.collect())
     }
 }
@@ -123,30 +86,15 @@ fn condition_rows(condition: &ConditionTrace, depth: usize, rows: &mut Vec<[Stri
     let group = |word: &str, holds: bool| [format!("{indent}{word}"), yes_no(holds), String::new()];
     match condition {
         ConditionTrace::Test(test) => {
-            let wanted: Vec<String> = test
-                .wanted
-                .iter()
-                .map(|value| plain(&value.to_string()))
-                .collect();
+            let wanted: Vec<String> = test.wanted.iter().map(|value| plain(&value.to_string())).collect();
             let actual = test.actual.as_deref().map_or("absent".into(), plain);
-            let test_text = format!(
-                "{indent}{} {} {}",
-                test.key,
-                test.operator,
-                wanted.join(", ")
-            );
+            let test_text = format!("{indent}{} {} {}", test.key, test.operator, wanted.join(", "));
             rows.push([test_text.trim_end().to_owned(), yes_no(test.holds), actual]);
         }
         ConditionTrace::All { holds, all: parts } | ConditionTrace::Any { holds, any: parts } => {
-            let word = if matches!(condition, ConditionTrace::All { .. }) {
-                "all"
-            } else {
-                "any"
-            };
+            let word = if matches!(condition, ConditionTrace::All { .. }) { "all" } else { "any" };
             rows.push(group(word, *holds));
-            parts
-                .iter()
-                .for_each(|part| condition_rows(part, depth + 1, rows));
+            parts.iter().for_each(|part| condition_rows(part, depth + 1, rows));
         }
         ConditionTrace::Not { holds, not } => {
             rows.push(group("not", *holds));
@@ -162,7 +110,11 @@ fn yes_no(holds: bool) -> String {
 fn provenance(fact: &FactTrace) -> String {
     let mut text = fact.source.clone().unwrap_or_default();
     for tried in &fact.tried {
-        let separator = if text.is_empty() { "" } else { "; " };
+        let separator = match (text.is_empty(), &fact.source) {
+            (true, _) => "",
+            (false, Some(_)) => ", after ",
+            (false, None) => "; ",
+        };
         let _ = write!(text, "{separator}{}: {}", tried.source, tried.why);
     }
     text
@@ -170,26 +122,12 @@ fn provenance(fact: &FactTrace) -> String {
 
 /// A value as it may stand on a terminal: no control characters.
 fn plain(text: &str) -> String {
-    text.chars()
-        .flat_map(|c| {
-            if c.is_control() {
-                c.escape_default().collect::<Vec<_>>()
-            } else {
-                vec![c]
-            }
-        })
-        .collect()
+    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] }).collect()
 }
 
 /// Rows of three columns, the first two as wide as their widest cell (40 at most).
 fn write_rows(f: &mut fmt::Formatter<'_>, rows: Vec<[String; 3]>) -> fmt::Result {
-    let width = |column: usize| {
-        rows.iter()
-            .map(|row| row[column].chars().count())
-            .max()
-            .unwrap_or(0)
-            .min(40)
-    };
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0).min(40);
     let (first, second) = (width(0), width(1));
     for [one, two, three] in &rows {
         let line = format!("  {one:first$}  {two:second$}  {three}");

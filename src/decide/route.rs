@@ -59,9 +59,7 @@ impl HeaderMatch {
             found |= match pattern {
                 HeaderPattern::Exact(wanted) => value == wanted.as_bytes(),
                 HeaderPattern::Prefix(wanted) => value.starts_with(wanted.as_bytes()),
-                HeaderPattern::Regex(regex) => {
-                    std::str::from_utf8(value).is_ok_and(|value| regex.is_match(value))
-                }
+                HeaderPattern::Regex(regex) => std::str::from_utf8(value).is_ok_and(|value| regex.is_match(value)),
             };
         });
         found
@@ -115,18 +113,12 @@ impl RouteSpec {
     pub(super) fn collides_with(&self, other: &RouteSpec) -> bool {
         let methods = match (self.methods.is_empty(), other.methods.is_empty()) {
             (true, true) => true,
-            (false, false) => self
-                .methods
-                .iter()
-                .any(|method| other.methods.contains(method)),
+            (false, false) => self.methods.iter().any(|method| other.methods.contains(method)),
             _ => false,
         };
         methods
             && self.headers.len() == other.headers.len()
-            && self
-                .headers
-                .iter()
-                .all(|header| other.headers.iter().any(|known| known.same(header)))
+            && self.headers.iter().all(|header| other.headers.iter().any(|known| known.same(header)))
     }
 
     /// The more a route asks of a request, the earlier it is tried among those of one path.
@@ -173,9 +165,7 @@ pub enum RouteError {
         method: String,
     },
     /// Two routes match the same requests.
-    #[error(
-        "routes `{first_name}` and `{second_name}` match the same requests: same host, path, method and headers"
-    )]
+    #[error("routes `{first_name}` and `{second_name}` match the same requests: same host, path, method and headers")]
     Duplicate {
         /// The earlier route.
         first: usize,

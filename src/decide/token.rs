@@ -73,9 +73,7 @@ impl TokenKey {
         if bytes.len() < TokenKey::SHORTEST {
             return Err(TokenKeyError::TooShort { bytes: bytes.len() });
         }
-        Ok(TokenKey(
-            Hmac::new_from_slice(bytes).expect("HMAC takes a key of any length"),
-        ))
+        Ok(TokenKey(Hmac::new_from_slice(bytes).expect("HMAC takes a key of any length")))
     }
 
     fn mac(&self, signed: &str) -> Hmac<Sha256> {
@@ -111,11 +109,7 @@ pub struct Claims<'a> {
 impl Claims<'_> {
     /// The signed token.
     pub fn mint(&self, key: &TokenKey) -> Result<String, MintError> {
-        for (claim, value) in [
-            ("release", &self.release),
-            ("lane", &self.lane),
-            ("subject", &self.subject),
-        ] {
+        for (claim, value) in [("release", &self.release), ("lane", &self.lane), ("subject", &self.subject)] {
             if value.is_empty() || value.len() > LONGEST_NAME {
                 return Err(MintError::Claim { claim });
             }
@@ -139,24 +133,14 @@ impl Claims<'_> {
             return Err(OverrideError::Malformed);
         }
         let (signed, mac) = token.rsplit_once('.').ok_or(OverrideError::Malformed)?;
-        let claims = signed
-            .strip_prefix(VERSION)
-            .and_then(|rest| rest.strip_prefix('.'))
-            .ok_or(OverrideError::Malformed)?;
-        let mac = URL_SAFE_NO_PAD
-            .decode(mac)
-            .map_err(|_| OverrideError::Malformed)?;
-        let claims = URL_SAFE_NO_PAD
-            .decode(claims)
-            .map_err(|_| OverrideError::Malformed)?;
-        if !keys
-            .iter()
-            .any(|key| key.mac(signed).verify_slice(&mac).is_ok())
-        {
+        let claims =
+            signed.strip_prefix(VERSION).and_then(|rest| rest.strip_prefix('.')).ok_or(OverrideError::Malformed)?;
+        let mac = URL_SAFE_NO_PAD.decode(mac).map_err(|_| OverrideError::Malformed)?;
+        let claims = URL_SAFE_NO_PAD.decode(claims).map_err(|_| OverrideError::Malformed)?;
+        if !keys.iter().any(|key| key.mac(signed).verify_slice(&mac).is_ok()) {
             return Err(OverrideError::Signature);
         }
-        let claims: Claims<'_> =
-            serde_json::from_slice(&claims).map_err(|_| OverrideError::Malformed)?;
+        let claims: Claims<'_> = serde_json::from_slice(&claims).map_err(|_| OverrideError::Malformed)?;
         if claims.release != release {
             return Err(OverrideError::OtherRelease);
         }

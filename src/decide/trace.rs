@@ -54,11 +54,7 @@ impl Reasoning {
             return;
         }
         let lane = std::mem::replace(&mut self.lane, String::from("stable"));
-        let decided = DecidedTrace {
-            lane,
-            level: self.level,
-            reason: self.reason,
-        };
+        let decided = DecidedTrace { lane, level: self.level, reason: self.reason };
         self.decided.get_or_insert(decided);
         self.level = Level::None;
         self.reason = reason;

@@ -66,12 +66,7 @@ pub fn nearest<'a>(text: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
     let limit = (text.chars().count() / 3).max(1);
     known
         .into_iter()
-        .map(|word| {
-            (
-                strsim::damerau_levenshtein(&lower, &word.to_lowercase()),
-                word,
-            )
-        })
+        .map(|word| (strsim::damerau_levenshtein(&lower, &word.to_lowercase()), word))
         .filter(|(distance, _)| *distance <= limit)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, word)| word)
@@ -145,10 +140,7 @@ mod tests {
             assert_eq!(level.as_str().parse(), Ok(*level));
         }
         let unknown = "permile".parse::<Level>().unwrap_err();
-        assert_eq!(
-            unknown.to_string(),
-            "unknown word, did you mean `permille`?"
-        );
+        assert_eq!(unknown.to_string(), "unknown word, did you mean `permille`?");
         assert_eq!("galaxy".parse::<Level>().unwrap_err().nearest, None);
     }
 

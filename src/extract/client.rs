@@ -33,18 +33,12 @@ pub struct Peer {
 impl Peer {
     /// A peer of this address.
     pub fn at(address: IpAddr, trust: &Trust) -> Peer {
-        Peer {
-            address: Some(address),
-            trusted: trust.contains(address),
-        }
+        Peer { address: Some(address), trusted: trust.contains(address) }
     }
 
     /// A trusted peer without an address.
     pub const fn local() -> Peer {
-        Peer {
-            address: None,
-            trusted: true,
-        }
+        Peer { address: None, trusted: true }
     }
 }
 
@@ -53,11 +47,7 @@ impl Peer {
 ///
 /// The walk from the right ends at the first entry that is no address: what stands to the left of it was written by
 /// nobody we know, so the client is the last trusted hop. Where every entry is trusted, it is the leftmost.
-pub fn client_ip(
-    peer: Peer,
-    trust: &Trust,
-    forwarded: impl FnOnce(&mut dyn FnMut(&[u8])),
-) -> Option<IpAddr> {
+pub fn client_ip(peer: Peer, trust: &Trust, forwarded: impl FnOnce(&mut dyn FnMut(&[u8]))) -> Option<IpAddr> {
     let own = peer.address.map(|address| address.to_canonical());
     if !peer.trusted {
         return own;
@@ -67,10 +57,7 @@ pub fn client_ip(
     let mut client = None;
     forwarded(&mut |value| {
         for entry in value.split(|byte| *byte == b',') {
-            client = match std::str::from_utf8(entry)
-                .ok()
-                .and_then(|entry| address_of(entry.trim()))
-            {
+            client = match std::str::from_utf8(entry).ok().and_then(|entry| address_of(entry.trim())) {
                 None => None,
                 Some(address) if trust.contains(address) => client.or(Some(address)),
                 Some(address) => Some(address),
@@ -83,22 +70,9 @@ pub fn client_ip(
 /// An entry of `X-Forwarded-For`: an address, also with a port or in brackets.
 fn address_of(entry: &str) -> Option<IpAddr> {
     let bare = entry.parse::<IpAddr>().ok();
-    let with_port = || {
-        entry
-            .parse::<std::net::SocketAddr>()
-            .ok()
-            .map(|address| address.ip())
-    };
-    let in_brackets = || {
-        entry
-            .strip_prefix('[')?
-            .strip_suffix(']')?
-            .parse::<IpAddr>()
-            .ok()
-    };
-    bare.or_else(with_port)
-        .or_else(in_brackets)
-        .map(|address| address.to_canonical())
+    let with_port = || entry.parse::<std::net::SocketAddr>().ok().map(|address| address.ip());
+    let in_brackets = || entry.strip_prefix('[')?.strip_suffix(']')?.parse::<IpAddr>().ok();
+    bare.or_else(with_port).or_else(in_brackets).map(|address| address.to_canonical())
 }
 
 #[cfg(test)]
@@ -112,25 +86,15 @@ mod tests {
     #[track_caller]
     fn check(peer: &str, forwarded: &[&str], expected: &str) {
         let peer = Peer::at(peer.parse().unwrap(), &trust());
-        let client = client_ip(peer, &trust(), |each| {
-            forwarded.iter().for_each(|value| each(value.as_bytes()))
-        });
+        let client = client_ip(peer, &trust(), |each| forwarded.iter().for_each(|value| each(value.as_bytes())));
         assert_eq!(client, Some(expected.parse().unwrap()), "{forwarded:?}");
     }
 
     #[test]
     fn the_client_is_the_rightmost_untrusted_address() {
         check("10.0.0.1", &["203.0.113.7, 10.0.0.2"], "203.0.113.7");
-        check(
-            "10.0.0.1",
-            &["1.2.3.4, 203.0.113.7, 10.0.0.2"],
-            "203.0.113.7",
-        );
-        check(
-            "10.0.0.1",
-            &["203.0.113.7", "10.0.0.3,10.0.0.2"],
-            "203.0.113.7",
-        );
+        check("10.0.0.1", &["1.2.3.4, 203.0.113.7, 10.0.0.2"], "203.0.113.7");
+        check("10.0.0.1", &["203.0.113.7", "10.0.0.3,10.0.0.2"], "203.0.113.7");
         check("10.0.0.1", &[], "10.0.0.1");
         check("10.0.0.1", &["10.0.0.9, 10.0.0.2"], "10.0.0.9");
         check("fd00::1", &["2001:db8::7"], "2001:db8::7");

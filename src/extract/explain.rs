@@ -4,9 +4,7 @@ use super::client::Peer;
 use super::explain_request::ExplainRequest;
 use super::extractor::Extractor;
 use super::voice::{lane_mark, override_token};
-use crate::decide::{
-    AllowEncoded, Inputs, NormalPath, PathError, Program, Reasoning, ReleaseId, RequestParts,
-};
+use crate::decide::{AllowEncoded, Inputs, NormalPath, PathError, Program, Reasoning, ReleaseId, RequestParts};
 
 /// Why there is no decision to explain.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -45,16 +43,12 @@ pub fn explain(
     surroundings: Surroundings<'_>,
 ) -> Result<Reasoning, ExplainError> {
     let path = NormalPath::new(request.path(), surroundings.allow)?;
-    let found = program
-        .find(request, path.as_str())
-        .ok_or_else(|| ExplainError::NoRoute {
-            method: request.method().to_owned(),
-            path: path.as_str().to_owned(),
-            host: request.host().map(str::to_owned),
-        })?;
-    let peer = request.client_ip().map_or(Peer::local(), |address| {
-        Peer::at(address, extractor.trust())
-    });
+    let found = program.find(request, path.as_str()).ok_or_else(|| ExplainError::NoRoute {
+        method: request.method().to_owned(),
+        path: path.as_str().to_owned(),
+        host: request.host().map(str::to_owned),
+    })?;
+    let peer = request.client_ip().map_or(Peer::local(), |address| Peer::at(address, extractor.trust()));
     let release = program.route(found.route).release;
     let developer = release.and_then(|release| program.release(release).developer.as_ref());
     let token = developer.and_then(|developer| override_token(developer, request, &found));

@@ -40,23 +40,15 @@ impl ExplainRequest {
             return Err(ExplainRequestError::Method(method.to_owned()));
         }
         let bad = || ExplainRequestError::Url(url.to_owned());
-        if url
-            .bytes()
-            .any(|byte| byte.is_ascii_control() || byte == b' ')
-        {
+        if url.bytes().any(|byte| byte.is_ascii_control() || byte == b' ') {
             return Err(bad());
         }
         let target = url.split_once('#').map_or(url, |(target, _)| target);
-        let (host, target) = match target
-            .strip_prefix("http://")
-            .or_else(|| target.strip_prefix("https://"))
-        {
+        let (host, target) = match target.strip_prefix("http://").or_else(|| target.strip_prefix("https://")) {
             Some(rest) => {
                 let end = rest.find(['/', '?']).unwrap_or(rest.len());
                 let (authority, target) = rest.split_at(end);
-                let host = authority
-                    .rsplit_once('@')
-                    .map_or(authority, |(_, host)| host);
+                let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
                 if host.is_empty() {
                     return Err(bad());
                 }
@@ -70,13 +62,7 @@ impl ExplainRequest {
             None => (target, None),
         };
         let path = if path.is_empty() { "/" } else { path }.to_owned();
-        Ok(ExplainRequest {
-            method: method.to_owned(),
-            host,
-            path,
-            query,
-            ..ExplainRequest::default()
-        })
+        Ok(ExplainRequest { method: method.to_owned(), host, path, query, ..ExplainRequest::default() })
     }
 
     /// With a header, written `name: value`.
@@ -88,44 +74,27 @@ impl ExplainRequest {
     }
 
     /// With a header. `Host` names the host unless the URL does.
-    pub fn with_header(
-        mut self,
-        name: &str,
-        value: &str,
-    ) -> Result<ExplainRequest, ExplainRequestError> {
+    pub fn with_header(mut self, name: &str, value: &str) -> Result<ExplainRequest, ExplainRequestError> {
         let (name, value) = (name.trim(), value.trim());
-        if !is_token(name)
-            || value
-                .bytes()
-                .any(|byte| byte.is_ascii_control() && byte != b'\t')
-        {
+        if !is_token(name) || value.bytes().any(|byte| byte.is_ascii_control() && byte != b'\t') {
             return Err(ExplainRequestError::Header(format!("{name}: {value}")));
         }
         if name.eq_ignore_ascii_case("host") {
             self.host.get_or_insert_with(|| value.to_owned());
         }
-        self.headers
-            .push((name.to_ascii_lowercase(), value.as_bytes().to_vec()));
+        self.headers.push((name.to_ascii_lowercase(), value.as_bytes().to_vec()));
         Ok(self)
     }
 
     /// With a body.
     pub fn with_body(self, body: impl Into<Vec<u8>>) -> ExplainRequest {
-        ExplainRequest {
-            body: body.into(),
-            ..self
-        }
+        ExplainRequest { body: body.into(), ..self }
     }
 
     /// As sent by a peer of this address; without one, by a trusted peer.
     pub fn with_client_ip(self, address: &str) -> Result<ExplainRequest, ExplainRequestError> {
-        let parsed = address
-            .parse()
-            .map_err(|_| ExplainRequestError::ClientIp(address.to_owned()))?;
-        Ok(ExplainRequest {
-            client_ip: Some(parsed),
-            ..self
-        })
+        let parsed = address.parse().map_err(|_| ExplainRequestError::ClientIp(address.to_owned()))?;
+        Ok(ExplainRequest { client_ip: Some(parsed), ..self })
     }
 
     /// The address of the peer that sends it.
@@ -157,25 +126,16 @@ impl RequestParts for ExplainRequest {
     }
 
     fn header(&self, name: &str) -> Option<&[u8]> {
-        self.headers
-            .iter()
-            .find(|(known, _)| known == name)
-            .map(|(_, value)| &**value)
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| &**value)
     }
 
     fn for_each_header(&self, name: &str, each: &mut dyn FnMut(&[u8])) {
-        self.headers
-            .iter()
-            .filter(|(known, _)| known == name)
-            .for_each(|(_, value)| each(value));
+        self.headers.iter().filter(|(known, _)| known == name).for_each(|(_, value)| each(value));
     }
 }
 
 fn is_token(text: &str) -> bool {
-    !text.is_empty()
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 
 #[cfg(test)]
@@ -184,32 +144,21 @@ mod tests {
 
     #[test]
     fn urls_may_be_absolute_or_paths() {
-        let request =
-            ExplainRequest::new("GET", "http://Shop.example:8080/a/b?x=1&y=2#top").unwrap();
+        let request = ExplainRequest::new("GET", "http://Shop.example:8080/a/b?x=1&y=2#top").unwrap();
         assert_eq!(
             (request.host(), request.path(), request.query()),
             (Some("Shop.example:8080"), "/a/b", Some("x=1&y=2"))
         );
         let request = ExplainRequest::new("GET", "http://shop.example").unwrap();
         assert_eq!((request.path(), request.query()), ("/", None));
-        let request = ExplainRequest::new("GET", "/a?b")
-            .unwrap()
-            .with_header_line("Host: shop.example")
-            .unwrap();
-        assert_eq!(
-            (request.host(), request.query()),
-            (Some("shop.example"), Some("b"))
-        );
+        let request = ExplainRequest::new("GET", "/a?b").unwrap().with_header_line("Host: shop.example").unwrap();
+        assert_eq!((request.host(), request.query()), (Some("shop.example"), Some("b")));
     }
 
     #[test]
     fn headers_keep_colons_and_order() {
         let request = ExplainRequest::new("GET", "/").unwrap();
-        let request = request
-            .with_header_line("X-A: b:c")
-            .unwrap()
-            .with_header_line("x-a:d")
-            .unwrap();
+        let request = request.with_header_line("X-A: b:c").unwrap().with_header_line("x-a:d").unwrap();
         assert_eq!(request.header("x-a"), Some(&b"b:c"[..]));
         let mut all = Vec::new();
         request.for_each_header("x-a", &mut |value| all.push(value.to_vec()));

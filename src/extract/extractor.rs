@@ -24,16 +24,8 @@ pub(super) struct FactSources {
 
 impl Sources {
     /// The sources that the configuration declares, and those that `header:NAME` and `query:NAME` are by themselves.
-    pub fn new(
-        table: &FactTable,
-        declared: impl IntoIterator<Item = (FactId, Vec<Source>)>,
-    ) -> Sources {
-        let mut sources = Sources(
-            table
-                .ids()
-                .map(|fact| FactSources::implicit(table, fact))
-                .collect(),
-        );
+    pub fn new(table: &FactTable, declared: impl IntoIterator<Item = (FactId, Vec<Source>)>) -> Sources {
+        let mut sources = Sources(table.ids().map(|fact| FactSources::implicit(table, fact)).collect());
         for (fact, list) in declared {
             if let Some(place) = sources.0.get_mut(fact.index()) {
                 place.sources = list;
@@ -56,16 +48,13 @@ impl Sources {
     /// The headers that are named as sources of facts. A condition's own `header:NAME` is none: it claims no
     /// identity.
     pub fn identity_headers<'a>(&'a self, table: &'a FactTable) -> impl Iterator<Item = &'a str> {
-        let named = table
-            .ids()
-            .filter(|fact| !matches!(table.origin(*fact), FactOrigin::Header(_)));
-        named
-            .filter_map(|fact| self.0.get(fact.index()))
-            .flat_map(|place| &place.sources)
-            .filter_map(|source| match source {
+        let named = table.ids().filter(|fact| !matches!(table.origin(*fact), FactOrigin::Header(_)));
+        named.filter_map(|fact| self.0.get(fact.index())).flat_map(|place| &place.sources).filter_map(|source| {
+            match source {
                 Source::Header(name) => Some(&**name),
                 _ => None,
-            })
+            }
+        })
     }
 
     pub(super) fn of(&self, fact: FactId) -> Option<&FactSources> {
@@ -91,11 +80,7 @@ impl FactSources {
             FactKind::Tags => Repeated::Joined,
             _ => Repeated::First,
         };
-        FactSources {
-            sources,
-            fit: Fit::of(table, fact),
-            repeated,
-        }
+        FactSources { sources, fit: Fit::of(table, fact), repeated }
     }
 }
 
@@ -110,16 +95,9 @@ pub struct Extractor {
 impl Extractor {
     /// Reads facts from `sources` for the conditions of `program`, and believes the peers of `trust`.
     pub fn new(program: &Program, sources: Sources, trust: Trust) -> Extractor {
-        let overrides = program
-            .releases()
-            .iter()
-            .filter_map(|release| release.developer.as_ref()?.header.as_deref());
+        let overrides = program.releases().iter().filter_map(|release| release.developer.as_ref()?.header.as_deref());
         let untrusted = Untrusted::new(sources.identity_headers(program.facts()), overrides);
-        Extractor {
-            sources,
-            untrusted,
-            trust,
-        }
+        Extractor { sources, untrusted, trust }
     }
 
     /// The facts of one request, which `peer` sent and `found` is the route of.

@@ -61,10 +61,7 @@ impl Fit {
 }
 
 fn is_sku_code(value: &str) -> bool {
-    value.len() <= 64
-        && value
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+    value.len() <= 64 && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
 }
 
 #[cfg(test)]
@@ -91,11 +88,7 @@ mod tests {
             (&format, "12345", Ok(())),
             (&format, "1234", Err("not in the format")),
             (&Fit::Region(RegionCodes::GbT2260), "3301", Ok(())),
-            (
-                &Fit::Region(RegionCodes::GbT2260),
-                "cn-east",
-                Err("not a region code"),
-            ),
+            (&Fit::Region(RegionCodes::GbT2260), "cn-east", Err("not a region code")),
             (&Fit::Region(RegionCodes::Custom), "cn-east", Ok(())),
             (&Fit::Text, "", Ok(())),
         ] {

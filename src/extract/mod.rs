@@ -15,10 +15,15 @@ mod request_facts;
 mod untrusted;
 mod voice;
 
+mod configured;
 mod explain;
 mod explain_request;
 
+#[cfg(test)]
+mod tests;
+
 pub use client::{Peer, Trust, client_ip};
+pub use configured::allow_encoded;
 pub use explain::{ExplainError, Surroundings, explain};
 pub use explain_request::{ExplainRequest, ExplainRequestError};
 pub use extractor::{Extractor, Sources};

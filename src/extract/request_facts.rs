@@ -28,26 +28,13 @@ enum Outcome<'a> {
 }
 
 impl<'a, R: RequestParts> RequestFacts<'a, R> {
-    pub(super) fn new(
-        extractor: &'a Extractor,
-        request: &'a R,
-        found: &'a Found<'a>,
-        peer: Peer,
-    ) -> Self {
-        RequestFacts {
-            extractor,
-            request,
-            found,
-            peer,
-            refused: Cell::new(0),
-        }
+    pub(super) fn new(extractor: &'a Extractor, request: &'a R, found: &'a Found<'a>, peer: Peer) -> Self {
+        RequestFacts { extractor, request, found, peer, refused: Cell::new(0) }
     }
 
     /// The client's address; see [`client_ip`].
     pub fn client_ip(&self) -> Option<IpAddr> {
-        client_ip(self.peer, &self.extractor.trust, |each| {
-            self.request.for_each_header("x-forwarded-for", each)
-        })
+        client_ip(self.peer, &self.extractor.trust, |each| self.request.for_each_header("x-forwarded-for", each))
     }
 
     /// The facts of which a value was refused so far, by place; places over 62 share the last.
@@ -77,13 +64,11 @@ impl<'a, R: RequestParts> RequestFacts<'a, R> {
     }
 
     fn count_refused(&self, fact: FactId) {
-        self.refused
-            .set(self.refused.get() | 1 << fact.index().min(63));
+        self.refused.set(self.refused.get() | 1 << fact.index().min(63));
     }
 
     fn client_address(&self) -> Option<Cow<'a, str>> {
-        self.client_ip()
-            .map(|address| Cow::Owned(address.to_string()))
+        self.client_ip().map(|address| Cow::Owned(address.to_string()))
     }
 }
 
@@ -97,11 +82,7 @@ impl<R: RequestParts> Facts for RequestFacts<'_, R> {
                 Outcome::Absent(_) => {}
             }
         }
-        if fact == FactId::CLIENT_IP {
-            self.client_address()
-        } else {
-            None
-        }
+        if fact == FactId::CLIENT_IP { self.client_address() } else { None }
     }
 
     fn trace(&self, fact: FactId) -> FactTrace {
@@ -118,10 +99,7 @@ impl<R: RequestParts> Facts for RequestFacts<'_, R> {
                 }
                 Outcome::Refused(why) | Outcome::Absent(why) => why,
             };
-            trace.tried.push(Tried {
-                source: source.to_string(),
-                why: why.to_owned(),
-            });
+            trace.tried.push(Tried { source: source.to_string(), why: why.to_owned() });
         }
         if let (FactId::CLIENT_IP, Some(address)) = (fact, self.client_address()) {
             trace.value = Some(address.into_owned());

@@ -40,16 +40,9 @@ impl Untrusted {
         sources: impl IntoIterator<Item = &'a str>,
         overrides: impl IntoIterator<Item = &'a str>,
     ) -> Untrusted {
-        let overrides: HashSet<Box<str>> = overrides
-            .into_iter()
-            .map(|name| name.to_ascii_lowercase().into())
-            .collect();
-        let named = sources
-            .into_iter()
-            .map(|name| name.to_ascii_lowercase().into_boxed_str());
-        let named = named
-            .filter(|name| !CLIENTS_OWN.contains(&&**name))
-            .collect();
+        let overrides: HashSet<Box<str>> = overrides.into_iter().map(|name| name.to_ascii_lowercase().into()).collect();
+        let named = sources.into_iter().map(|name| name.to_ascii_lowercase().into_boxed_str());
+        let named = named.filter(|name| !CLIENTS_OWN.contains(&&**name)).collect();
         Untrusted { named, overrides }
     }
 
@@ -72,24 +65,11 @@ mod tests {
     #[test]
     fn identity_marks_and_forwarding_are_for_trusted_peers() {
         let untrusted = Untrusted::new(["X-User-Id", "user-agent"], ["x-gray-override"]);
-        for name in [
-            "x-user-id",
-            "x-gray-lane",
-            "x-gray-release",
-            "x-forwarded-for",
-            "x-forwarded-proto",
-            "forwarded",
-        ] {
+        for name in ["x-user-id", "x-gray-lane", "x-gray-release", "x-forwarded-for", "x-forwarded-proto", "forwarded"]
+        {
             assert!(untrusted.contains(name), "{name}");
         }
-        for name in [
-            "user-agent",
-            "host",
-            "cookie",
-            "x-gray-override",
-            "x-request-id",
-            "traceparent",
-        ] {
+        for name in ["user-agent", "host", "cookie", "x-gray-override", "x-request-id", "traceparent"] {
             assert!(!untrusted.contains(name), "{name}");
         }
     }

@@ -14,15 +14,10 @@ pub fn override_token<'a, R: RequestParts>(
     found: &Found<'a>,
 ) -> Option<Cow<'a, str>> {
     let header = developer.header.as_deref().map(Source::header);
-    let cookie = developer
-        .cookie
-        .as_deref()
-        .map(|name| Source::Cookie(name.into()));
-    [header, cookie].into_iter().flatten().find_map(|source| {
-        match source.read(request, found, Repeated::First) {
-            Reading::Value(value) if !value.is_empty() => Some(value),
-            _ => None,
-        }
+    let cookie = developer.cookie.as_deref().map(|name| Source::Cookie(name.into()));
+    [header, cookie].into_iter().flatten().find_map(|source| match source.read(request, found, Repeated::First) {
+        Reading::Value(value) if !value.is_empty() => Some(value),
+        _ => None,
     })
 }
 
@@ -31,20 +26,11 @@ pub fn lane_mark<R: RequestParts>(request: &R, peer: Peer) -> Option<LaneMark<'_
     if !peer.trusted {
         return None;
     }
-    let lane = request
-        .header("x-gray-lane")
-        .and_then(text)
-        .filter(|lane| !lane.is_empty())?;
+    let lane = request.header("x-gray-lane").and_then(text).filter(|lane| !lane.is_empty())?;
     match request.header("x-gray-release").map(text) {
-        None => Some(LaneMark {
-            lane,
-            release: None,
-        }),
+        None => Some(LaneMark { lane, release: None }),
         // A release that cannot be read is not ours.
-        Some(release) => release.map(|release| LaneMark {
-            lane,
-            release: Some(release),
-        }),
+        Some(release) => release.map(|release| LaneMark { lane, release: Some(release) }),
     }
 }
 

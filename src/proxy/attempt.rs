@@ -62,11 +62,7 @@ pub(super) struct Exchange<'x, 'c> {
 }
 
 /// Over an HTTP/1 connection.
-pub(super) async fn over_h1(
-    call: &Call<'_>,
-    mut lease: H1Lease,
-    exchange: Exchange<'_, '_>,
-) -> Result<(), Failed> {
+pub(super) async fn over_h1(call: &Call<'_>, mut lease: H1Lease, exchange: Exchange<'_, '_>) -> Result<(), Failed> {
     let Exchange { body, responder, timer, record } = exchange;
     let framing = upstream_framing(call);
     write_head(call, &mut lease, framing, record);
@@ -88,9 +84,8 @@ pub(super) async fn over_h1(
                 100..=199 => pass_interim(responder, &head).await?,
                 _ => {
                     let down = response_framing(&head, call.head.verb).map_err(|_| Failure::BadAnswer)?;
-                    let mut reader = BodyReader::H1(
-                        h1::BodyReader::new(input, down, &call.limits).map_err(|_| Failure::BadAnswer)?,
-                    );
+                    let mut reader =
+                        BodyReader::H1(h1::BodyReader::new(input, down, &call.limits).map_err(|_| Failure::BadAnswer)?);
                     let answer = Answer { head: &head, framing: down, reader: &mut reader };
                     let whole = answer.pass(call, side.as_mut(), &sent, responder, timer, record).await?;
                     if let BodyReader::H1(reader) = reader {
@@ -111,11 +106,7 @@ pub(super) async fn over_h1(
 }
 
 /// Over an HTTP/2 connection.
-pub(super) async fn over_h2(
-    call: &Call<'_>,
-    mut lease: H2Lease,
-    exchange: Exchange<'_, '_>,
-) -> Result<(), Failed> {
+pub(super) async fn over_h2(call: &Call<'_>, mut lease: H2Lease, exchange: Exchange<'_, '_>) -> Result<(), Failed> {
     let Exchange { body, responder, timer, record } = exchange;
     let has_body = call.framing != Framing::Empty;
     let request = h2_request(call, record)?;

@@ -81,7 +81,9 @@ impl Drop for Guest {
     fn drop(&mut self) {
         let mut open = self.connections.open.borrow_mut();
         open.remove(&self.id);
-        if open.is_empty() && let Some(waker) = self.connections.empty.borrow_mut().take() {
+        if open.is_empty()
+            && let Some(waker) = self.connections.empty.borrow_mut().take()
+        {
             waker.wake();
         }
     }

@@ -23,6 +23,9 @@ pub(super) enum Failure {
     /// No route matches.
     #[error("no route matches")]
     NoRoute,
+    /// The request may not be forwarded again, so it ends here (RFC 9110 section 7.6.2).
+    #[error("the request may not be forwarded any further")]
+    NoForwards,
     /// The request has passed this service's sidecars too often.
     #[error("the request runs in a circle between sidecars")]
     Loop,
@@ -71,6 +74,7 @@ impl Failure {
             Self::Refused(error) => error.status,
             Self::Path | Self::ClientBody => 400,
             Self::NoRoute => 404,
+            Self::NoForwards => 405,
             Self::ClientLate => 408,
             Self::ClientGone => 499,
             Self::Connect | Self::Reset | Self::BadAnswer | Self::Aborted => 502,
@@ -86,6 +90,7 @@ impl Failure {
             Self::Refused(error) => error.word,
             Self::Path => "ambiguous_path",
             Self::NoRoute => "no_route",
+            Self::NoForwards => "max_forwards",
             Self::Loop => "loop",
             Self::ClientLate => "client_timeout",
             Self::ClientBody => "bad_body",
@@ -108,6 +113,7 @@ impl Failure {
             Self::Refused(_)
             | Self::Path
             | Self::NoRoute
+            | Self::NoForwards
             | Self::Loop
             | Self::ClientLate
             | Self::ClientBody

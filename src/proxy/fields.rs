@@ -141,7 +141,8 @@ fn join<'v>(line: &mut SmallVec<[u8; 128]>, values: impl Iterator<Item = &'v [u8
 pub(super) fn to_client(sink: &mut impl FieldSink, head: &ResponseHead, framing: Framing, shows_mark: bool) {
     let fields = &head.fields;
     let named = connection_tokens(fields);
-    let has_no_length = matches!(framing, Framing::Chunked | Framing::UntilClose) || matches!(head.status, 100..=199 | 204);
+    let has_no_length =
+        matches!(framing, Framing::Chunked | Framing::UntilClose) || matches!(head.status, 100..=199 | 204);
     for (known, name, value) in fields.iter() {
         let stays = match known {
             Known::Other => true,

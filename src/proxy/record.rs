@@ -20,6 +20,8 @@ pub(super) struct Record {
     pub(super) replayed: bool,
     /// What went wrong, if anything did.
     pub(super) failure: Option<Failure>,
+    /// The request's id, once somebody asked for it.
+    pub(super) id: Option<Box<str>>,
     /// Whether an answer was broken off, so that the connection cannot be used again.
     pub(super) is_broken: bool,
 }

@@ -86,10 +86,8 @@ impl<'c> Responder<'c> {
         if is_grpc(request) {
             return self.fail_grpc(failure);
         }
-        let body = format!(
-            "{{\"error\":\"{}\",\"message\":\"{failure}\",\"request_id\":\"{request_id}\"}}\n",
-            failure.word()
-        );
+        let body =
+            format!("{{\"error\":\"{}\",\"message\":\"{failure}\",\"request_id\":\"{request_id}\"}}\n", failure.word());
         let mut head = ResponseHead::own(failure.status());
         head.fields.push(b"content-type", b"application/json");
         head.fields.push(b"content-length", itoa::Buffer::new().format(body.len()).as_bytes());
@@ -102,6 +100,14 @@ impl<'c> Responder<'c> {
         }
         writer.end().await?;
         Ok(if has_body { body.len() as u64 } else { 0 })
+    }
+
+    /// Answers an OPTIONS that ends here: what the proxy itself allows, which is anything.
+    pub(super) async fn options(self) -> io::Result<u64> {
+        let mut head = ResponseHead::own(204);
+        head.fields.push(b"allow", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+        self.begin(&head, Verb::Options, Framing::Empty, None)?.end().await?;
+        Ok(0)
     }
 
     fn fail_grpc(self, failure: Failure) -> io::Result<u64> {

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use super::drain::Connections;
 use super::snapshot::Snapshot;
 use crate::live::Live;
-use crate::telemetry::access::WorkerLog;
 use crate::telemetry::Telemetry;
+use crate::telemetry::access::WorkerLog;
 use crate::upstream::Pool;
 use crate::wire::{BufferPool, RequestHead, ResponseHead};
 

@@ -117,7 +117,7 @@ impl Fields {
     }
 
     /// The values of any name, whatever its case.
-    pub fn named<'f>(&'f self, name: &'f [u8]) -> impl Iterator<Item = &'f [u8]> {
+    pub fn named<'f, 'n>(&'f self, name: &'n [u8]) -> impl Iterator<Item = &'f [u8]> + use<'f, 'n> {
         self.list
             .iter()
             .filter(move |field| field.name.len() == name.len() && self.at(field.name).eq_ignore_ascii_case(name))

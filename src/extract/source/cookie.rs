@@ -22,16 +22,7 @@ pub(super) fn read<'a, R: RequestParts>(request: &'a R, name: &str) -> Reading<'
 
 fn find<'a>(line: &'a [u8], name: &str) -> Option<&'a [u8]> {
     line.split(|byte| *byte == b';').find_map(|pair| {
-        let value = pair
-            .trim_ascii_start()
-            .strip_prefix(name.as_bytes())?
-            .strip_prefix(b"=")?
-            .trim_ascii();
-        Some(
-            value
-                .strip_prefix(b"\"")
-                .and_then(|value| value.strip_suffix(b"\""))
-                .unwrap_or(value),
-        )
+        let value = pair.trim_ascii_start().strip_prefix(name.as_bytes())?.strip_prefix(b"=")?.trim_ascii();
+        Some(value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\"")).unwrap_or(value))
     })
 }

@@ -5,11 +5,7 @@ use std::borrow::Cow;
 use super::{Reading, Repeated};
 use crate::decide::RequestParts;
 
-pub(super) fn read<'a, R: RequestParts>(
-    request: &'a R,
-    name: &str,
-    repeated: Repeated,
-) -> Reading<'a> {
+pub(super) fn read<'a, R: RequestParts>(request: &'a R, name: &str, repeated: Repeated) -> Reading<'a> {
     let Some(first) = request.header(name) else {
         return Reading::Absent;
     };

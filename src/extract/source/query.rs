@@ -8,11 +8,7 @@ use super::Reading;
 use crate::decide::RequestParts;
 
 pub(super) fn read<'a, R: RequestParts>(request: &'a R, name: &str) -> Reading<'a> {
-    let pairs = request
-        .query()
-        .unwrap_or_default()
-        .split('&')
-        .filter(|pair| !pair.is_empty());
+    let pairs = request.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
     let mut values = pairs.filter_map(|pair| {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
         (key == name || decode(key).is_some_and(|key| key == name)).then_some(value)
@@ -29,8 +25,5 @@ fn decode(text: &str) -> Option<Cow<'_, str>> {
         return percent_decode_str(text).decode_utf8().ok();
     }
     let spaced = text.replace('+', " ");
-    percent_decode_str(&spaced)
-        .decode_utf8()
-        .ok()
-        .map(|text| Cow::Owned(text.into_owned()))
+    percent_decode_str(&spaced).decode_utf8().ok().map(|text| Cow::Owned(text.into_owned()))
 }

@@ -164,6 +164,12 @@ impl WorkerLog {
         }
     }
 
+    /// Whether nothing at all is logged, so that not even an id is needed.
+    #[inline]
+    pub fn is_off(&self) -> bool {
+        self.shared.permille.load(Relaxed) == OFF
+    }
+
     /// Queues the line, or drops and counts it if the queue is full. Never waits.
     pub fn write(&self, entry: &Entry<'_>) {
         let mut scratch = self.scratch.borrow_mut();

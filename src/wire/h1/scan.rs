@@ -14,6 +14,11 @@ pub struct HeadScan {
 }
 
 impl HeadScan {
+    /// Whether nothing has been looked at.
+    pub fn is_fresh(&self) -> bool {
+        self.scanned == 0
+    }
+
     /// Looks at what is new in `buf`, which starts with the start line. `Some(n)`: the head is the first `n` bytes,
     /// the empty line included. Every line ends in CR LF (RFC 9112 section 2.2 allows a bare LF; it is refused here).
     pub fn advance(&mut self, buf: &[u8], limits: &Limits) -> Result<Option<usize>, HeadError> {

@@ -1,0 +1,37 @@
+# The two commands of the README are `cargo run --release -- demo` and `make test`; the rest is for those who change things.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+export GRAYLANE_TEST_PYTHON := $(CURDIR)/target/test-venv/bin/python
+
+.PHONY: help
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s $$'\t'
+
+.PHONY: test
+test: setup ## every test of an ordinary run; installs what they need
+	@if cargo nextest --version >/dev/null 2>&1; then cargo test --locked --doc && cargo nextest run --locked; else cargo test --locked; fi
+
+.PHONY: setup
+setup: ## what the tests need, installed (as root) or named
+	@scripts/setup-test-env
+
+.PHONY: check
+check: ## formatting, lints, documentation, architecture
+	cargo fmt --all --check
+	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --test long -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
+	cargo test --locked --test architecture
+
+.PHONY: test-long
+test-long: ## what takes minutes and gigabytes; keeps its output in docs/measurements
+	@scripts/setup-test-env --bench
+	@scripts/test-long
+
+.PHONY: bench
+bench: ## CPU per request beside nginx and HAProxy, in the same run
+	@scripts/setup-test-env --bench
+	cargo build --locked --release
+	scripts/bench-peers

@@ -1,0 +1,85 @@
+//! Listening sockets: one for each worker on the same address, so that the kernel spreads connections over them.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+/// Connections that may wait to be accepted.
+const BACKLOG: i32 = 4096;
+
+/// An address that cannot be listened on.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address} ({used_for}): {}", reason(.source))]
+pub struct BindError {
+    /// The address.
+    pub address: SocketAddr,
+    /// `traffic` or `admin`.
+    pub used_for: &'static str,
+    source: io::Error,
+}
+
+fn reason(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            "the port is in use; end the other process or choose another port in the configuration".to_owned()
+        }
+        io::ErrorKind::AddrNotAvailable => "this machine has no such address".to_owned(),
+        io::ErrorKind::PermissionDenied => "not permitted; ports below 1024 need a privilege".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+/// One listener for each of `workers` on an address; port 0 becomes one free port for all.
+pub(super) fn listeners(address: SocketAddr, workers: usize) -> Result<(SocketAddr, Vec<TcpListener>), BindError> {
+    let failed = |source| BindError { address, used_for: "traffic", source };
+    if address.port() != 0 {
+        // Sockets that share a port would quietly share it with another process of ours too: ask for it alone first.
+        bind(address, Sharing::No).map_err(failed)?;
+    }
+    let first = bind(address, Sharing::Yes).map_err(failed)?;
+    let bound = first.local_addr().map_err(failed)?;
+    let mut all = vec![first];
+    for _ in 1..workers {
+        all.push(bind(bound, Sharing::Yes).map_err(failed)?);
+    }
+    Ok((bound, all))
+}
+
+/// The admin port's one listener.
+pub(super) fn admin(address: SocketAddr) -> Result<TcpListener, BindError> {
+    bind(address, Sharing::No).map_err(|source| BindError { address, used_for: "admin", source })
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sharing {
+    No,
+    Yes,
+}
+
+fn bind(address: SocketAddr, sharing: Sharing) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    if sharing == Sharing::Yes {
+        socket.set_reuse_port(true)?;
+    }
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn workers_share_one_free_port_and_nobody_else_does() {
+        let (bound, all) = listeners("127.0.0.1:0".parse().unwrap(), 3).unwrap();
+        assert_eq!(all.len(), 3);
+        assert!(all.iter().all(|listener| listener.local_addr().unwrap() == bound));
+        let error = listeners(bound, 1).unwrap_err();
+        assert!(error.to_string().contains(&bound.to_string()), "{error}");
+        assert!(error.to_string().contains("in use"), "{error}");
+    }
+}

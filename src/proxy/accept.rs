@@ -1,0 +1,79 @@
+//! A worker from its first connection to its last.
+
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use super::connection::serve_client;
+use super::worker::Worker;
+use crate::wire::Socket;
+
+/// What a worker is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// Go on.
+    No,
+    /// Accept nothing more, finish what is under way, at most for this long.
+    Drain(Duration),
+}
+
+/// How long to wait when the system has no descriptor left for another connection.
+const EXHAUSTED: Duration = Duration::from_millis(50);
+
+/// Accepts and serves until told to stop, then drains. Returns how many connections were cut off.
+pub async fn run(worker: Rc<Worker>, listeners: Vec<TcpListener>, mut stop: watch::Receiver<Stop>) -> usize {
+    let accepting: Vec<_> =
+        listeners.into_iter().map(|listener| tokio::task::spawn_local(accept(worker.clone(), listener))).collect();
+    let sweeping = {
+        let worker = worker.clone();
+        tokio::task::spawn_local(async move { worker.sweep().await })
+    };
+    let limit = loop {
+        match *stop.borrow_and_update() {
+            Stop::Drain(limit) => break limit,
+            Stop::No => {}
+        }
+        if stop.changed().await.is_err() {
+            break Duration::ZERO;
+        }
+    };
+    for task in accepting {
+        task.abort();
+        // The listener is closed when its task is gone: from then on nobody is let in only to be cut off.
+        let _ = task.await;
+    }
+    worker.connections.drain();
+    let drained = std::future::poll_fn(|cx| worker.connections.poll_empty(cx));
+    let _ = tokio::time::timeout(limit, drained).await;
+    sweeping.abort();
+    worker.connections.len()
+}
+
+async fn accept(worker: Rc<Worker>, listener: TcpListener) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, address)) => serve(worker.clone(), stream, address),
+            Err(error) => {
+                // A connection that was gone before it was taken costs nothing; without descriptors, waiting is all
+                // there is.
+                tracing::warn!(%error, "cannot accept a connection");
+                if !matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
+                    tokio::time::sleep(EXHAUSTED).await;
+                }
+            }
+        }
+    }
+}
+
+fn serve(worker: Rc<Worker>, stream: tokio::net::TcpStream, address: SocketAddr) {
+    // Answers are written whole; waiting to gather more would only delay them.
+    if stream.set_nodelay(true).is_err() {
+        return;
+    }
+    // A task of its own: a panic in it ends this connection and no other. It ends with the connection.
+    tokio::task::spawn_local(serve_client(worker, Socket::Tcp(stream), address));
+}

@@ -1,0 +1,246 @@
+//! One client connection in HTTP/1: wait for a head, serve it, go on or close.
+
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use super::body::RequestBody;
+use super::drain::Guest;
+use super::failure::Failure;
+use super::fields::{Peer, connection_has};
+use super::respond::{H1Responder, Responder};
+use super::tell::refusal;
+use super::timer::{Late, Timer};
+use super::worker::Worker;
+use super::{REPLAYED_BODY, Request, h2_connection, serve};
+use crate::telemetry::ConnectionState;
+use crate::wire::h1::{self, HeadError, HeadScan, Limits, Persistence, parse_request, request_framing};
+use crate::wire::{BodyReader, RequestHead, Socket, Version};
+
+/// Serves one client for as long as it stays.
+pub(super) async fn serve_client(worker: Rc<Worker>, socket: Socket, address: SocketAddr) {
+    let trusted = worker.view().snapshot.extractor.trust().contains(address.ip());
+    let ip = address.ip().to_canonical();
+    let peer = Peer { ip, text: ip.to_string().into(), trusted };
+    let mut client = Client {
+        guest: worker.connections.enter(),
+        connection: h1::Connection::new(socket),
+        timer: Timer::default(),
+        peer,
+        worker,
+    };
+    client.worker.telemetry.totals().client_enters(client.worker.id, ConnectionState::Idle);
+    let end = client.requests().await;
+    client.worker.telemetry.totals().client_leaves(client.worker.id, ConnectionState::Idle);
+    match end {
+        End::Closed => {}
+        End::Linger => client.linger().await,
+        End::H2 => {
+            let Client { guest, connection, peer, worker, .. } = client;
+            h2_connection::serve_client(worker, guest, connection, peer).await;
+        }
+    }
+}
+
+struct Client {
+    worker: Rc<Worker>,
+    guest: Guest,
+    connection: h1::Connection,
+    timer: Timer,
+    peer: Peer,
+}
+
+/// How a connection ends, or what it goes on as.
+enum End {
+    /// There is nothing more to say.
+    Closed,
+    /// The last answer must arrive although the client may still be sending.
+    Linger,
+    /// The client speaks HTTP/2.
+    H2,
+}
+
+/// What came next on a connection.
+enum Next {
+    Head,
+    End(End),
+    Refused(HeadError),
+    Slow,
+}
+
+impl Client {
+    async fn requests(&mut self) -> End {
+        let mut is_first = true;
+        loop {
+            let mut head = self.worker.request_head();
+            let next = self.next_head(&mut head, is_first).await;
+            is_first = false;
+            let goes_on = match next {
+                Next::Head => self.exchange(&head).await,
+                Next::End(end) => {
+                    self.worker.keep_request_head(head);
+                    return end;
+                }
+                Next::Refused(error) => self.refuse(Failure::Refused(error), &head).await,
+                Next::Slow => self.refuse(Failure::ClientLate, &head).await,
+            };
+            self.worker.keep_request_head(head);
+            match goes_on {
+                Ok(Persistence::KeepAlive) => {}
+                Ok(Persistence::Close) => return End::Linger,
+                Err(_) => return End::Closed,
+            }
+        }
+    }
+
+    /// Waits for the next request without holding a buffer, then reads its head.
+    async fn next_head(&mut self, head: &mut RequestHead, is_first: bool) -> Next {
+        let view = self.worker.view();
+        let (limits, times) = (view.snapshot.limits, view.snapshot.settings.limits);
+        drop(view);
+        let input = &mut self.connection.input;
+        if input.buf.is_empty() {
+            let idle = Instant::now() + if is_first { times.header_time } else { times.idle };
+            let (guest, worker, timer) = (&self.guest, &self.worker, &mut self.timer);
+            let first = poll_fn(|cx| {
+                if let Poll::Ready(read) = input.poll_idle(cx, &worker.buffers) {
+                    return Poll::Ready(read.is_ok_and(|n| n > 0));
+                }
+                if guest.poll_drain(cx).is_ready() || timer.poll_due(cx, idle).is_ready() {
+                    return Poll::Ready(false);
+                }
+                Poll::Pending
+            });
+            if !first.await {
+                return Next::End(End::Closed);
+            }
+        }
+        let due = Cell::new(Instant::now() + times.header_time);
+        let reading = read_head(input, &limits, head, is_first);
+        match self.timer.race(&due, reading).await {
+            Ok(next) => next,
+            Err(Late) => Next::Slow,
+        }
+    }
+
+    /// One request and its answer.
+    async fn exchange(&mut self, head: &RequestHead) -> io::Result<Persistence> {
+        let started = Instant::now();
+        let framing = match request_framing(head) {
+            Ok(framing) => framing,
+            Err(error) => return self.refuse(Failure::Refused(error), head).await,
+        };
+        let limits = self.worker.view().snapshot.limits;
+        let totals = self.worker.telemetry.totals();
+        totals.client_leaves(self.worker.id, ConnectionState::Idle);
+        totals.client_enters(self.worker.id, ConnectionState::Active);
+        let persistence = Cell::new(self.persistence(head));
+        let h1::Connection { input, output } = &mut self.connection;
+        let reader = h1::BodyReader::new(input, framing, &limits);
+        let served = match reader {
+            Err(error) => Err(error),
+            Ok(reader) => {
+                let kept = if head.verb.is_idempotent() { REPLAYED_BODY } else { 0 };
+                let body = RequestBody::new(BodyReader::H1(reader), kept);
+                let request = Request { head, framing, body, peer: &self.peer, started };
+                let responder = H1Responder { output, version: head.version, persistence: &persistence };
+                Ok(serve(&self.worker, request, Responder::H1(responder), &mut self.timer).await)
+            }
+        };
+        totals.client_leaves(self.worker.id, ConnectionState::Active);
+        totals.client_enters(self.worker.id, ConnectionState::Idle);
+        match served {
+            Err(error) => self.refuse(Failure::Refused(error), head).await,
+            Ok(record) if record.is_broken => Err(io::ErrorKind::ConnectionAborted.into()),
+            Ok(_) => Ok(persistence.get()),
+        }
+    }
+
+    /// Whether the client and we both want to go on behind this request.
+    fn persistence(&self, head: &RequestHead) -> Persistence {
+        let wanted = match head.version {
+            Version::Http10 => connection_has(&head.fields, b"keep-alive"),
+            _ => !connection_has(&head.fields, b"close"),
+        };
+        // Bytes behind an upgrade may be of the other protocol: if it is refused they must not be read as requests.
+        let early = head.fields.has(crate::wire::Known::Upgrade) && !self.connection.input.buf.is_empty();
+        if wanted && !early && !self.guest.is_draining() { Persistence::KeepAlive } else { Persistence::Close }
+    }
+
+    /// Answers what cannot be served; where one message ends and the next begins is then not known, so it closes.
+    async fn refuse(&mut self, failure: Failure, head: &RequestHead) -> io::Result<Persistence> {
+        let worker = &self.worker;
+        worker.telemetry.totals().refused(worker.id, refusal(failure));
+        let persistence = Cell::new(Persistence::Close);
+        let output = &mut self.connection.output;
+        let responder = Responder::H1(H1Responder { output, version: Version::Http11, persistence: &persistence });
+        let mut record = super::record::Record::default();
+        let id = super::tell::request_id(head, worker, &mut record);
+        responder.fail(failure, head, id).await?;
+        Ok(Persistence::Close)
+    }
+
+    /// Ends our direction and reads what still comes for a moment, so that the client's system does not throw our last
+    /// answer away over bytes that nobody took (RFC 9112 section 9.6).
+    async fn linger(&mut self) {
+        let h1::Connection { input, output } = &mut self.connection;
+        let due = Cell::new(Instant::now() + LINGER);
+        let closing = async {
+            if output.shutdown().await.is_err() {
+                return;
+            }
+            let mut left = LINGER_BYTES;
+            while let Ok(n @ 1..) = input.fill().await {
+                input.consume(input.buf.len());
+                left = left.saturating_sub(n);
+                if left == 0 {
+                    return;
+                }
+            }
+        };
+        let _ = self.timer.race(&due, closing).await;
+    }
+}
+
+/// How long a closing connection is read.
+const LINGER: Duration = Duration::from_secs(1);
+/// How many bytes of a closing connection are read.
+const LINGER_BYTES: usize = 1024 * 1024;
+/// Empty lines that may stand before a request line (RFC 9112 section 2.2).
+const MOST_EMPTY_LINES: usize = 4;
+
+async fn read_head(input: &mut crate::wire::Input, limits: &Limits, head: &mut RequestHead, is_first: bool) -> Next {
+    let mut scan = HeadScan::default();
+    let mut empty_lines = 0;
+    loop {
+        while scan.is_fresh() && empty_lines < MOST_EMPTY_LINES && input.buf.starts_with(b"\r\n") {
+            input.consume(2);
+            empty_lines += 1;
+        }
+        let preface = h1::H2_PREFACE;
+        let may_be_h2 =
+            is_first && !input.buf.is_empty() && preface.starts_with(&input.buf[..input.buf.len().min(preface.len())]);
+        if may_be_h2 && input.buf.len() >= preface.len() {
+            return Next::End(End::H2);
+        }
+        if !may_be_h2 && input.buf.as_ref() != b"\r" {
+            match scan.advance(&input.buf, limits) {
+                Err(error) => return Next::Refused(error),
+                Ok(None) => {}
+                Ok(Some(end)) => {
+                    let parsed = parse_request(&input.buf[..end], limits, head);
+                    input.consume(end);
+                    return parsed.map_or_else(Next::Refused, |()| Next::Head);
+                }
+            }
+        }
+        match input.fill().await {
+            Ok(n) if n > 0 => {}
+            _ => return Next::End(End::Closed),
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! One client connection in HTTP/2: every stream is a task of its own.
+
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use super::body::RequestBody;
+use super::drain::Guest;
+use super::failure::Failure;
+use super::fields::Peer;
+use super::respond::Responder;
+use super::tell::refusal;
+use super::timer::Timer;
+use super::worker::Worker;
+use super::{REPLAYED_BODY, Request, serve};
+use crate::telemetry::ConnectionState;
+use crate::wire::h1::{self, Framing};
+use crate::wire::{BodyReader, Known, h2};
+
+/// What a client may open and send before it is read: at most 16 MiB a connection, and that only if it sends so much.
+const STREAMS: u32 = 128;
+const STREAM_WINDOW: u32 = 256 * 1024;
+const CONNECTION_WINDOW: u32 = 1024 * 1024;
+/// How long a connection may take to begin.
+const GREETING: Duration = Duration::from_secs(10);
+
+/// Serves one client for as long as it stays.
+pub(super) async fn serve_client(worker: Rc<Worker>, guest: Guest, connection: h1::Connection, peer: Peer) {
+    let h1::Connection { input, output } = connection;
+    let (head_bytes, idle) = {
+        let view = worker.view();
+        (view.snapshot.limits.head_bytes as u32, view.snapshot.settings.limits.idle)
+    };
+    let limits =
+        h2::Limits { streams: STREAMS, stream_window: STREAM_WINDOW, connection_window: CONNECTION_WINDOW, head_bytes };
+    let greeting = tokio::time::timeout(GREETING, h2::serve(input, output, &limits));
+    let Ok(Ok(mut server)) = greeting.await else { return };
+    let totals = worker.telemetry.totals();
+    totals.client_enters(worker.id, ConnectionState::Active);
+    let client = Rc::new(Client { peer, streams: Cell::new(0), quiet_since: Cell::new(Instant::now()) });
+    let mut timer = Timer::default();
+    let mut leaving = false;
+    loop {
+        let next = poll_fn(|cx| {
+            if let Poll::Ready(accepted) = server.poll_accept(cx) {
+                return Poll::Ready(Event::Accepted(accepted));
+            }
+            if leaving {
+                return Poll::Pending;
+            }
+            if guest.poll_drain(cx).is_ready() {
+                return Poll::Ready(Event::Leave);
+            }
+            let due = if client.streams.get() == 0 { client.quiet_since.get() + idle } else { Instant::now() + idle };
+            timer.poll_due(cx, due).map(|()| Event::Leave)
+        });
+        match next.await {
+            // A GOAWAY first; streams that are open go on to their end.
+            Event::Leave => {
+                leaving = true;
+                server.graceful_shutdown();
+            }
+            Event::Accepted(Some(Ok((request, answer)))) => {
+                let (worker, client) = (worker.clone(), client.clone());
+                client.streams.set(client.streams.get() + 1);
+                // Ends with its stream: a reset or a closed connection fails whatever it waits for.
+                tokio::task::spawn_local(async move {
+                    let stream = Stream { client };
+                    stream.serve(&worker, request, answer).await;
+                });
+            }
+            Event::Accepted(Some(Err(error))) => {
+                tracing::debug!(%error, "a client's HTTP/2 connection ended");
+                break;
+            }
+            Event::Accepted(None) => break,
+        }
+    }
+    totals.client_leaves(worker.id, ConnectionState::Active);
+}
+
+enum Event {
+    Accepted(Option<Result<(http::Request<::h2::RecvStream>, ::h2::server::SendResponse<bytes::Bytes>), ::h2::Error>>),
+    Leave,
+}
+
+struct Client {
+    peer: Peer,
+    streams: Cell<usize>,
+    quiet_since: Cell<Instant>,
+}
+
+/// One stream; counted for as long as it lives.
+struct Stream {
+    client: Rc<Client>,
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.client.streams.set(self.client.streams.get() - 1);
+        self.client.quiet_since.set(Instant::now());
+    }
+}
+
+impl Stream {
+    async fn serve(
+        &self,
+        worker: &Worker,
+        request: http::Request<::h2::RecvStream>,
+        answer: ::h2::server::SendResponse<bytes::Bytes>,
+    ) {
+        let started = Instant::now();
+        let (parts, stream) = request.into_parts();
+        let mut head = worker.request_head();
+        let uri_bytes = worker.view().snapshot.limits.uri_bytes;
+        let responder = Responder::H2(answer);
+        if let Err(error) = h2::flatten_request(&parts, uri_bytes, &mut head) {
+            let failure = Failure::Refused(error);
+            worker.telemetry.totals().refused(worker.id, refusal(failure));
+            let mut record = super::record::Record::default();
+            let id = super::tell::request_id(&head, worker, &mut record);
+            let _ = responder.fail(failure, &head, id).await;
+            return;
+        }
+        let length = head.fields.first(Known::ContentLength).and_then(|v| std::str::from_utf8(v).ok()?.parse().ok());
+        let reader = h2::BodyReader::new(stream, length);
+        let framing = match length {
+            _ if reader.is_done() => Framing::Empty,
+            Some(length) => Framing::Length(length),
+            None => Framing::Chunked,
+        };
+        let kept = if head.verb.is_idempotent() { REPLAYED_BODY } else { 0 };
+        let body = RequestBody::new(BodyReader::H2(reader), kept);
+        let request = Request { head: &head, framing, body, peer: &self.client.peer, started };
+        serve(worker, request, responder, &mut Timer::default()).await;
+        worker.keep_request_head(head);
+    }
+}

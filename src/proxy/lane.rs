@@ -1,0 +1,88 @@
+//! From a request to its lane: find the route, read the facts, decide.
+
+use std::time::SystemTime;
+
+use super::failure::Failure;
+use super::fields::Peer;
+use super::snapshot::Snapshot;
+use super::worker::Worker;
+use crate::decide::{Decision, Found, Inputs, NormalPath, RequestParts};
+use crate::extract::{self, lane_mark, override_token};
+use crate::wire::{Known, RequestHead};
+
+impl RequestParts for RequestHead {
+    fn method(&self) -> &str {
+        RequestHead::method(self)
+    }
+
+    fn host(&self) -> Option<&str> {
+        std::str::from_utf8(self.authority()?).ok()
+    }
+
+    fn path(&self) -> &str {
+        RequestHead::path(self)
+    }
+
+    fn query(&self) -> Option<&str> {
+        RequestHead::query(self)
+    }
+
+    fn header(&self, name: &str) -> Option<&[u8]> {
+        // The host has been decided where the target has one.
+        match Known::of(name.as_bytes()) {
+            Known::Other => self.fields.named(name.as_bytes()).next(),
+            Known::Host => self.authority(),
+            known => self.fields.first(known),
+        }
+    }
+
+    fn for_each_header(&self, name: &str, each: &mut dyn FnMut(&[u8])) {
+        self.fields.named(name.as_bytes()).for_each(each);
+    }
+}
+
+/// The path of a request as routes see it.
+pub(super) fn normal_path<'h>(snapshot: &Snapshot, head: &'h RequestHead) -> Result<NormalPath<'h>, Failure> {
+    NormalPath::new(head.path(), snapshot.allow).map_err(|_| Failure::Path)
+}
+
+/// The route of a request.
+pub(super) fn find<'p>(snapshot: &'p Snapshot, head: &RequestHead, path: &'p str) -> Result<Found<'p>, Failure> {
+    snapshot.settings.program.find(head, path).ok_or(Failure::NoRoute)
+}
+
+/// Decides, and counts what was decided and what was ignored on the way.
+pub(super) fn decide(
+    worker: &Worker,
+    snapshot: &Snapshot,
+    head: &RequestHead,
+    found: &Found<'_>,
+    peer: &Peer,
+) -> Decision {
+    let program = &snapshot.settings.program;
+    let release = program.route(found.route).release;
+    let developer = release.and_then(|release| program.release(release).developer.as_ref());
+    let token = developer.and_then(|developer| override_token(developer, head, found));
+    let speaker = extract::Peer { address: Some(peer.ip), trusted: peer.trusted };
+    let facts = snapshot.extractor.facts(head, found, speaker);
+    let inputs = Inputs {
+        facts: &facts,
+        override_token: token.as_deref(),
+        mark: lane_mark(head, speaker),
+        latched: false,
+        // Only a token's expiry asks for the time of day.
+        now_unix: if token.is_some() { now_unix() } else { 0 },
+    };
+    let decision = program.decide(found.route, &inputs);
+    let series = release.map_or(&snapshot.no_release, |release| &snapshot.releases[release.index()]);
+    series.decided(worker.id, decision.level, decision.reason);
+    if let Some(fault) = decision.override_rejected {
+        worker.telemetry.totals().override_rejected(worker.id, fault);
+    }
+    facts.refused().for_each(|fact| snapshot.facts.rejected(worker.id, fact));
+    decision
+}
+
+fn now_unix() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}

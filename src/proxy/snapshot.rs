@@ -1,0 +1,176 @@
+//! One immutable compiled configuration: everything a request needs, found by index.
+
+use std::sync::Arc;
+
+use crate::config::{Endpoint, Loaded, MarkCache, Protocol, ResponseMark, RoutePlan, Settings};
+use crate::decide::{AllowEncoded, LaneId};
+use crate::extract::{Extractor, allow_encoded};
+use crate::telemetry::{FactSeries, ReleaseSeries, RouteSeries, Telemetry, UpstreamSeries};
+use crate::upstream::{Directory, EndpointName, UpstreamSpec};
+use crate::wire::h1;
+
+/// The configuration in force, compiled.
+pub struct Snapshot {
+    /// As loaded.
+    pub settings: Settings,
+    /// Its version: a short hash of its sources.
+    pub version: String,
+    /// Files it was read from.
+    pub sources: Vec<String>,
+    /// How facts are read.
+    pub extractor: Extractor,
+    /// Which encoded characters a path may hold.
+    pub allow: AllowEncoded,
+    /// Where requests go; the pod's own service, where there is one, stands behind the configured upstreams.
+    pub directory: Arc<Directory>,
+    pub(super) upstreams: Vec<Arc<UpstreamSeries>>,
+    /// At the index of their `RouteId`.
+    pub routes: Vec<Route>,
+    pub(super) releases: Vec<Arc<ReleaseSeries>>,
+    pub(super) no_release: Arc<ReleaseSeries>,
+    pub(super) facts: Arc<FactSeries>,
+    pub(super) pseudonym: String,
+    pub(super) limits: h1::Limits,
+    local: Option<usize>,
+    vary: String,
+}
+
+/// A route, ready to be taken.
+pub struct Route {
+    /// As configured.
+    pub plan: RoutePlan,
+    /// Its counters; a lane's place is that in `plan.lanes`.
+    pub series: Arc<RouteSeries>,
+}
+
+/// Where a lane's requests go.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Target {
+    /// The place of the lane among the route's.
+    pub(super) lane: usize,
+    /// The place of the upstream in the directory.
+    pub(super) upstream: usize,
+    pub(super) protocol: Protocol,
+}
+
+/// The name under which the pod's own service is counted.
+const LOCAL: &str = "local";
+
+impl Snapshot {
+    /// Compiles a configuration. Upstreams that did not change since `old` keep their connections.
+    pub fn build(loaded: Loaded, old: &Directory, telemetry: &Telemetry) -> Self {
+        let Loaded { settings, version, sources, .. } = loaded;
+        let local = settings.local.as_ref().map(|_| settings.upstreams.len());
+        let directory = Directory::build(upstream_specs(&settings), old);
+        let upstreams = directory.upstreams().iter().map(|upstream| telemetry.upstream(&upstream.spec.name)).collect();
+        let lanes = settings.program.lanes();
+        let route = |plan: &RoutePlan| {
+            let names: Vec<&str> = plan.lanes.iter().map(|(lane, _)| lanes.name(*lane)).collect();
+            Route { series: telemetry.route(&plan.name, &names), plan: plan.clone() }
+        };
+        let routes = settings.routes.iter().map(route).collect();
+        let releases = settings.program.releases().iter().map(|release| {
+            let series = telemetry.release(&release.name);
+            series.set_permille(release.permille);
+            series
+        });
+        let releases = releases.collect();
+        let facts: Vec<&str> = settings.program.facts().names().collect();
+        let extractor = Extractor::of(&settings);
+        let limits = &settings.limits;
+        Self {
+            extractor,
+            allow: allow_encoded(&settings),
+            directory: Arc::new(directory),
+            upstreams,
+            routes,
+            releases,
+            no_release: telemetry.release(""),
+            facts: telemetry.facts(&facts),
+            pseudonym: pseudonym(&settings.service),
+            limits: h1::Limits {
+                head_bytes: limits.header_bytes,
+                fields: limits.header_count,
+                uri_bytes: limits.uri_bytes,
+            },
+            local,
+            vary: vary(&settings),
+            sources: sources.into_iter().map(|source| source.path.display().to_string()).collect(),
+            settings,
+            version,
+        }
+    }
+
+    /// Where this lane's requests go on this route; the sidecar's own lane ends at the pod's own service.
+    pub(super) fn target(&self, route: &Route, lane: LaneId) -> Target {
+        let place = route.plan.lanes.iter().position(|(known, _)| *known == lane);
+        // Deciding answers with lanes of the route only; stable stands first.
+        let lane_place = place.unwrap_or(0);
+        let upstream = route.plan.lanes[lane_place].1.0;
+        let protocol = self.settings.upstreams[upstream].protocol;
+        match self.local {
+            Some(local) if lane == self.settings.lane => Target { lane: lane_place, upstream: local, protocol },
+            _ => Target { lane: lane_place, upstream, protocol },
+        }
+    }
+
+    /// The name and value that keep shared caches from mixing lanes, where answers show theirs.
+    pub(super) fn cache_field(&self) -> Option<(&'static str, &str)> {
+        match self.settings.response_mark {
+            ResponseMark::Off => None,
+            ResponseMark::Header(MarkCache::Private) => Some(("cache-control", "private")),
+            ResponseMark::Header(MarkCache::Vary) => Some(("vary", &self.vary)),
+        }
+    }
+}
+
+fn upstream_specs(settings: &Settings) -> Vec<UpstreamSpec> {
+    let name = |endpoint: &Endpoint| match endpoint {
+        Endpoint::Host { host, port } => Some(EndpointName::Host(host.clone(), *port)),
+        Endpoint::Unix(path) => Some(EndpointName::Unix(path.as_path().into())),
+        Endpoint::Local => None,
+    };
+    let own = settings.local.as_ref().and_then(name);
+    let configured = settings.upstreams.iter().map(|upstream| UpstreamSpec {
+        name: upstream.name.as_str().into(),
+        endpoints: upstream.endpoints.iter().filter_map(|endpoint| name(endpoint).or(own.clone())).collect(),
+        idle: upstream.idle,
+        max_idle: upstream.max_idle,
+    });
+    let mut specs: Vec<UpstreamSpec> = configured.collect();
+    if let Some(own) = own {
+        let (idle, max_idle) =
+            settings.upstreams.first().map_or((DEFAULT_IDLE, 128), |known| (known.idle, known.max_idle));
+        specs.push(UpstreamSpec { name: LOCAL.into(), endpoints: vec![own], idle, max_idle });
+    }
+    specs
+}
+
+const DEFAULT_IDLE: std::time::Duration = std::time::Duration::from_secs(4);
+
+/// Our name in `Via`: one a service, so that its sidecars know each other. RFC 9110 section 7.6.3 allows a pseudonym
+/// in place of a host; characters that no token has become `-`.
+fn pseudonym(service: &str) -> String {
+    let is_token = |c: char| c.is_ascii_alphanumeric() || "-._~".contains(c);
+    let token: String = service.chars().map(|c| if is_token(c) { c } else { '-' }).collect();
+    if token.is_empty() { "graylane".to_owned() } else { format!("{token}.graylane") }
+}
+
+/// The header names that can change the lane, for `Vary`.
+fn vary(settings: &Settings) -> String {
+    use crate::config::FactSource;
+    let mut names: Vec<&str> = Vec::new();
+    for source in settings.facts.lists.iter().flat_map(|(_, list)| list) {
+        match source {
+            FactSource::Header(name) => names.push(name),
+            FactSource::Cookie(_) => names.push("cookie"),
+            _ => {}
+        }
+    }
+    names.extend(["x-gray-lane", "x-gray-release"]);
+    let developers = settings.program.releases().iter().filter_map(|release| release.developer.as_ref());
+    names.extend(developers.filter_map(|developer| developer.header.as_deref()));
+    names.sort_unstable();
+    names.dedup();
+    names.join(", ")
+}

@@ -1,0 +1,190 @@
+//! What is told of a request when it is over, and what it told of itself.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use super::failure::Failure;
+use super::fields::Peer;
+use super::record::Record;
+use super::worker::{View, Worker};
+use super::{Request, Routed};
+use crate::decide::{FactId, Facts};
+use crate::extract;
+use crate::telemetry::access::{Asked, Decided, Entry, LoggedFacts, Outcome};
+use crate::telemetry::{CodeClass, Refusal, RouteSeries};
+use crate::wire::{Known, RequestHead};
+
+/// A request under way on its route, for as long as this lives.
+pub(super) struct Inflight<'s> {
+    series: &'s Arc<RouteSeries>,
+    worker: usize,
+}
+
+impl<'s> Inflight<'s> {
+    pub(super) fn begin(series: &'s Arc<RouteSeries>, worker: usize) -> Self {
+        series.begin(worker);
+        Self { series, worker }
+    }
+}
+
+impl Drop for Inflight<'_> {
+    fn drop(&mut self) {
+        self.series.end(self.worker);
+    }
+}
+
+/// Counts the request, and writes it to the access log where that wants it.
+pub(super) fn told(
+    worker: &Worker,
+    view: &View,
+    request: &Request<'_, '_>,
+    routed: Option<&Routed<'_>>,
+    record: &mut Record,
+) {
+    let took = request.started.elapsed();
+    let totals = worker.telemetry.totals();
+    if record.stripped > 0 {
+        totals.stripped(worker.id, record.stripped);
+    }
+    match (routed, record.failure) {
+        (Some(routed), failure) => {
+            let series = &view.snapshot.routes[routed.route.index()].series;
+            let class = CodeClass::of(record.status);
+            series.record(worker.id, routed.target.lane, routed.decision.level, class, took);
+            if failure == Some(Failure::ClientGone) {
+                series.client_disconnected(worker.id);
+            }
+            if record.replayed {
+                series.replayed(worker.id);
+            }
+        }
+        (None, Some(failure)) => totals.refused(worker.id, refusal(failure)),
+        (None, None) => {}
+    }
+    if !worker.log.is_off() {
+        let status = record.status;
+        let wanted = worker.log.wants(request_id(request.head, worker, record), status);
+        if wanted {
+            log(worker, view, request, routed, record, took);
+        }
+    }
+}
+
+/// The counter of requests that were answered before a route was found.
+pub(super) fn refusal(failure: Failure) -> Refusal {
+    match failure {
+        Failure::Path => Refusal::Path,
+        Failure::NoRoute => Refusal::NoRoute,
+        Failure::Loop => Refusal::Loop,
+        Failure::ClientLate => Refusal::SlowClient,
+        Failure::Refused(error) => match (error.status, error.word) {
+            (414, _) => Refusal::UriTooLong,
+            (431, _) => Refusal::HeadersTooLarge,
+            (405, _) => Refusal::Method,
+            (505, _) => Refusal::Version,
+            (_, "bad_host") => Refusal::Host,
+            (_, "bad_content_length" | "bad_transfer_encoding" | "two_framings" | "bad_chunk") => Refusal::Framing,
+            _ => Refusal::Malformed,
+        },
+        _ => Refusal::Malformed,
+    }
+}
+
+fn log(
+    worker: &Worker,
+    view: &View,
+    request: &Request<'_, '_>,
+    routed: Option<&Routed<'_>>,
+    record: &Record,
+    took: Duration,
+) {
+    let (head, snapshot) = (request.head, &view.snapshot);
+    let program = &snapshot.settings.program;
+    // Facts are read once more: the log is off the common path, and keeping them would cost every request.
+    let found = routed.and_then(|routed| program.find(head, routed.path.as_str()));
+    let speaker = extract::Peer { address: Some(request.peer.ip), trusted: request.peer.trusted };
+    let facts = found.as_ref().map(|found| snapshot.extractor.facts(head, found, speaker));
+    let fact = |id: FactId| facts.as_ref().and_then(|facts| facts.get(id));
+    let (user, sku) = (fact(FactId::USER_ID), fact(FactId::SKU_ID));
+    let (category, amount) = (fact(FactId::CATEGORY_ID), fact(FactId::ORDER_AMOUNT));
+    let client = facts.as_ref().and_then(|facts| facts.client_ip()).unwrap_or(request.peer.ip);
+    worker.log.write(&Entry {
+        time: SystemTime::now().checked_sub(took).unwrap_or(SystemTime::UNIX_EPOCH),
+        asked: Asked {
+            request_id: record.id.as_deref().unwrap_or_default(),
+            trace_id: trace_id(head),
+            client,
+            protocol: head.version.as_str(),
+            method: head.method(),
+            host: head.authority().and_then(|host| std::str::from_utf8(host).ok()),
+            path: head.path(),
+            facts: LoggedFacts {
+                user_id: user.as_deref(),
+                sku_id: sku.as_deref(),
+                category_id: category.as_deref(),
+                order_amount: amount.as_deref(),
+            },
+        },
+        decided: routed.map(|routed| {
+            let release = routed.decision.release.map(|release| program.release(release));
+            Decided {
+                route: &program.route(routed.route).name,
+                lane: program.lanes().name(routed.decision.lane),
+                level: routed.decision.level,
+                reason: routed.decision.reason,
+                release: release.map(|release| release.name.as_str()),
+                bucket: routed.decision.bucket,
+                salt: release.map(|release| release.salt.as_str()),
+            }
+        }),
+        outcome: Outcome {
+            status: record.status,
+            upstream: routed.map(|routed| &*snapshot.directory.upstreams()[routed.target.upstream].spec.name),
+            duration: took,
+            upstream_duration: record.answered_at.map(|at: Instant| at.saturating_duration_since(request.started)),
+            bytes_in: request.body.replay.bytes,
+            bytes_out: record.bytes_out,
+            replayed: record.replayed,
+            error: record.failure.map(Failure::word),
+        },
+    });
+}
+
+/// The request's own id where it has a usable one, else a fresh one; the same whoever asks.
+pub(super) fn request_id<'r>(head: &RequestHead, worker: &Worker, record: &'r mut Record) -> &'r str {
+    record.id.get_or_insert_with(|| {
+        let given = head.fields.first(Known::RequestId).filter(|id| (1..=128).contains(&id.len()));
+        let usable = |id: &&[u8]| id.iter().all(|b| b.is_ascii_alphanumeric() || b"-_.:/+=".contains(b));
+        match given.filter(usable).and_then(|id| std::str::from_utf8(id).ok()) {
+            Some(id) => id.into(),
+            None => format!("{:016x}{:016x}", worker.draw(), worker.draw()).into(),
+        }
+    })
+}
+
+/// The trace of W3C `traceparent`: the 32 digits behind the version.
+fn trace_id(head: &RequestHead) -> Option<&str> {
+    let value = std::str::from_utf8(head.fields.first(Known::Traceparent)?).ok()?;
+    let id = value.split('-').nth(1)?;
+    (id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit())).then_some(id)
+}
+
+/// How long a trusted caller still waits, where it says so: `grpc-timeout`, at most eight digits and a unit (gRPC over
+/// HTTP/2, "Requests").
+pub(super) fn caller_deadline(head: &RequestHead, peer: &Peer) -> Option<Duration> {
+    let value = head.fields.first(Known::GrpcTimeout).filter(|_| peer.trusted)?;
+    let (unit, digits) = value.split_last()?;
+    if digits.is_empty() || digits.len() > 8 {
+        return None;
+    }
+    let count: u64 = std::str::from_utf8(digits).ok()?.parse().ok()?;
+    Some(match unit {
+        b'H' => Duration::from_secs(count * 3600),
+        b'M' => Duration::from_secs(count * 60),
+        b'S' => Duration::from_secs(count),
+        b'm' => Duration::from_millis(count),
+        b'u' => Duration::from_micros(count),
+        b'n' => Duration::from_nanos(count),
+        _ => return None,
+    })
+}

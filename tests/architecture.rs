@@ -1,0 +1,313 @@
+//! The invariants of `ARCHITECTURE.md` that a machine can hold: who may use whom, what pure rooms must not touch, how long
+//! a file may be. It reads the sources as text, so it says where to look rather than proving anything.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A room and the rooms it may use. `lib.rs` and `main.rs` are no rooms; `app` alone wires everything together.
+const ROOMS: &[(&str, &[&str])] = &[
+    ("decide", &[]),
+    ("wire", &[]),
+    ("config", &["decide"]),
+    ("live", &[]),
+    ("extract", &["config", "decide"]),
+    ("upstream", &["config", "telemetry", "wire"]),
+    ("proxy", &["config", "decide", "extract", "live", "telemetry", "upstream", "wire"]),
+    ("telemetry", &["config", "decide"]),
+    ("admin", &["config", "decide", "extract", "live", "telemetry", "upstream"]),
+    ("app", &["admin", "config", "decide", "extract", "live", "proxy", "telemetry", "upstream", "wire"]),
+    ("cli", &["app", "config", "decide", "extract"]),
+];
+
+/// Rooms that compute and nothing else, with what would give them away.
+const PURE: &[&str] = &["decide"];
+const IMPURE: &[&str] = &[
+    "Instant::now",
+    "SystemTime",
+    "Timestamp::now",
+    "Zoned::now",
+    "std::env",
+    "env::var",
+    "std::fs",
+    "File::open",
+    "TcpStream",
+    "TcpListener",
+    "UdpSocket",
+    "tokio",
+    "std::thread",
+    "thread::spawn",
+    "std::process",
+    "use rand",
+    "thread_rng",
+    "RandomState",
+    "getrandom",
+    "println!",
+    "eprintln!",
+    "tracing::",
+    "static mut",
+    "thread_local!",
+];
+
+/// Names that say nothing of what is inside.
+const EMPTY_NAMES: &[&str] = &["common", "util", "utils", "helper", "helpers", "types", "misc", "manager", "prelude"];
+
+/// The longest file, tests not counted; at this length it is to be split along an idea.
+const LONGEST_FILE: usize = 400;
+
+/// A source file without its comments and its tests.
+struct Source {
+    path: PathBuf,
+    room: String,
+    lines: Vec<(usize, String)>,
+    length: usize,
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn files_below(folder: &Path, wanted: &dyn Fn(&Path) -> bool, found: &mut Vec<PathBuf>) {
+    let mut entries: Vec<PathBuf> =
+        fs::read_dir(folder).expect("a readable folder").map(|entry| entry.expect("an entry").path()).collect();
+    entries.sort();
+    for path in entries {
+        let name = path.file_name().expect("an entry has a name").to_string_lossy().into_owned();
+        if path.is_dir() {
+            if name != "target" && name != ".git" {
+                files_below(&path, wanted, found);
+            }
+        } else if wanted(&path) {
+            found.push(path);
+        }
+    }
+}
+
+fn is_test_file(path: &Path) -> bool {
+    path.components().any(|part| {
+        let part = part.as_os_str().to_string_lossy();
+        part == "tests" || part == "tests.rs" || part.ends_with("_tests.rs")
+    })
+}
+
+/// Every file of `src/` that is not a test.
+fn sources() -> Vec<Source> {
+    let src = root().join("src");
+    let mut paths = Vec::new();
+    files_below(&src, &|path| path.extension().is_some_and(|end| end == "rs"), &mut paths);
+    let mut sources = Vec::new();
+    for path in paths {
+        let inside = path.strip_prefix(&src).expect("it was found there").to_owned();
+        if is_test_file(&inside) {
+            continue;
+        }
+        let room = match inside.components().count() {
+            1 => String::new(),
+            _ => inside.components().next().expect("a path has parts").as_os_str().to_string_lossy().into_owned(),
+        };
+        let text = fs::read_to_string(&path).expect("sources are UTF-8");
+        let before_tests = text.split("#[cfg(test)]\nmod tests {").next().expect("split yields one part");
+        let code = |line: &str| line.split("//").next().expect("split yields one part").to_owned();
+        sources.push(Source {
+            path: inside,
+            room,
+            lines: before_tests.lines().enumerate().map(|(number, line)| (number + 1, code(line))).collect(),
+            length: before_tests.lines().count(),
+        });
+    }
+    assert!(sources.len() > 10, "the sources were not found");
+    sources
+}
+
+/// The names that follow `crate::` in a line, those in braces too.
+fn rooms_named(line: &str) -> Vec<String> {
+    let word = |text: &str| text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
+    let mut named = Vec::new();
+    for rest in line.split("crate::").skip(1) {
+        let Some(list) = rest.strip_prefix('{') else {
+            named.push(word(rest));
+            continue;
+        };
+        let mut depth = 0;
+        let mut start = true;
+        for (at, c) in list.char_indices() {
+            match c {
+                '{' => depth += 1,
+                '}' if depth == 0 => break,
+                '}' => depth -= 1,
+                ',' if depth == 0 => start = true,
+                c if start && !c.is_whitespace() => {
+                    named.push(word(&list[at..]));
+                    start = false;
+                }
+                _ => {}
+            }
+        }
+    }
+    named
+}
+
+fn fail_with(found: Vec<String>, rule: &str) {
+    assert!(found.is_empty(), "{rule}:\n  {}", found.join("\n  "));
+}
+
+#[test]
+fn rooms_use_only_what_the_table_allows() {
+    let table: BTreeMap<&str, BTreeSet<&str>> =
+        ROOMS.iter().map(|(room, uses)| (*room, uses.iter().copied().collect())).collect();
+    let mut found = Vec::new();
+    for source in sources().iter().filter(|source| !source.room.is_empty()) {
+        let allowed = table.get(source.room.as_str());
+        let allowed = allowed.unwrap_or_else(|| panic!("the room `{}` is not in the table", source.room));
+        for (number, line) in &source.lines {
+            for named in rooms_named(line) {
+                let is_room = table.contains_key(named.as_str());
+                if is_room && named != source.room && !allowed.contains(named.as_str()) {
+                    found.push(format!("src/{}:{number}: `{}` uses `{named}`", source.path.display(), source.room));
+                }
+            }
+        }
+    }
+    fail_with(
+        found,
+        "a room uses what it may not; if it must, change the table here and in ARCHITECTURE.md, with the reason",
+    );
+}
+
+#[test]
+fn the_table_has_no_circles() {
+    // Whoever uses nobody that is left can be taken out; in the end nobody may be left.
+    let mut left: BTreeMap<&str, &[&str]> = ROOMS.iter().copied().collect();
+    loop {
+        let free: Vec<&str> = left
+            .iter()
+            .filter(|(_, uses)| uses.iter().all(|used| !left.contains_key(used)))
+            .map(|(room, _)| *room)
+            .collect();
+        if free.is_empty() {
+            break;
+        }
+        left.retain(|room, _| !free.contains(room));
+    }
+    assert!(left.is_empty(), "these use each other in a circle: {left:?}");
+}
+
+#[test]
+fn pure_rooms_read_no_clock_no_chance_no_world() {
+    let mut found = Vec::new();
+    for source in sources().iter().filter(|source| PURE.contains(&source.room.as_str())) {
+        for (number, line) in &source.lines {
+            for word in IMPURE.iter().filter(|word| line.contains(**word)) {
+                found.push(format!("src/{}:{number}: {word}", source.path.display()));
+            }
+        }
+    }
+    fail_with(found, "a pure room touches the world; pass it in as an argument");
+}
+
+#[test]
+fn modules_are_named_after_their_idea() {
+    let mut found = Vec::new();
+    for source in sources() {
+        for part in source.path.components() {
+            let name = part.as_os_str().to_string_lossy().into_owned();
+            if EMPTY_NAMES.contains(&name.trim_end_matches(".rs")) {
+                found.push(format!("src/{}", source.path.display()));
+            }
+        }
+    }
+    fail_with(found, "a name that says nothing of what is inside");
+}
+
+#[test]
+fn files_stay_short() {
+    let long = sources().into_iter().filter(|source| source.length > LONGEST_FILE);
+    let found = long.map(|source| format!("src/{}: {} lines", source.path.display(), source.length)).collect();
+    fail_with(found, "a file is too long; split it along an idea");
+}
+
+#[test]
+fn every_room_says_what_it_is_for() {
+    let mut found = Vec::new();
+    let map = fs::read_to_string(root().join("ARCHITECTURE.md")).expect("ARCHITECTURE.md stands at the top");
+    let rooms: BTreeSet<String> =
+        sources().into_iter().map(|source| source.room).filter(|room| !room.is_empty()).collect();
+    for room in rooms {
+        let front = fs::read_to_string(root().join("src").join(&room).join("mod.rs")).expect("a room has a front door");
+        if !front.starts_with("//!") {
+            found.push(format!("src/{room}/mod.rs does not open with //!"));
+        }
+        if !map.contains(&format!("`{room}`")) {
+            found.push(format!("ARCHITECTURE.md does not name `{room}`"));
+        }
+    }
+    fail_with(found, "a room is not explained");
+}
+
+#[test]
+fn nothing_unwraps_outside_tests() {
+    let mut found = Vec::new();
+    for source in sources() {
+        for (number, line) in &source.lines {
+            if line.contains(".unwrap()") {
+                found.push(format!("src/{}:{number}", source.path.display()));
+            }
+        }
+    }
+    fail_with(found, "unwrap; state the invariant with expect, or return an error");
+}
+
+#[test]
+fn no_test_is_switched_off_and_nothing_points_outside() {
+    // Written in pieces, so that this file does not find itself.
+    let forbidden = [concat!("#[ig", "nore"), concat!("..", "/shared"), concat!("/wo", "rk/")];
+    let texts = |path: &Path| {
+        let end = path.extension().map(|end| end.to_string_lossy().into_owned()).unwrap_or_default();
+        ["rs", "md", "yaml", "yml", "toml", "conf", "cfg", "lua", "py", "txt", ""].contains(&end.as_str())
+    };
+    let mut paths = Vec::new();
+    files_below(&root(), &texts, &mut paths);
+    let mut found = Vec::new();
+    for path in paths.iter().filter(|path| path.file_name().is_some_and(|name| name != ".git")) {
+        let Ok(text) = fs::read_to_string(path) else { continue };
+        for (number, line) in text.lines().enumerate() {
+            for word in forbidden.iter().filter(|word| line.contains(**word)) {
+                let path = path.strip_prefix(root()).expect("it was found there").display();
+                found.push(format!("{path}:{}: {word}", number + 1));
+            }
+        }
+    }
+    fail_with(found, "a test is switched off, or a text points outside the project");
+}
+
+#[test]
+fn the_reader_of_paths_reads_paths() {
+    assert_eq!(rooms_named("use crate::decide::Lane;"), ["decide"]);
+    assert_eq!(rooms_named("use crate::{config, decide::{a, b}, live};"), ["config", "decide", "live"]);
+    assert_eq!(rooms_named("let x: crate::wire::Head = crate::proxy::y();"), ["wire", "proxy"]);
+    assert!(rooms_named("use super::x;").is_empty());
+}
+
+#[test]
+fn the_protocol_page_names_every_test_of_a_row() {
+    let page = fs::read_to_string(root().join("docs/protocol.md")).expect("the page exists");
+    let mut paths = Vec::new();
+    files_below(&root().join("tests/e2e"), &|path| path.extension().is_some_and(|end| end == "rs"), &mut paths);
+    let mut found = Vec::new();
+    let mut tests = 0;
+    for path in paths {
+        let text = fs::read_to_string(&path).expect("tests are UTF-8");
+        for name in text.split("fn row_").skip(1).map(|rest| rest.split('(').next().expect("split yields one part")) {
+            let (row, name) = name.split_once('_').expect("a row's test has its number and a name");
+            tests += 1;
+            let row: u32 = row.parse().expect("a row is a number");
+            let listed =
+                page.lines().any(|line| line.starts_with(&format!("| {row} |")) && line.contains(&format!("`{name}`")));
+            if !listed {
+                found.push(format!("row {row}: {name}"));
+            }
+        }
+    }
+    assert!(tests > 40, "the tests were not found");
+    fail_with(found, "docs/protocol.md does not name a test");
+}

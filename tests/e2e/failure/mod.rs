@@ -1,0 +1,6 @@
+//! What goes wrong, and what users are told then.
+
+mod configs;
+mod deadlines;
+mod ports;
+mod upstreams;

@@ -1,0 +1,87 @@
+//! Bodies stream: memory does not grow with them, and a slow reader slows the writer instead of filling the sidecar.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::harness::{Origin, Plan, Sidecar, answer, eventually};
+
+const MIB: u64 = 1024 * 1024;
+const BODY: u64 = 64 * MIB;
+
+/// The promise: the process stays below this, whatever the size of the bodies.
+const LIMIT_KIB: u64 = 64 * 1024;
+
+fn check_memory(sidecar: &Sidecar) {
+    let peak = sidecar.memory_kib("VmHWM:");
+    assert!(peak < LIMIT_KIB, "the process grew to {peak} KiB");
+}
+
+#[test]
+fn a_large_upload_streams_in_little_memory() {
+    let origin = Origin::start(|visit| {
+        let Some(head) = visit.head() else { return };
+        let Some(count) = visit.drain_body(&head) else {
+            return;
+        };
+        let _ = visit.send(answer("200 OK", "", count.to_string().as_bytes()));
+    });
+    let sidecar = Sidecar::start(&Plan::to(origin.address()));
+    let mut client = sidecar.client();
+    client.send(format!("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: {BODY}\r\n\r\n").as_bytes());
+    let chunk = vec![0; 256 * 1024];
+    for _ in 0..BODY / (256 * 1024) {
+        client.send(&chunk);
+    }
+    assert_eq!(client.answer_to("PUT").text(), BODY.to_string());
+    check_memory(&sidecar);
+}
+
+#[test]
+fn a_large_download_streams_in_little_memory() {
+    let origin = download(Arc::default());
+    let sidecar = Sidecar::start(&Plan::to(origin.address()));
+    let mut client = sidecar.client();
+    client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    let (head, _) = client.final_head().expect("an answer");
+    assert_eq!(client.drain_body(&head), BODY);
+    check_memory(&sidecar);
+}
+
+#[test]
+fn a_client_that_does_not_read_slows_the_upstream_down() {
+    let sent = Arc::new(AtomicU64::new(0));
+    let origin = download(Arc::clone(&sent));
+    let sidecar = Sidecar::start(&Plan::to(origin.address()));
+    let mut client = sidecar.client();
+    client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    let (head, _) = client.final_head().expect("an answer");
+    let mut last = (0, Instant::now());
+    let held = eventually("the upstream to stop sending", || {
+        let now = sent.load(Ordering::Relaxed);
+        if now != last.0 {
+            last = (now, Instant::now());
+        }
+        (last.1.elapsed() > Duration::from_millis(500)).then_some(now)
+    });
+    // What is under way stands in the buffers of the kernel; the sidecar adds little.
+    assert!(held < BODY / 2, "{held} bytes were taken from the upstream");
+    check_memory(&sidecar);
+    assert_eq!(client.drain_body(&head), BODY);
+    check_memory(&sidecar);
+}
+
+/// Sends a body of 64 MiB and tells how far it is.
+fn download(sent: Arc<AtomicU64>) -> Origin {
+    Origin::start(move |visit| {
+        let Some(_) = visit.request() else { return };
+        let _ = visit.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {BODY}\r\n\r\n"));
+        let chunk = vec![0; 64 * 1024];
+        for _ in 0..BODY / (64 * 1024) {
+            if visit.send(&chunk).is_none() {
+                return;
+            }
+            sent.fetch_add(64 * 1024, Ordering::Relaxed);
+        }
+    })
+}

@@ -1,0 +1,28 @@
+"""A WebSocket client by PyPI websockets: echoes texts, binaries, a large message and a ping; prints `ok` at the end."""
+
+import asyncio
+import os
+import sys
+
+from websockets.asyncio.client import connect
+
+
+async def main(url):
+    async with connect(url, max_size=2**25, subprotocols=["goods.v1"]) as connection:
+        assert connection.subprotocol == "goods.v1", connection.subprotocol
+        greeting = await connection.recv()
+        assert greeting == "lane stable", greeting
+        for text in ("hello", "", "商品 10086", "x" * 70_000):
+            await connection.send(text)
+            assert await connection.recv() == text
+        binary = os.urandom(4 * 1024 * 1024)
+        await connection.send(binary)
+        assert await connection.recv() == binary
+        await asyncio.wait_for(await connection.ping(), 20)
+        await connection.send(part for part in ("in ", "three ", "frames"))
+        assert await connection.recv() == "in three frames"
+    assert connection.close_code == 1000, connection.close_code
+    print("ok")
+
+
+asyncio.run(main(sys.argv[1]))

@@ -1,0 +1,9 @@
+//! Who goes where: what the release engineer configures is what real requests meet.
+
+mod buckets;
+mod lanes;
+mod local;
+mod marks;
+mod overrides;
+mod paths;
+mod trust;

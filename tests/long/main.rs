@@ -1,0 +1,9 @@
+//! What takes minutes or gigabytes. Not part of the ordinary run: `make test-long` asks for it by name.
+#![allow(clippy::unwrap_used, reason = "a test's functions may fail by panicking wherever they stand")]
+
+#[allow(dead_code, unused_imports, reason = "the harness is shared with the end-to-end tests, which use all of it")]
+#[path = "../e2e/harness/mod.rs"]
+mod harness;
+
+mod bodies;
+mod crowd;
