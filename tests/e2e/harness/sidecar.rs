@@ -93,6 +93,11 @@ impl Sidecar {
         sum
     }
 
+    /// Waits for a metric to have this sum: what is counted may follow what is answered by a moment.
+    pub(crate) fn wait_for_metric(&self, name: &str, labels: &[(&str, &str)], value: f64) {
+        eventually(&format!("{name}{labels:?} to be {value}"), || (self.metric(name, labels) == value).then_some(()));
+    }
+
     /// The access log so far: every line of standard output, each of which has to be JSON.
     pub(crate) fn access_log(&self) -> Vec<serde_json::Value> {
         let text = self.process.stdout();
