@@ -15,6 +15,7 @@ pub enum Format {
     Json,
 }
 
+const GOOD: u8 = 0;
 /// The exit code of a bad configuration.
 pub const BAD_CONFIGURATION: u8 = 2;
 
@@ -24,13 +25,13 @@ pub fn check(paths: &[PathBuf], format: Format) -> ExitCode {
     let (report, code) = report(&config::load_with(paths, KeyFiles::MayBeAbsent), format);
     // Whoever closed the pipe has read enough; the exit code still tells.
     let _ = writeln!(anstream::stdout().lock(), "{report}");
-    code
+    ExitCode::from(code)
 }
 
-fn report(loaded: &Result<Loaded, Problems>, format: Format) -> (String, ExitCode) {
-    let (problems, code): (Vec<&Problem>, ExitCode) = match loaded {
-        Ok(loaded) => (loaded.warnings.iter().collect(), ExitCode::SUCCESS),
-        Err(problems) => (problems.iter().collect(), ExitCode::from(BAD_CONFIGURATION)),
+fn report(loaded: &Result<Loaded, Problems>, format: Format) -> (String, u8) {
+    let (problems, code): (Vec<&Problem>, u8) = match loaded {
+        Ok(loaded) => (loaded.warnings.iter().collect(), GOOD),
+        Err(problems) => (problems.iter().collect(), BAD_CONFIGURATION),
     };
     let text = match (format, loaded) {
         (Format::Json, _) => serde_json::to_string_pretty(&problems).unwrap_or_else(|_| "[]".into()),
@@ -56,4 +57,37 @@ fn good(loaded: &Loaded) -> String {
         loaded.version,
     ));
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn loaded(text: &str) -> Result<Loaded, Problems> {
+        config::load_text(Path::new("t.yaml"), text.as_bytes(), KeyFiles::MayBeAbsent)
+    }
+
+    #[test]
+    fn a_bad_configuration_is_code_2_and_json_tells_where() {
+        let bad = loaded("drain: 5\nlanes: 1\n");
+        let (text, code) = report(&bad, Format::Json);
+        assert_eq!(code, 2);
+        let problems: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(problems.as_array().map(Vec::len), Some(2));
+        let first = &problems[1];
+        assert_eq!((&first["file"], &first["line"], &first["column"]), (&"t.yaml".into(), &2.into(), &1.into()));
+        assert_eq!((&first["severity"], &first["suggestion"]), (&"error".into(), &"lane".into()));
+        assert!(report(&bad, Format::Text).0.starts_with("t.yaml:1:8: `5` needs a unit"));
+    }
+
+    #[test]
+    fn a_good_configuration_is_code_0_with_its_warnings() {
+        let good = loaded("service: goods\n");
+        let (text, code) = report(&good, Format::Text);
+        assert_eq!(code, 0);
+        assert!(text.contains("t.yaml:1:1: warning: no routes"), "{text}");
+        assert!(text.contains("good: 0 routes, 0 releases, 1 warning, version "), "{text}");
+    }
 }

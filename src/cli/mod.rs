@@ -116,7 +116,7 @@ fn start_for_demo(folder: &Path) -> anyhow::Result<demo::Running> {
     let sidecar = Sidecar::start(loaded)?;
     let traffic = *sidecar.traffic().first().context("the demo has a listener")?;
     let admin = sidecar.admin();
-    Ok(demo::Running { traffic, admin, stop: Box::new(move || drop(sidecar.drain())) })
+    Ok(demo::Running { traffic, admin, stop: Box::new(move || _ = sidecar.drain()) })
 }
 
 fn explain(args: &ExplainArgs) -> anyhow::Result<ExitCode> {

@@ -1,9 +1,11 @@
 //! Several files as one: maps merge, lists follow one another, and what is said twice must not differ.
 
+use std::collections::HashMap;
+
 use super::file::{FileAdmin, FileConfig, FileGeoip, FileLimits, FileState};
 use super::problem::Findings;
 use super::read::Table;
-use super::text::At;
+use super::text::{At, Span};
 
 /// Adds the next document to what was read before.
 pub(super) fn merge(into: &mut FileConfig, next: FileConfig, findings: &mut Findings) {
@@ -80,12 +82,17 @@ fn list<T>(into: &mut Option<Vec<T>>, next: Option<Vec<T>>) {
 fn table<T>(into: &mut Option<Table<T>>, next: Option<Table<T>>, what: &str, findings: &mut Findings) {
     let Some(next) = next else { return };
     let into = into.get_or_insert_default();
+    into.unread |= next.unread;
+    let mut known: HashMap<String, Span> = into.entries.iter().map(|(name, _)| (name.value.clone(), name.at)).collect();
     for (name, value) in next.entries {
-        match into.entries.iter().find(|(there, _)| there.value == name.value) {
-            Some((first, _)) => {
-                findings.error(name.at, format!("{what} `{}` is defined twice", name.value)).also(first.at, "first");
+        match known.get(&name.value) {
+            Some(first) => {
+                findings.error(name.at, format!("{what} `{}` is defined twice", name.value)).also(*first, "first");
             }
-            None => into.entries.push((name, value)),
+            None => {
+                known.insert(name.value.clone(), name.at);
+                into.entries.push((name, value));
+            }
         }
     }
 }

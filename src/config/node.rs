@@ -97,6 +97,8 @@ impl Scalar {
 pub(super) fn documents(text: &str, source: usize, findings: &mut Findings) -> Option<Vec<Rc<Node>>> {
     let mut options = yaml::Options::default();
     options.set_emit_comments(false);
+    options.flow_nesting_limit = MAX_DEPTH;
+    options.block_nesting_limit = MAX_DEPTH;
     let mut builder =
         Builder { source, findings, open: Vec::new(), anchors: HashMap::new(), done: Vec::new(), values: 0 };
     for next in Parser::new_from_str_with_options(text, options) {
@@ -125,19 +127,23 @@ fn syntax_error(error: &yaml::ScanError, text: &str, source: usize, findings: &m
     };
     let at =
         Span::new(source, offset..offset + text[offset.min(text.len())..].chars().next().map_or(0, char::len_utf8));
-    if tab {
+    if matches!(error.kind(), yaml::ErrorKind::RecursionLimitExceeded) {
+        findings.error(at, format!("nested deeper than {MAX_DEPTH} levels"));
+    } else if tab {
         findings.error(at, "a tab cannot indent YAML").help("indent with spaces");
     } else {
         findings.error(at, format!("not valid YAML: {}", error.info()));
     }
 }
 
-/// The tab in the indentation of the line of a syntax error, or of the line before: the parser notices a tab late.
+/// The tab in the indentation of the line of a syntax error, or of a line beside it: the parser tells a tab where it
+/// noticed it, which is not always where it is.
 fn leading_tab(text: &str, offset: usize) -> Option<usize> {
     let offset = (0..=offset.min(text.len())).rev().find(|&offset| text.is_char_boundary(offset))?;
     let line = text[..offset].rfind('\n').map_or(0, |newline| newline + 1);
     let before = text[..line.saturating_sub(1)].rfind('\n').map_or(0, |newline| newline + 1);
-    [line, before].into_iter().find_map(|start| {
+    let after = text[offset..].find('\n').map_or(text.len(), |newline| offset + newline + 1);
+    [line, before, after].into_iter().find_map(|start| {
         let blank = text[start..].len() - text[start..].trim_start_matches([' ', '\t', '-']).len();
         text[start..start + blank].find('\t').map(|tab| start + tab)
     })

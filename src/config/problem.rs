@@ -104,7 +104,7 @@ pub enum Style {
     Coloured,
 }
 
-/// Why a configuration is refused: every error, and the warnings beside them, in the order of the files.
+/// Why a configuration is refused: every error, in the order of the files.
 #[derive(Debug, Clone, Default, thiserror::Error)]
 #[error("{}", self.summary())]
 pub struct Problems {
@@ -135,7 +135,7 @@ impl Problems {
     }
 
     fn count(&self) -> String {
-        let errors = self.list.iter().filter(|problem| problem.severity == Severity::Error).count();
+        let errors = self.list.len();
         let more = match self.omitted {
             0 => String::new(),
             n => format!(" and {n} more that are not shown"),
@@ -144,7 +144,7 @@ impl Problems {
     }
 
     fn summary(&self) -> String {
-        match self.list.iter().find(|problem| problem.severity == Severity::Error) {
+        match self.list.first() {
             Some(first) => format!("{first} ({})", self.count()),
             None => self.count(),
         }
@@ -169,6 +169,8 @@ pub(super) struct Finding {
     suggestion: Option<String>,
     help: Option<String>,
     other: Option<(Span, &'static str)>,
+    /// It will not be shown, so nothing more is worked out for it.
+    dropped: bool,
 }
 
 impl Default for Finding {
@@ -180,6 +182,7 @@ impl Default for Finding {
             suggestion: None,
             help: None,
             other: None,
+            dropped: false,
         }
     }
 }
@@ -187,13 +190,18 @@ impl Default for Finding {
 impl Finding {
     /// Adds the nearest of the valid words, if one is near.
     pub(super) fn suggest<'a>(&mut self, wrong: &str, words: impl IntoIterator<Item = &'a str>) -> &mut Self {
-        self.suggestion = nearest(wrong, words);
+        if !self.dropped {
+            self.suggestion = nearest(wrong, words);
+        }
         self
     }
 
     /// Adds the nearest valid word, or all of them where none is near and they are few.
     pub(super) fn suggest_or_list<'a>(&mut self, wrong: &str, words: impl IntoIterator<Item = &'a str>) -> &mut Self {
         const FEW: usize = 24;
+        if self.dropped {
+            return self;
+        }
         let words: Vec<&str> = words.into_iter().collect();
         self.suggestion = nearest(wrong, words.iter().copied());
         if self.suggestion.is_none() && !words.is_empty() && words.len() <= FEW {
@@ -229,12 +237,17 @@ impl Findings {
         self.errors > 0
     }
 
+    /// How many errors were found so far.
+    pub(super) fn errors(&self) -> usize {
+        self.errors
+    }
+
     fn add(&mut self, at: Span, severity: Severity, message: String) -> &mut Finding {
         let finding = Finding { at, severity, message, ..Finding::default() };
         // Bounded while collecting: a file of 4 MiB may hold a million wrong values. An error always finds room among the first.
         if self.list.len() >= 4 * MOST_SHOWN && !(severity == Severity::Error && self.errors == 1) {
             self.omitted += usize::from(severity == Severity::Error);
-            self.overflow = finding;
+            self.overflow = Finding { dropped: true, ..finding };
             return &mut self.overflow;
         }
         self.list.push(finding);
@@ -242,23 +255,20 @@ impl Findings {
         &mut self.list[last]
     }
 
-    /// Puts every finding into words and places: the warnings of a good configuration, or the problems of a refused one.
+    /// Puts every finding into words and places: the warnings of a good configuration, or the errors of a refused one.
+    /// Warnings beside errors would mostly be their consequences ("nothing uses ..."), so they wait.
     pub(super) fn resolve(self, texts: &Texts) -> Result<Vec<Problem>, Problems> {
         let refused = self.errors > 0;
+        let told = self.list.iter().filter(|finding| !refused || finding.severity == Severity::Error);
         let mut list: Vec<(usize, Problem)> =
-            self.list.iter().map(|finding| (finding.at.source(), resolve_one(finding, texts))).collect();
+            told.map(|finding| (finding.at.source(), resolve_one(finding, texts))).collect();
         list.sort_by_key(|(source, problem)| (*source, problem.line, problem.column));
         let mut list: Vec<Problem> = list.into_iter().map(|(_, problem)| problem).collect();
         if !refused {
             return Ok(list);
         }
-        let mut omitted = self.omitted;
-        if list.len() > MOST_SHOWN {
-            // Errors before warnings where not all can be shown.
-            list.sort_by_key(|problem| problem.severity == Severity::Warning);
-            omitted += list[MOST_SHOWN..].iter().filter(|problem| problem.severity == Severity::Error).count();
-            list.truncate(MOST_SHOWN);
-        }
+        let omitted = self.omitted + list.len().saturating_sub(MOST_SHOWN);
+        list.truncate(MOST_SHOWN);
         Err(Problems { list, omitted })
     }
 }

@@ -8,6 +8,7 @@ use std::rc::Rc;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
+use super::nearest::nearest;
 use super::node::{Key, Kind, Node, Scalar};
 use super::problem::Findings;
 use super::text::{At, Span};
@@ -32,7 +33,11 @@ impl<T: Read> Read for Box<T> {
 impl<T: Read> Read for Vec<T> {
     fn read(node: &Node, findings: &mut Findings) -> Option<Self> {
         match &node.kind {
-            Kind::List(items) => Some(items.iter().filter_map(|item| T::read(item, findings)).collect()),
+            Kind::List(items) => {
+                let read: Vec<T> = items.iter().filter_map(|item| T::read(item, findings)).collect();
+                // A list of nothing but wrong items is not an empty list.
+                (items.is_empty() || !read.is_empty()).then_some(read)
+            }
             _ if node.is_null() => Some(Vec::new()),
             _ => {
                 findings.error(node.at, format!("expected a list, found {}", node.what())).help("write it as `[a, b]`");
@@ -60,11 +65,13 @@ impl<T: Read> Read for OneOrMany<T> {
 #[derive(Debug, Clone)]
 pub(super) struct Table<T> {
     pub(super) entries: Vec<(At<String>, Option<T>)>,
+    /// It was no map: which names it would have is not known.
+    pub(super) unread: bool,
 }
 
 impl<T> Default for Table<T> {
     fn default() -> Self {
-        Table { entries: Vec::new() }
+        Table { entries: Vec::new(), unread: false }
     }
 }
 
@@ -78,8 +85,9 @@ impl<T> Table<T> {
         self.entries.iter().filter_map(|(name, value)| value.as_ref().map(|value| (name, value)))
     }
 
-    pub(super) fn has(&self, name: &str) -> bool {
-        self.names().any(|there| there == name)
+    /// Whether the name is certainly not there.
+    pub(super) fn lacks(&self, name: &str) -> bool {
+        !self.unread && !self.names().any(|there| there == name)
     }
 }
 
@@ -90,12 +98,12 @@ impl<T: Read> Read for Table<T> {
             _ if node.is_null() => return Some(Table::default()),
             _ => {
                 findings.error(node.at, format!("expected a map of names, found {}", node.what()));
-                return None;
+                return Some(Table { unread: true, ..Table::default() });
             }
         };
         let named =
             |(key, value): &(Key, Rc<Node>)| (At { value: key.text.clone(), at: key.at }, T::read(value, findings));
-        Some(Table { entries: entries.iter().map(named).collect() })
+        Some(Table { entries: entries.iter().map(named).collect(), unread: false })
     }
 }
 
@@ -114,6 +122,9 @@ pub(super) fn scalar<'n>(node: &'n Node, expected: &str, findings: &mut Findings
 pub(super) struct Fields<'n> {
     node: &'n Node,
     what: &'static str,
+    /// Values of unknown keys, under the field that was probably meant: so they are read as well, and what they hold
+    /// is neither missing nor unchecked.
+    misspelt: Vec<(String, &'n Rc<Node>)>,
 }
 
 impl<'n> Fields<'n> {
@@ -130,26 +141,27 @@ impl<'n> Fields<'n> {
                 .help(format!("fields: {}", names.join(", ")));
             return None;
         };
-        for (key, _) in entries {
-            if !names.contains(&key.text.as_str()) {
-                findings
-                    .error(key.at, format!("unknown field `{}` in {what}", key.text))
-                    .suggest_or_list(&key.text, names.iter().copied());
+        let mut misspelt = Vec::new();
+        for (key, value) in entries.iter().filter(|(key, _)| !names.contains(&key.text.as_str())) {
+            findings
+                .error(key.at, format!("unknown field `{}` in {what}", key.text))
+                .suggest_or_list(&key.text, names.iter().copied());
+            if misspelt.len() < names.len() {
+                misspelt.extend(nearest(&key.text, names.iter().copied()).map(|meant| (meant, value)));
             }
         }
-        Some(Fields { node, what })
+        Some(Fields { node, what, misspelt })
     }
 
     pub(super) fn field<T: Read>(&self, name: &str, required: bool, findings: &mut Findings) -> Option<T> {
-        match self.node.get(name) {
-            Some(value) => T::read(value, findings),
-            None => {
-                if required {
-                    findings.error(self.at(), format!("missing field `{name}` in {}", self.what));
-                }
-                None
-            }
+        let meant = || self.misspelt.iter().find(|(meant, _)| meant == name).map(|(_, value)| *value);
+        if let Some(value) = self.node.get(name).or_else(meant) {
+            return T::read(value, findings);
         }
+        if required {
+            findings.error(self.at(), format!("missing field `{name}` in {}", self.what));
+        }
+        None
     }
 
     /// The first key's place: a whole map would underline half a file.
@@ -178,22 +190,30 @@ macro_rules! mirror {
         #[allow(dead_code, reason = "some fields are only read to be known, and not every place is asked for")]
         pub(in crate::config) struct $name {
             $( $(#[doc = $doc])+ $(#[schemars($($fmeta)*)])* $(#[schemars($required)])? pub(in crate::config) $field: Option<$type>, )+
+            /// Where the map begins.
             #[schemars(skip)]
             pub(in crate::config) at: $crate::config::text::Span,
+            /// Something in it could not be read, so what seems to be absent may only be misspelt.
+            #[schemars(skip)]
+            pub(in crate::config) flawed: bool,
         }
 
         impl $crate::config::read::Read for $name {
             fn read(node: &$crate::config::node::Node, findings: &mut $crate::config::problem::Findings) -> Option<Self> {
                 const NAMES: &[&str] = &[$($crate::config::read::plain_name(stringify!($field))),+];
+                let before = findings.errors();
                 let fields = $crate::config::read::Fields::open(node, $words, NAMES, findings)?;
-                Some(Self {
+                let mut read = Self {
                     $( $field: fields.field(
                         $crate::config::read::plain_name(stringify!($field)),
                         $crate::config::read::is_required(&[$(stringify!($required))?]),
                         findings,
                     ), )+
                     at: fields.at(),
-                })
+                    flawed: false,
+                };
+                read.flawed = findings.errors() > before;
+                Some(read)
             }
         }
     };
@@ -227,7 +247,7 @@ macro_rules! words {
         #[allow(dead_code, reason = "not every word is written back")]
         impl $name {
             /// The word of the file.
-            pub fn as_str(self) -> &'static str {
+            $vis fn as_str(self) -> &'static str {
                 match self { $( $name::$variant => $word, )+ }
             }
         }

@@ -2,15 +2,6 @@
 
 use crate::wire::h1::HeadError;
 
-/// Whose fault a failure is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fault {
-    /// The client's.
-    Client,
-    /// The upstream's.
-    Upstream,
-}
-
 /// A request that got no answer from an upstream, or not a whole one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Failure {
@@ -107,21 +98,6 @@ impl Failure {
         }
     }
 
-    /// Whose fault it is.
-    pub(super) fn fault(self) -> Fault {
-        match self {
-            Self::Refused(_)
-            | Self::Path
-            | Self::NoRoute
-            | Self::NoForwards
-            | Self::Loop
-            | Self::ClientLate
-            | Self::ClientBody
-            | Self::ClientGone => Fault::Client,
-            _ => Fault::Upstream,
-        }
-    }
-
     /// The gRPC status a gRPC client gets (gRPC over HTTP/2, "HTTP to gRPC status code mapping", and 4 for time-outs).
     pub(super) fn grpc_status(self) -> &'static str {
         match self.status() {
@@ -140,10 +116,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn failures_say_whose_fault_they_are() {
-        assert_eq!(Failure::Refused(HeadError::HOST).fault(), Fault::Client);
+    fn failures_have_the_status_of_whose_fault_they_are() {
         assert_eq!(Failure::Refused(HeadError::HOST).status(), 400);
-        assert_eq!(Failure::Connect.fault(), Fault::Upstream);
+        assert_eq!(Failure::Connect.status(), 502);
         assert_eq!((Failure::FirstByteLate.status(), Failure::FirstByteLate.grpc_status()), (504, "4"));
     }
 }

@@ -44,11 +44,9 @@ pub(super) fn to_upstream(
     let mut removed = 0;
     for (known, name, value) in fields.iter() {
         match known {
-            Known::Other => {
-                if !trusted && untrusted(name) {
-                    removed += 1;
-                    continue;
-                }
+            Known::Other if !trusted && untrusted(name) => {
+                removed += 1;
+                continue;
             }
             Known::Host | Known::ContentLength | Known::GrayLane | Known::GrayRelease | Known::GrayQos => {
                 removed += usize::from(!trusted && !matches!(known, Known::Host | Known::ContentLength));
@@ -217,7 +215,7 @@ pub(super) fn max_forwards(head: &RequestHead) -> Option<u32> {
 
 /// The protocol a request asks to change to, where the proxy lets it: one protocol, no body, not HTTP/2 in the clear
 /// (RFC 9113 deprecates that upgrade, and its bytes would pass unseen).
-pub(super) fn wanted_upgrade<'h>(head: &'h RequestHead, framing: Framing) -> Option<&'h [u8]> {
+pub(super) fn wanted_upgrade(head: &RequestHead, framing: Framing) -> Option<&[u8]> {
     if !head.fields.has(Known::Upgrade) || head.version != Version::Http11 || framing != Framing::Empty {
         return None;
     }
@@ -308,7 +306,8 @@ mod tests {
 
     #[test]
     fn forwards_are_counted_down_for_options_alone() {
-        let mut head = RequestHead { verb: crate::wire::Verb::Options, ..RequestHead::default() };
+        let mut head = RequestHead::default();
+        head.verb = crate::wire::Verb::Options;
         head.fields.push(b"max-forwards", b"3");
         let peer = peer(true);
         let told = Told { lane: "stable", release: None, pseudonym: "shop", peer: &peer, upgrade: None };

@@ -45,7 +45,7 @@ pub(super) async fn serve_client(worker: Rc<Worker>, guest: Guest, connection: h
     loop {
         let next = poll_fn(|cx| {
             if let Poll::Ready(accepted) = server.poll_accept(cx) {
-                return Poll::Ready(Event::Accepted(accepted));
+                return Poll::Ready(Event::Accepted(accepted.map(|one| one.map(Box::new))));
             }
             if leaving {
                 return Poll::Pending;
@@ -62,7 +62,8 @@ pub(super) async fn serve_client(worker: Rc<Worker>, guest: Guest, connection: h
                 leaving = true;
                 server.graceful_shutdown();
             }
-            Event::Accepted(Some(Ok((request, answer)))) => {
+            Event::Accepted(Some(Ok(accepted))) => {
+                let (request, answer) = *accepted;
                 let (worker, client) = (worker.clone(), client.clone());
                 client.streams.set(client.streams.get() + 1);
                 // Ends with its stream: a reset or a closed connection fails whatever it waits for.
@@ -81,8 +82,10 @@ pub(super) async fn serve_client(worker: Rc<Worker>, guest: Guest, connection: h
     totals.client_leaves(worker.id, ConnectionState::Active);
 }
 
+type Accepted = (http::Request<::h2::RecvStream>, ::h2::server::SendResponse<bytes::Bytes>);
+
 enum Event {
-    Accepted(Option<Result<(http::Request<::h2::RecvStream>, ::h2::server::SendResponse<bytes::Bytes>), ::h2::Error>>),
+    Accepted(Option<Result<Box<Accepted>, ::h2::Error>>),
     Leave,
 }
 

@@ -146,11 +146,9 @@ impl<'c> H1Responder<'c> {
         match framing {
             Framing::Chunked => out.field(b"transfer-encoding", b"chunked"),
             Framing::UntilClose => self.persistence.set(Persistence::Close),
-            Framing::Empty if head.version == Version::H2 && !head.is_bodiless(verb) => {
-                // A stream that ended with its head has a length, which HTTP/1 must be told.
-                if !head.fields.has(crate::wire::Known::ContentLength) {
-                    out.field(b"content-length", b"0");
-                }
+            // A stream that ended with its head has a length, which HTTP/1 must be told.
+            Framing::Empty if head.version == Version::H2 && !head.is_bodiless(verb) && !has_length(head) => {
+                out.field(b"content-length", b"0");
             }
             _ => {}
         }
@@ -174,6 +172,10 @@ impl<'c> H1Responder<'c> {
         self.persistence.set(Persistence::Close);
         self.output
     }
+}
+
+fn has_length(head: &ResponseHead) -> bool {
+    head.fields.has(crate::wire::Known::ContentLength)
 }
 
 fn add_mark(sink: &mut impl FieldSink, mark: Option<Mark<'_>>) {

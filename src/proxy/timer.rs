@@ -68,8 +68,6 @@ pub(super) enum Waiting {
 
 /// The deadlines of one exchange.
 pub(super) struct Clock {
-    /// When the request's head was whole.
-    pub(super) started: Instant,
     last: Instant,
     first_byte: Duration,
     idle: Duration,
@@ -83,7 +81,7 @@ impl Clock {
     pub(super) fn new(started: Instant, whole: Option<Duration>, first_byte: Duration, idle: Duration) -> Self {
         let last = started + whole.unwrap_or(NEVER);
         let due = Cell::new(last.min(started + first_byte));
-        Self { started, last, first_byte, idle, due, waiting: Cell::new(Waiting::FirstByte) }
+        Self { last, first_byte, idle, due, waiting: Cell::new(Waiting::FirstByte) }
     }
 
     /// The exchange now waits for this; what there was to wait for before has come.

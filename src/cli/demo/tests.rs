@@ -79,16 +79,6 @@ fn an_output_that_nobody_reads_any_more_is_a_quiet_end() {
 }
 
 #[test]
-fn times_have_units() {
-    for (text, ms) in [("250ms", 250), ("30s", 30_000), ("5m", 300_000), ("1h", 3_600_000)] {
-        assert_eq!(duration(text), Ok(Duration::from_millis(ms)));
-    }
-    for text in ["", "30", "s", "-1s", "1.5s", "1 s", "99999999999999999h"] {
-        assert!(duration(text).unwrap_err().contains("is no time"), "{text}");
-    }
-}
-
-#[test]
 fn the_options_are_read_and_bounded() {
     #[derive(clap::Parser)]
     struct Line {

@@ -35,6 +35,9 @@ fn one(written: &FileCondition, facts: &mut KnownFacts, findings: &mut Findings)
         written.key.is_some() || written.operator.is_some() || written.value.is_some() || written.values.is_some();
     let forms = [test, written.all.is_some(), written.any.is_some(), written.not.is_some()];
     if forms.iter().filter(|form| **form).count() != 1 {
+        if written.flawed {
+            return None;
+        }
         findings
             .error(written.at, "a condition is either a test or one of `all`, `any`, `not`")
             .help("a test is written `{ key: category_id, operator: IN, values: [\"1001\"] }`");
@@ -61,7 +64,7 @@ fn group(
     facts: &mut KnownFacts,
     findings: &mut Findings,
 ) -> Vec<Condition> {
-    if inner.is_empty() {
+    if inner.is_empty() && !outer.flawed {
         findings.error(outer.at, format!("`{word}` over no conditions"));
     }
     inner.iter().filter_map(|condition| one(condition, facts, findings)).collect()
@@ -69,7 +72,7 @@ fn group(
 
 fn test(written: &FileCondition, facts: &mut KnownFacts, findings: &mut Findings) -> Option<Condition> {
     for (name, there) in [("key", written.key.is_some()), ("operator", written.operator.is_some())] {
-        if !there {
+        if !there && !written.flawed {
             findings.error(written.at, format!("missing field `{name}` in a condition"));
         }
     }
@@ -92,6 +95,9 @@ fn test(written: &FileCondition, facts: &mut KnownFacts, findings: &mut Findings
         }
     }
     let scalars = values.iter().map(|value| scalar(value)).collect();
+    if written.flawed {
+        return None;
+    }
     match Condition::test(&mut facts.table, key, operator?, scalars) {
         Ok(condition) => Some(condition),
         Err(error) => {

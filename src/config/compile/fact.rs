@@ -40,17 +40,23 @@ pub(super) fn facts(config: &FileConfig, findings: &mut Findings) -> (FactTable,
     (table, sources)
 }
 
-/// A regular expression over the whole of a value, compiled with a bounded size.
-pub(super) fn whole_value(pattern: &At<String>, findings: &mut Findings) -> Option<Regex> {
+/// A regular expression that has to match the whole of a value.
+fn whole_value(pattern: &At<String>, findings: &mut Findings) -> Option<Regex> {
+    // Compiled by itself first: `a)|(b` would be valid only inside the group.
+    regex(pattern, &pattern.value, findings)?;
+    regex(pattern, &format!("^(?:{})$", pattern.value), findings)
+}
+
+/// A regular expression, compiled with a bounded size.
+pub(super) fn regex(written: &At<String>, pattern: &str, findings: &mut Findings) -> Option<Regex> {
     const MOST_BYTES: usize = 1 << 20;
-    let built = regex::RegexBuilder::new(&format!("^(?:{})$", pattern.value)).size_limit(MOST_BYTES).build();
-    match built {
+    match regex::RegexBuilder::new(pattern).size_limit(MOST_BYTES).build() {
         Ok(regex) => Some(regex),
         Err(error) => {
             // The last line says what is wrong; those before draw the pattern, which the excerpt does as well.
             let text = error.to_string();
             let reason = text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
-            findings.error(pattern.at, format!("`{}` is no regular expression: {reason}", pattern.value));
+            findings.error(written.at, format!("`{}` is no regular expression: {reason}", written.value));
             None
         }
     }
@@ -59,6 +65,9 @@ pub(super) fn whole_value(pattern: &At<String>, findings: &mut Findings) -> Opti
 fn source(written: &FileSource, findings: &mut Findings) -> Option<FactSource> {
     let all = written.written();
     let [(word, value)] = all.as_slice() else {
+        if written.flawed {
+            return None;
+        }
         let help = "write `{ header: x-user-id }`; further sources follow as further items";
         findings.error(written.at, format!("a source names one place, this one names {}", all.len())).help(help);
         return None;

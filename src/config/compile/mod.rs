@@ -4,6 +4,7 @@ mod address;
 mod process;
 
 mod condition;
+mod experiment;
 mod fact;
 mod release;
 
@@ -19,12 +20,11 @@ use super::file::Environment;
 use super::gather::Gathered;
 use super::pending;
 use super::problem::Findings;
-use super::read::Table;
 use super::settings::Settings;
 use super::text::{Span, Texts};
 use crate::decide::{Lanes, Program};
 use condition::KnownFacts;
-use route::Names;
+use route::{Names, Places};
 
 /// Whether the key files that a configuration names have to be there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,16 +57,16 @@ pub(super) fn compile(
     let process = process::process(config, texts, findings);
     let upstreams = upstream::upstreams(config.upstreams.as_ref(), config.local.is_some(), texts, findings);
     let breakers = upstream::breakers(config.breakers.as_ref(), findings);
-    let experiments = release::experiments(config.experiments.as_ref(), findings);
+    let experiments = experiment::experiments(config.experiments.as_ref(), findings);
     let (table, sources) = fact::facts(config, findings);
     let mut facts = KnownFacts { table, used: Vec::new() };
 
     let mut context = Context { texts, findings, environment: process.environment, key_files, secrets: Vec::new() };
     let mut releases = release::releases(config.releases.as_ref(), &experiments, &mut facts, &mut context);
     let names = Names {
-        upstreams: upstreams.iter().map(|upstream| upstream.name.as_str()).collect(),
-        releases: config.releases.iter().flat_map(Table::names).collect(),
-        breakers: config.breakers.iter().flat_map(Table::names).collect(),
+        upstreams: Places::new("upstream", config.upstreams.as_ref()),
+        releases: Places::new("release", config.releases.as_ref()),
+        breakers: Places::new("breaker", config.breakers.as_ref()),
     };
     let mut lanes = Lanes::new();
     let written = config.routes.as_deref().unwrap_or_default();

@@ -23,6 +23,7 @@ const TRAFFIC: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4A
 const ADMIN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 15090);
 const DRAIN: Duration = Duration::from_secs(30);
 const MOST_WORKERS: u32 = 1024;
+const MOST_LISTENERS: usize = 64;
 
 /// The part of the settings that no route or release touches.
 pub(super) struct Process {
@@ -107,7 +108,11 @@ pub(super) fn count(written: &At<u32>, what: &str, most: u32, findings: &mut Fin
 
 fn listeners(config: &FileConfig, admin: SocketAddr, findings: &mut Findings) -> Vec<SocketAddr> {
     let mut found: Vec<(SocketAddr, &At<String>)> = Vec::new();
-    for written in config.listeners.iter().flatten().filter_map(|listener| listener.bind.as_ref()) {
+    if let Some(listener) = config.listeners.as_ref().and_then(|list| list.get(MOST_LISTENERS)) {
+        findings.error(listener.at, format!("more than {MOST_LISTENERS} listeners"));
+    }
+    for written in config.listeners.iter().flatten().take(MOST_LISTENERS).filter_map(|listener| listener.bind.as_ref())
+    {
         let Some(address) = address::bind(written, findings) else { continue };
         if let Some((_, first)) = found.iter().find(|(there, _)| *there == address && address.port() != 0) {
             findings.error(written.at, format!("`{address}` is listened on twice")).also(first.at, "first");

@@ -1,72 +1,30 @@
-//! Releases, the experiments they name, and the keys of their overrides.
+//! Releases, and the keys of their overrides.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::address::{is_token, path_of};
 use super::condition::{KnownFacts, conditions};
+use super::experiment::{self, Experiments};
 use super::process::{count, positive, time};
 use super::upstream::check_names;
 use super::{Context, KeyFiles};
-use crate::config::file::{
-    Environment, FileAb, FileDeveloper, FileExperiment, FileRegions, FileRelease, FileRollbackOn, HashKeyWord,
-};
+use crate::config::file::{Environment, FileDeveloper, FileRegions, FileRelease, FileRollbackOn, HashKeyWord};
 use crate::config::gather::read_at_most;
 use crate::config::problem::Findings;
 use crate::config::read::{OneOrMany, Table};
 use crate::config::settings::{RollbackFigure, RollbackPlan};
 use crate::config::text::At;
 use crate::decide::{
-    Ab, Developer, Experiment, FactId, HashKey, Level, Permille, RegionCodes, RegionError, Regions, Release, TokenKey,
+    Developer, FactId, HashKey, Level, Permille, RegionCodes, RegionError, Regions, Release, TokenKey,
 };
 
 /// No key file is larger.
 const MOST_KEY_BYTES: usize = 64 << 10;
 
-/// An experiment by name. One that is not valid stays known, so that naming it is no second problem.
-pub(super) struct KnownExperiment {
-    name: String,
-    groups: Vec<String>,
-    built: Option<Arc<Experiment>>,
-}
-
-pub(super) fn experiments(table: Option<&Table<FileExperiment>>, findings: &mut Findings) -> Vec<KnownExperiment> {
-    check_names(table, "an experiment", findings);
-    let entries = table.map(|table| table.entries.as_slice()).unwrap_or_default();
-    entries
-        .iter()
-        .map(|(name, written)| KnownExperiment {
-            name: name.value.clone(),
-            groups: written
-                .iter()
-                .flat_map(|written| &written.groups)
-                .flat_map(Table::names)
-                .map(str::to_owned)
-                .collect(),
-            built: written.as_ref().and_then(|written| experiment(name, written, findings)),
-        })
-        .collect()
-}
-
-fn experiment(name: &At<String>, written: &FileExperiment, findings: &mut Findings) -> Option<Arc<Experiment>> {
-    let groups = written.groups.as_ref()?;
-    let shares =
-        groups.iter().filter_map(|(group, share)| Some((group.value.clone(), Permille::new(share.value.0)?))).collect();
-    let salt = written.salt.as_ref().map_or(name.value.as_str(), |salt| salt.value.as_str());
-    match Experiment::new(name.value.as_str(), salt, shares) {
-        Ok(experiment) => Some(Arc::new(experiment)),
-        Err(error) => {
-            let place = groups.entries.first().map_or(name.at, |(group, _)| group.at);
-            findings.error(place, error.to_string());
-            None
-        }
-    }
-}
-
 /// Every release in the order written: the place is its `ReleaseId`.
 pub(super) fn releases(
     table: Option<&Table<FileRelease>>,
-    experiments: &[KnownExperiment],
+    experiments: &Experiments,
     facts: &mut KnownFacts,
     context: &mut Context<'_>,
 ) -> Vec<(Release, RollbackPlan)> {
@@ -84,7 +42,7 @@ pub(super) fn releases(
 fn release(
     name: &At<String>,
     written: &FileRelease,
-    experiments: &[KnownExperiment],
+    experiments: &Experiments,
     facts: &mut KnownFacts,
     context: &mut Context<'_>,
 ) -> (Release, RollbackPlan) {
@@ -99,7 +57,7 @@ fn release(
         level,
         permille: written.permille.as_ref().and_then(|share| Permille::new(share.value.0)).unwrap_or(Permille::ZERO),
         developer: written.developer.as_ref().map(|developer| self::developer(developer, context)),
-        ab: written.ab.as_ref().and_then(|ab| self::ab(ab, experiments, context.findings)),
+        ab: written.ab.as_ref().and_then(|ab| experiment::ab(ab, experiments, context.findings)),
         regions: written
             .regions
             .as_ref()
@@ -115,6 +73,7 @@ fn level(name: &At<String>, written: &FileRelease, findings: &mut Findings) -> L
     let level = match (&written.level, &written.permille) {
         (Some(level), _) => level.value.0,
         (None, Some(_)) => return Level::Permille,
+        (None, None) if written.flawed => return Level::None,
         (None, None) => {
             findings
                 .error(name.at, format!("release `{}` has no `level`", name.value))
@@ -124,7 +83,7 @@ fn level(name: &At<String>, written: &FileRelease, findings: &mut Findings) -> L
     };
     let place = written.level.as_ref().map_or(name.at, |level| level.at);
     match level {
-        Level::Permille if written.permille.is_none() => {
+        Level::Permille if written.permille.is_none() && !written.flawed => {
             findings.error(place, "level `permille` needs the field `permille`").help("write `permille: 50` for 5%");
         }
         Level::Full if written.permille.is_some() => {
@@ -150,7 +109,7 @@ fn developer(written: &FileDeveloper, context: &mut Context<'_>) -> Developer {
             context.findings.error(name.at, format!("`{}` is no name of a {what}", name.value));
         }
     }
-    if written.header.is_none() && written.cookie.is_none() {
+    if written.header.is_none() && written.cookie.is_none() && !written.flawed {
         context
             .findings
             .error(written.at, "`developer` names neither a `header` nor a `cookie`")
@@ -158,7 +117,7 @@ fn developer(written: &FileDeveloper, context: &mut Context<'_>) -> Developer {
     }
     let dev = context.environment == Environment::Dev;
     let files: Vec<&At<String>> = written.key_file.iter().chain(written.key_files.iter().flatten()).collect();
-    if files.is_empty() && !dev {
+    if files.is_empty() && !dev && !written.flawed {
         context
             .findings
             .error(written.at, format!("overrides need a `key_file` in environment `{}`", context.environment.as_str()))
@@ -209,46 +168,29 @@ fn key(file: &At<String>, context: &mut Context<'_>) -> Option<TokenKey> {
     }
 }
 
-fn ab(written: &FileAb, experiments: &[KnownExperiment], findings: &mut Findings) -> Option<Ab> {
-    let named = written.experiment.as_ref()?;
-    let Some(experiment) = experiments.iter().find(|known| known.name == named.value) else {
-        let names = experiments.iter().map(|known| known.name.as_str());
-        findings.error(named.at, format!("there is no experiment `{}`", named.value)).suggest_or_list(named, names);
-        return None;
-    };
-    let groups = written.groups.as_ref()?;
-    if groups.0.is_empty() {
-        findings.error(named.at, "`ab` names no group that sees gray");
-    }
-    for group in &groups.0 {
-        if !experiment.groups.contains(&group.value) {
-            findings
-                .error(group.at, format!("experiment `{}` has no group `{}`", named.value, group.value))
-                .suggest_or_list(group, experiment.groups.iter().map(String::as_str));
-        }
-    }
-    let names: Vec<&str> = groups.0.iter().map(|group| group.value.as_str()).collect();
-    Ab::new(Arc::clone(experiment.built.as_ref()?), &names).ok()
-}
-
 fn regions(written: &FileRegions, codes: RegionCodes, findings: &mut Findings) -> Regions {
     const NONE: &[&str] = &[];
-    let mut check = |list: &Option<OneOrMany<At<String>>>,
-                     one: fn(RegionCodes, &str) -> Result<Regions, (FactId, RegionError)>| {
-        let written = list.iter().flat_map(|list| &list.0);
-        // Each code by itself, so that every wrong one is told.
-        let valid = written.filter(|code| match one(codes, code.value.as_str()) {
-            Ok(_) => true,
+    let provinces = valid(&written.province_code, |code| Regions::new(codes, &[code], NONE), findings);
+    let cities = valid(&written.city_id, |code| Regions::new(codes, NONE, &[code]), findings);
+    Regions::new(codes, &provinces, &cities).unwrap_or_default()
+}
+
+/// The codes that are some. Each is tried by itself, so that every wrong one is told.
+fn valid(
+    written: &Option<OneOrMany<At<String>>>,
+    alone: impl Fn(&str) -> Result<Regions, (FactId, RegionError)>,
+    findings: &mut Findings,
+) -> Vec<String> {
+    let mut kept = Vec::new();
+    for code in written.iter().flat_map(|list| &list.0) {
+        match alone(&code.value) {
+            Ok(_) => kept.push(code.value.clone()),
             Err((_, error)) => {
                 findings.error(code.at, error.to_string());
-                false
             }
-        });
-        valid.map(|code| code.value.clone()).collect::<Vec<String>>()
-    };
-    let provinces = check(&written.province_code, |codes, code| Regions::new(codes, &[code], NONE));
-    let cities = check(&written.city_id, |codes, code| Regions::new(codes, NONE, &[code]));
-    Regions::new(codes, &provinces, &cities).unwrap_or_default()
+        }
+    }
+    kept
 }
 
 fn rollback(written: &FileRelease, findings: &mut Findings) -> RollbackPlan {

@@ -1,16 +1,18 @@
 //! Routes: what they match, where they send, and every name they use.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::Context;
 use super::address::is_token;
-use super::fact::whole_value;
+use super::fact::regex;
 use super::process::positive;
 use crate::config::file::{FileHeaderMatch, FileMatch, FileRoute, FileShield, FileTimeouts, ShieldWord};
 use crate::config::problem::Findings;
+use crate::config::read::Table;
 use crate::config::settings::{RoutePlan, Shield, Timeouts, UpstreamIndex};
 use crate::config::text::{At, Span};
-use crate::config::units::{NAME_HELP, Name, is_name};
+use crate::config::units::{NAME_HELP, is_name};
 use crate::decide::{HeaderMatch, HeaderPattern, LaneId, Lanes, Permille, ReleaseId, RouteError, RouteSpec};
 
 /// The path of a route that names none.
@@ -18,9 +20,39 @@ const EVERY_PATH: &str = "/{*rest}";
 
 /// The names that routes may use.
 pub(super) struct Names<'c> {
-    pub(super) upstreams: Vec<&'c str>,
-    pub(super) releases: Vec<&'c str>,
-    pub(super) breakers: Vec<&'c str>,
+    pub(super) upstreams: Places<'c>,
+    pub(super) releases: Places<'c>,
+    pub(super) breakers: Places<'c>,
+}
+
+/// Names with their places among what they name.
+pub(super) struct Places<'c> {
+    what: &'static str,
+    list: Vec<&'c str>,
+    places: HashMap<&'c str, usize>,
+    /// The table could not be read, so any name may be in it.
+    unread: bool,
+}
+
+impl<'c> Places<'c> {
+    pub(super) fn new<T>(what: &'static str, table: Option<&'c Table<T>>) -> Self {
+        let list: Vec<&str> = table.iter().flat_map(|table| table.names()).collect();
+        let places = list.iter().enumerate().map(|(place, name)| (*name, place)).collect();
+        Places { what, places, list, unread: table.is_some_and(|table| table.unread) }
+    }
+
+    /// The place of a name, or a problem with the nearest one that exists.
+    fn of(&self, name: &At<String>, findings: &mut Findings) -> Option<usize> {
+        let place = self.places.get(name.value.as_str()).copied();
+        if place.is_none() && !self.unread {
+            let finding = findings.error(name.at, format!("there is no {} `{}`", self.what, name.value));
+            finding.suggest_or_list(name, self.list.iter().copied());
+            if self.list.is_empty() {
+                finding.help(format!("no {} is defined at all", self.what));
+            }
+        }
+        place
+    }
 }
 
 /// One route, and where in the file its parts are.
@@ -37,18 +69,20 @@ pub(super) fn routes<'c>(
     lanes: &mut Lanes,
     context: &mut Context<'_>,
 ) -> Vec<Compiled<'c>> {
-    let mut seen: Vec<&At<Name>> = Vec::new();
+    let mut seen: HashMap<&str, Span> = HashMap::new();
     let mut compiled = Vec::with_capacity(written.len());
     for (place, route) in written.iter().enumerate() {
         if let Some(name) = &route.name {
-            match seen.iter().find(|first| first.value == name.value) {
+            match seen.get(name.value.0.as_str()) {
                 Some(first) => {
                     context
                         .findings
                         .error(name.at, format!("route `{}` is defined twice", name.value.0))
-                        .also(first.at, "first");
+                        .also(*first, "first");
                 }
-                None => seen.push(name),
+                None => {
+                    seen.insert(&name.value.0, name.at);
+                }
             }
         }
         compiled.push(one(place, route, names, lanes, context.findings));
@@ -70,10 +104,10 @@ fn one<'c>(
     let path = match &matched.path {
         Some(path) => path.value.clone(),
         // A path that could not be read must not collide with a good one.
-        None if written.r#match.is_none() => format!("/unread/{place}"),
+        None if matched.flawed || written.flawed => format!("/unread/{place}"),
         None => EVERY_PATH.to_owned(),
     };
-    let release = written.release.as_ref().and_then(|name| reference(name, &names.releases, "release", findings));
+    let release = written.release.as_ref().and_then(|name| names.releases.of(name, findings));
     let spec = RouteSpec {
         name: name.clone(),
         hosts: matched.host.iter().chain(matched.hosts.iter().flatten()).map(|host| host.value.clone()).collect(),
@@ -88,22 +122,9 @@ fn one<'c>(
         lanes: to,
         timeouts: timeouts(written.timeouts.as_ref(), findings),
         shield: written.shield.as_ref().map(shield),
-        breaker: written.breaker.as_ref().and_then(|name| reference(name, &names.breakers, "breaker", findings)),
+        breaker: written.breaker.as_ref().and_then(|name| names.breakers.of(name, findings)),
     };
     Compiled { spec, plan, written }
-}
-
-/// The place of a name among those that exist, or a problem with the nearest one.
-pub(super) fn reference(name: &At<String>, known: &[&str], what: &str, findings: &mut Findings) -> Option<usize> {
-    let place = known.iter().position(|there| *there == name.value);
-    if place.is_none() {
-        let finding = findings.error(name.at, format!("there is no {what} `{}`", name.value));
-        finding.suggest_or_list(name, known.iter().copied());
-        if known.is_empty() {
-            finding.help(format!("no {what} is defined at all"));
-        }
-    }
-    place
 }
 
 /// The upstream of each lane, stable first.
@@ -115,7 +136,7 @@ fn targets(
     findings: &mut Findings,
 ) -> Vec<(LaneId, UpstreamIndex)> {
     let Some(table) = &written.lanes else { return Vec::new() };
-    if !table.has("stable") {
+    if table.lacks("stable") {
         let place = table.entries.first().map_or(written.at, |(name, _)| name.at);
         let finding =
             findings.error(place, format!("route `{route}` has no lane `stable`, where everything falls back to"));
@@ -126,7 +147,7 @@ fn targets(
         if !is_name(&lane.value) {
             findings.error(lane.at, format!("`{}` is no name for a lane", lane.value)).help(NAME_HELP);
         }
-        let place = upstream.as_ref().and_then(|upstream| reference(upstream, &names.upstreams, "upstream", findings));
+        let place = upstream.as_ref().and_then(|upstream| names.upstreams.of(upstream, findings));
         match lanes.intern(&lane.value) {
             Some(id) => found.push((id, UpstreamIndex(place.unwrap_or(0)))),
             None => {
@@ -173,7 +194,7 @@ fn header(name: &At<String>, written: &FileHeaderMatch, findings: &mut Findings)
     let value = match (&form.exact, &form.prefix, &form.regex, &form.present) {
         (Some(text), None, None, None) => Some(HeaderPattern::Exact(text.value.clone())),
         (None, Some(text), None, None) => Some(HeaderPattern::Prefix(text.value.clone())),
-        (None, None, Some(text), None) => Some(HeaderPattern::Regex(whole_value(text, findings)?)),
+        (None, None, Some(text), None) => Some(HeaderPattern::Regex(regex(text, &text.value, findings)?)),
         (None, None, None, Some(flag)) => {
             if !flag.value {
                 findings
@@ -182,6 +203,7 @@ fn header(name: &At<String>, written: &FileHeaderMatch, findings: &mut Findings)
             }
             None
         }
+        _ if form.flawed => return None,
         _ => {
             findings.error(
                 form.at,

@@ -1,8 +1,10 @@
 //! What is valid and still probably not what was meant: each gives a warning.
 
+use std::collections::HashSet;
+
 use super::condition::KnownFacts;
 use super::route::Compiled;
-use crate::config::file::FileConfig;
+use crate::config::file::{FileConfig, HashKeyWord};
 use crate::config::nearest::nearest;
 use crate::config::problem::Findings;
 use crate::config::read::Table;
@@ -27,28 +29,31 @@ pub(super) fn warn(
     names(config, findings);
     lanes(config, routes, findings);
     conditions(facts, sources, findings);
+    keys(config, sources, findings);
+    trust(config, findings);
     parameters(config, findings);
 }
 
 fn names(config: &FileConfig, findings: &mut Findings) {
     let routes = || config.routes.iter().flatten();
     let lanes = routes().flat_map(|route| route.lanes.iter()).flat_map(|lanes| lanes.iter());
-    let upstreams = lanes.map(|(_, upstream)| upstream.value.as_str()).collect::<Vec<_>>();
+    let upstreams = lanes.map(|(_, upstream)| upstream.value.as_str()).collect::<HashSet<_>>();
     told(config.upstreams.as_ref(), &upstreams, "upstream", findings);
     let releases =
-        routes().filter_map(|route| route.release.as_ref()).map(|name| name.value.as_str()).collect::<Vec<_>>();
+        routes().filter_map(|route| route.release.as_ref()).map(|name| name.value.as_str()).collect::<HashSet<_>>();
     told(config.releases.as_ref(), &releases, "release", findings);
     let breakers =
-        routes().filter_map(|route| route.breaker.as_ref()).map(|name| name.value.as_str()).collect::<Vec<_>>();
+        routes().filter_map(|route| route.breaker.as_ref()).map(|name| name.value.as_str()).collect::<HashSet<_>>();
     told(config.breakers.as_ref(), &breakers, "breaker", findings);
     let abs = config.releases.iter().flat_map(|table| table.iter()).filter_map(|(_, release)| release.ab.as_ref());
-    let experiments = abs.filter_map(|ab| ab.experiment.as_ref()).map(|name| name.value.as_str()).collect::<Vec<_>>();
+    let experiments =
+        abs.filter_map(|ab| ab.experiment.as_ref()).map(|name| name.value.as_str()).collect::<HashSet<_>>();
     told(config.experiments.as_ref(), &experiments, "experiment", findings);
 }
 
-fn told<T>(table: Option<&Table<T>>, used: &[&str], what: &str, findings: &mut Findings) {
+fn told<T>(table: Option<&Table<T>>, used: &HashSet<&str>, what: &str, findings: &mut Findings) {
     for (name, _) in table.iter().flat_map(|table| &table.entries) {
-        if !used.contains(&name.value.as_str()) {
+        if !used.contains(name.value.as_str()) {
             findings.warn(name.at, format!("nothing uses the {what} `{}`", name.value));
         }
     }
@@ -92,13 +97,38 @@ fn conditions(facts: &KnownFacts, sources: &FactSources, findings: &mut Findings
     }
 }
 
+/// A release that only admits by bucket, where no request has a key to hash.
+fn keys(config: &FileConfig, sources: &FactSources, findings: &mut Findings) {
+    let given = |wanted: FactId| sources.lists.iter().any(|(there, _)| *there == wanted);
+    for (name, release) in config.releases.iter().flat_map(|table| table.iter()) {
+        let device = release.hash_key.as_ref().is_some_and(|key| key.value == HashKeyWord::DeviceId);
+        let keyed = given(FactId::DEVICE_ID) || !device && given(FactId::USER_ID);
+        if !keyed && (release.ab.is_some() || release.permille.is_some()) {
+            let facts =
+                if device { "`device_id` has no source" } else { "neither `user_id` nor `device_id` has a source" };
+            findings.warn(name.at, format!("{facts}, so `ab` and `permille` of release `{}` admit nobody", name.value));
+        }
+    }
+}
+
+/// Header sources where no peer is believed.
+fn trust(config: &FileConfig, findings: &mut Findings) {
+    let sources = config.facts.iter().flat_map(|table| table.iter()).flat_map(|(_, sources)| &sources.0);
+    let first = sources.filter_map(|source| source.header.as_ref()).next();
+    if let (Some(header), true) = (first, config.trust.as_ref().is_none_or(Vec::is_empty)) {
+        findings
+            .warn(header.at, "no peer is trusted, so a fact from a header is never believed")
+            .help("write `trust: [10.0.0.0/8]`, the networks your gateway and services call from");
+    }
+}
+
 /// A `path` source whose parameter no route has.
 fn parameters(config: &FileConfig, findings: &mut Findings) {
     let paths = config.routes.iter().flatten().filter_map(|route| route.r#match.as_ref()?.path.as_ref());
-    let parameters: Vec<&str> = paths.flat_map(|path| path.value.split('/')).filter_map(parameter).collect();
+    let parameters: HashSet<&str> = paths.flat_map(|path| path.value.split('/')).filter_map(parameter).collect();
     let sources = config.facts.iter().flat_map(|table| table.iter()).flat_map(|(_, sources)| &sources.0);
     for path in sources.filter_map(|source| source.path.as_ref()) {
-        if !parameters.contains(&path.value.as_str()) {
+        if !parameters.contains(path.value.as_str()) {
             let finding = findings.warn(path.at, format!("no route has the path parameter `{{{}}}`", path.value));
             if let Some(near) = nearest(path, parameters.iter().copied()) {
                 finding.suggest(path, [near.as_str()]);

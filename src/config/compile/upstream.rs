@@ -1,5 +1,6 @@
 //! Upstreams and breakers.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use super::address;
@@ -64,7 +65,7 @@ fn endpoints(
     if list.0.is_empty() {
         findings.error(name.at, format!("upstream `{}` has no endpoints", name.value));
     }
-    let mut found: Vec<(Endpoint, &At<String>)> = Vec::new();
+    let (mut found, mut places) = (Vec::new(), HashMap::new());
     for text in &list.0 {
         let Some(endpoint) = address::endpoint(text, texts, findings) else { continue };
         if endpoint == Endpoint::Local && !local {
@@ -72,12 +73,12 @@ fn endpoints(
                 .error(text.at, "endpoint `local` needs the address of the pod's own service")
                 .help("add `local: 127.0.0.1:8080` at the top of the file");
         }
-        if let Some((_, first)) = found.iter().find(|(there, _)| *there == endpoint) {
-            findings.error(text.at, format!("endpoint `{}` is named twice", text.value)).also(first.at, "first");
+        if let Some(first) = places.insert(endpoint.clone(), text.at) {
+            findings.error(text.at, format!("endpoint `{}` is named twice", text.value)).also(first, "first");
         }
-        found.push((endpoint, text));
+        found.push(endpoint);
     }
-    found.into_iter().map(|(endpoint, _)| endpoint).collect()
+    found
 }
 
 /// Every breaker in the order written.

@@ -87,6 +87,6 @@ impl JsonSchema for OperatorWord {
         "Operator".into()
     }
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string" })
+        json_schema!({ "type": "string", "enum": crate::decide::Operator::NAMES })
     }
 }

@@ -66,7 +66,7 @@ words! {
 
 words! {
     /// Which codes the region facts hold.
-    pub enum RegionCodes("a kind of region codes") {
+    pub(in crate::config) enum RegionCodes("a kind of region codes") {
         /// GB/T 2260: six digits; `33` and `3301` are completed, and the province follows from the city.
         Gbt2260 = "gbt2260",
         /// Codes of the user's own, taken as they are.

@@ -63,7 +63,7 @@ mirror! {
         exact: At<String>,
         /// The value starts with this.
         prefix: At<String>,
-        /// The whole value matches this regular expression (linear time).
+        /// The value matches this regular expression (linear time), anywhere unless it is anchored.
         regex: At<String>,
         /// The header is there, whatever its value.
         present: At<bool>,

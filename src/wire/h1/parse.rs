@@ -153,7 +153,7 @@ fn place_target(head: &mut RequestHead, target: &str, base: usize) -> Result<(),
         .ok_or(HeadError::TARGET)?;
     let rest = &target[scheme.len()..];
     let end = rest.find(['/', '?']).unwrap_or(rest.len());
-    if !is_authority(rest[..end].as_bytes()) {
+    if !is_authority(&rest.as_bytes()[..end]) {
         return Err(HeadError::TARGET);
     }
     let start = start + scheme.len();
