@@ -12,7 +12,7 @@ service: goods-core
 lane: stable
 listeners:
   - bind: 127.0.0.1:1
-admin: { bind: 127.0.0.1:1 }
+admin: { bind: 127.0.0.1:2 }
 upstreams:
   goods-stable: { endpoints: [127.0.0.1:9001] }
   goods-gray: { endpoints: [127.0.0.1:9002] }

@@ -33,7 +33,7 @@ fn a_first_byte_that_does_not_come_is_a_504() {
     // The upstream connection with its unanswered request is given up.
     origin.wait_closed(1);
     let labels = [("route", "rest"), ("code_class", "5xx")];
-    assert_eq!(sidecar.metric("graylane_requests_total", &labels), 1.0);
+    sidecar.wait_for_metric("graylane_requests_total", &labels, 1.0);
 }
 
 #[test]

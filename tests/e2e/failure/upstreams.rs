@@ -28,8 +28,7 @@ fn an_upstream_that_is_down_is_a_502_that_tells_nothing_of_the_inside() {
     ids.dedup();
     assert_eq!(ids.len(), 3, "each request has an id of its own");
     let labels = [("route", "rest"), ("lane", "stable"), ("code_class", "5xx")];
-    let counted = sidecar.metric("graylane_requests_total", &labels);
-    assert_eq!(counted, 3.0);
+    sidecar.wait_for_metric("graylane_requests_total", &labels, 3.0);
     assert_eq!(sidecar.admin_get("/healthz").status(), 200);
 }
 

@@ -9,6 +9,7 @@ mod h2c;
 mod origin;
 mod plan;
 mod ports;
+mod process;
 mod python;
 mod sidecar;
 mod wire;
@@ -21,8 +22,9 @@ pub(crate) use h2c::{H2Origin, collect, h2_client, send_all};
 pub(crate) use origin::{Origin, answer};
 pub(crate) use plan::Plan;
 pub(crate) use ports::Port;
+pub(crate) use process::{Process, graylane};
 pub(crate) use python::python_script;
-pub(crate) use sidecar::{Sidecar, graylane};
+pub(crate) use sidecar::Sidecar;
 pub(crate) use wire::Head;
 
 /// How long a test waits for something that must happen; generous, because the machine may be busy.

@@ -1,6 +1,6 @@
 //! The metrics that dashboards and alerts are written against.
 
-use crate::harness::{Origin, Plan, Sidecar, eventually};
+use crate::harness::{Origin, Plan, Sidecar};
 
 fn scene() -> (Sidecar, Origin, Origin) {
     let (stable, gray) = (Origin::lane("stable"), Origin::lane("gray"));
@@ -50,16 +50,15 @@ fn requests_and_decisions_are_counted() {
     for _ in 0..5 {
         client.get("/", "");
     }
-    let requests = |labels: &[(&str, &str)]| sidecar.metric("graylane_requests_total", labels);
+    let requests = "graylane_requests_total";
     let gray = [("route", "all"), ("lane", "gray"), ("level", "region"), ("code_class", "2xx")];
+    sidecar.wait_for_metric(requests, &gray, 7.0);
     let stable = [("route", "all"), ("lane", "stable"), ("level", "none"), ("code_class", "2xx")];
-    // The count of the last request may follow its answer by a moment.
-    eventually("all requests to be counted", || (requests(&gray) == 7.0 && requests(&stable) == 5.0).then_some(()));
-    let decisions = |labels: &[(&str, &str)]| sidecar.metric("graylane_decisions_total", labels);
-    assert_eq!(decisions(&[("release", "r"), ("reason", "region")]), 7.0);
-    assert_eq!(decisions(&[("release", "r"), ("reason", "no_key")]), 5.0);
-    let durations = "graylane_request_duration_seconds_count";
-    assert_eq!(sidecar.metric(durations, &[("lane", "gray")]), 7.0);
+    sidecar.wait_for_metric(requests, &stable, 5.0);
+    let decisions = "graylane_decisions_total";
+    sidecar.wait_for_metric(decisions, &[("release", "r"), ("reason", "region")], 7.0);
+    sidecar.wait_for_metric(decisions, &[("release", "r"), ("reason", "no_key")], 5.0);
+    sidecar.wait_for_metric("graylane_request_duration_seconds_count", &[("lane", "gray")], 7.0);
     assert_eq!(sidecar.metric("graylane_release_permille", &[("release", "r")]), 250.0);
     assert_eq!(sidecar.metric("graylane_release_latched", &[("release", "r")]), 0.0);
     assert_eq!(sidecar.metric("graylane_inflight_requests", &[("route", "all")]), 0.0);
@@ -97,8 +96,7 @@ fn a_request_in_flight_is_shown() {
     let mut client = sidecar.client();
     client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     origin.wait_for(1);
-    let inflight = || sidecar.metric("graylane_inflight_requests", &[("route", "rest")]);
-    assert_eq!(inflight(), 1.0);
+    sidecar.wait_for_metric("graylane_inflight_requests", &[("route", "rest")], 1.0);
     drop(client);
-    eventually("the request to be over", || (inflight() == 0.0).then_some(()));
+    sidecar.wait_for_metric("graylane_inflight_requests", &[("route", "rest")], 0.0);
 }

@@ -133,9 +133,11 @@ async fn row_24_an_upstream_that_closes_mid_body_is_a_reset_in_http_2() {
     let mut client = h2_client(sidecar.traffic()).await;
     let request = Request::get("http://shop.test/").body(()).expect("a request");
     let (response, _) = client.send_request(request, true).expect("a stream");
-    let response = patient("an answer", response).await.expect("a head");
-    let outcome = patient("the end", collect(response.into_body())).await;
-    assert!(outcome.is_err(), "{outcome:?}");
+    // The reset may overtake the head; what may not happen is a whole answer.
+    if let Ok(response) = patient("an answer", response).await {
+        let outcome = patient("the end", collect(response.into_body())).await;
+        assert!(outcome.is_err(), "{outcome:?}");
+    }
 }
 
 #[test]

