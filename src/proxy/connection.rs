@@ -147,7 +147,8 @@ impl Client {
                 let kept = if head.verb.is_idempotent() { REPLAYED_BODY } else { 0 };
                 let body = RequestBody::new(BodyReader::H1(reader), kept);
                 let request = Request { head, framing, body, peer: &self.peer, started };
-                let responder = H1Responder { output, version: head.version, persistence: &persistence };
+                let (guest, version) = (&self.guest, head.version);
+                let responder = H1Responder { output, version, guest, persistence: &persistence };
                 Ok(serve(&self.worker, request, Responder::H1(responder), &mut self.timer).await)
             }
         };
@@ -177,7 +178,12 @@ impl Client {
         worker.telemetry.totals().refused(worker.id, refusal(failure));
         let persistence = Cell::new(Persistence::Close);
         let output = &mut self.connection.output;
-        let responder = Responder::H1(H1Responder { output, version: Version::Http11, persistence: &persistence });
+        let responder = Responder::H1(H1Responder {
+            output,
+            version: Version::Http11,
+            guest: &self.guest,
+            persistence: &persistence,
+        });
         let mut record = super::record::Record::default();
         let id = super::tell::request_id(head, worker, &mut record);
         responder.fail(failure, head, id).await?;

@@ -23,6 +23,8 @@ use crate::wire::{BodyReader, Known, h2};
 const STREAMS: u32 = 128;
 const STREAM_WINDOW: u32 = 256 * 1024;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
+/// How long a client may take to close a connection that we are leaving.
+const PARTING: Duration = Duration::from_secs(2);
 /// How long a connection may take to begin.
 const GREETING: Duration = Duration::from_secs(10);
 
@@ -41,25 +43,28 @@ pub(super) async fn serve_client(worker: Rc<Worker>, guest: Guest, connection: h
     totals.client_enters(worker.id, ConnectionState::Active);
     let client = Rc::new(Client { peer, streams: Cell::new(0), quiet_since: Cell::new(Instant::now()) });
     let mut timer = Timer::default();
-    let mut leaving = false;
+    let mut leaving = None;
     loop {
         let next = poll_fn(|cx| {
             if let Poll::Ready(accepted) = server.poll_accept(cx) {
                 return Poll::Ready(Event::Accepted(accepted.map(|one| one.map(Box::new))));
             }
-            if leaving {
-                return Poll::Pending;
+            let quiet = client.streams.get() == 0;
+            if let Some(left) = leaving {
+                // A client that does not even answer our GOAWAY is not waited for once nothing is under way.
+                let since = client.quiet_since.get().max(left);
+                return if quiet { timer.poll_due(cx, since + PARTING).map(|()| Event::Gone) } else { Poll::Pending };
             }
             if guest.poll_drain(cx).is_ready() {
                 return Poll::Ready(Event::Leave);
             }
-            let due = if client.streams.get() == 0 { client.quiet_since.get() + idle } else { Instant::now() + idle };
+            let due = if quiet { client.quiet_since.get() + idle } else { Instant::now() + idle };
             timer.poll_due(cx, due).map(|()| Event::Leave)
         });
         match next.await {
             // A GOAWAY first; streams that are open go on to their end.
             Event::Leave => {
-                leaving = true;
+                leaving = Some(Instant::now());
                 server.graceful_shutdown();
             }
             Event::Accepted(Some(Ok(accepted))) => {
@@ -76,7 +81,7 @@ pub(super) async fn serve_client(worker: Rc<Worker>, guest: Guest, connection: h
                 tracing::debug!(%error, "a client's HTTP/2 connection ended");
                 break;
             }
-            Event::Accepted(None) => break,
+            Event::Accepted(None) | Event::Gone => break,
         }
     }
     totals.client_leaves(worker.id, ConnectionState::Active);
@@ -87,6 +92,7 @@ type Accepted = (http::Request<::h2::RecvStream>, ::h2::server::SendResponse<byt
 enum Event {
     Accepted(Option<Result<Box<Accepted>, ::h2::Error>>),
     Leave,
+    Gone,
 }
 
 struct Client {

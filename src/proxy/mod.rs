@@ -130,7 +130,7 @@ async fn send<'c>(
     let plan = &snapshot.routes[routed.route.index()].plan;
     let limits = &plan.timeouts;
     let whole = tell::caller_deadline(head, request.peer).into_iter().chain(limits.request).min();
-    let clock = Clock::new(request.started, whole, limits.first_byte, limits.idle);
+    let clock = Clock::new(request.started, whole, limits, snapshot.settings.limits.body_idle);
     let untrusted = |name: &[u8]| is_untrusted(snapshot, name);
     let program = &snapshot.settings.program;
     let lane = program.lanes().name(routed.decision.lane);

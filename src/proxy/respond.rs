@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 
+use super::drain::Guest;
 use super::failure::Failure;
 use super::fields::to_client;
 use crate::wire::h1::{self, Framing, Persistence, response_line};
@@ -23,6 +24,8 @@ pub(super) enum Responder<'c> {
 pub(super) struct H1Responder<'c> {
     pub(super) output: &'c mut Output,
     pub(super) version: Version,
+    /// Tells whether the process is ending its connections.
+    pub(super) guest: &'c Guest,
     /// Whether the connection is to be closed behind the answer; the connection reads it afterwards.
     pub(super) persistence: &'c Cell<Persistence>,
 }
@@ -133,6 +136,9 @@ impl<'c> Responder<'c> {
 
 impl<'c> H1Responder<'c> {
     fn begin(self, head: &ResponseHead, verb: Verb, framing: Framing, mark: Option<Mark<'_>>) -> BodyWriter<'c> {
+        if self.guest.is_draining() {
+            self.persistence.set(Persistence::Close);
+        }
         let out = &mut self.output.buf;
         response_line(out, head.status, head.reason());
         to_client(out, head, framing, mark.is_some());

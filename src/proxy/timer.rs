@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 
 use tokio::time::Sleep;
 
+use crate::config::Timeouts;
+
 /// The deadline passed before the work was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Late;
@@ -70,6 +72,7 @@ pub(super) enum Waiting {
 pub(super) struct Clock {
     last: Instant,
     first_byte: Duration,
+    upload: Duration,
     idle: Duration,
     /// The deadline now; moves as the exchange goes on.
     pub(super) due: Cell<Instant>,
@@ -77,16 +80,21 @@ pub(super) struct Clock {
 }
 
 impl Clock {
-    /// For limits of the route; `whole` bounds the exchange as a whole.
-    pub(super) fn new(started: Instant, whole: Option<Duration>, first_byte: Duration, idle: Duration) -> Self {
+    /// For a request that began at `started`; `whole` bounds the exchange as a whole, `upload` the client's pauses.
+    pub(super) fn new(started: Instant, whole: Option<Duration>, limits: &Timeouts, upload: Duration) -> Self {
+        let Timeouts { first_byte, idle, .. } = *limits;
         let last = started + whole.unwrap_or(NEVER);
         let due = Cell::new(last.min(started + first_byte));
-        Self { last, first_byte, idle, due, waiting: Cell::new(Waiting::FirstByte) }
+        Self { last, first_byte, upload: upload.min(idle), idle, due, waiting: Cell::new(Waiting::FirstByte) }
     }
 
     /// The exchange now waits for this; what there was to wait for before has come.
     pub(super) fn wait_for(&self, waiting: Waiting, now: Instant) {
-        let within = if waiting == Waiting::FirstByte { self.first_byte } else { self.idle };
+        let within = match waiting {
+            Waiting::Upload => self.upload,
+            Waiting::FirstByte => self.first_byte,
+            Waiting::Download => self.idle,
+        };
         self.waiting.set(waiting);
         self.due.set(self.last.min(now + within));
     }

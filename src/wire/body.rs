@@ -1,6 +1,8 @@
 //! Bodies of either protocol behind one face, and the pump between two of them.
 
+use std::future::poll_fn;
 use std::io;
+use std::pin::pin;
 use std::task::{Context, Poll};
 
 use super::{Fields, h1, h2};
@@ -55,14 +57,6 @@ impl BodyReader<'_> {
         match self {
             Self::H1(body) => body.is_done(),
             Self::H2(body) => body.is_done(),
-        }
-    }
-
-    /// Whether the next part needs no waiting.
-    pub fn has_buffered(&self) -> bool {
-        match self {
-            Self::H1(body) => body.has_buffered(),
-            Self::H2(_) => false,
         }
     }
 
@@ -157,18 +151,15 @@ pub enum PumpError {
 }
 
 /// Moves a body from one side to the other with back-pressure: nothing is read before the last part was taken, and
-/// nothing is held back while the source has nothing more. `moved` is told of the bytes of each part, and may change
-/// trailers before they go on.
+/// nothing is held back while the source has nothing more. `moved` is told of each part, and may change trailers
+/// before they go on.
 pub async fn pump(
     source: &mut BodyReader<'_>,
     sink: &mut BodyWriter<'_>,
     mut moved: impl FnMut(Moved<'_>),
 ) -> Result<(), PumpError> {
     loop {
-        if !source.has_buffered() {
-            sink.flush().await.map_err(PumpError::Sink)?;
-        }
-        let taken = match source.next().await.map_err(PumpError::Source)? {
+        let taken = match next_part(source, sink).await? {
             None => return sink.end().await.map_err(PumpError::Sink),
             Some(Part::Trailers(mut fields)) => {
                 moved(Moved::Trailers(&mut fields));
@@ -188,6 +179,25 @@ pub async fn pump(
             body.release(taken);
         }
     }
+}
+
+/// The next part; while there is none, what was gathered is sent and the receiver is watched.
+async fn next_part<'s>(
+    source: &'s mut BodyReader<'_>,
+    sink: &mut BodyWriter<'_>,
+) -> Result<Option<Part<'s>>, PumpError> {
+    let mut next = pin!(source.next());
+    if let Poll::Ready(part) = poll_fn(|cx| Poll::Ready(next.as_mut().poll(cx))).await {
+        return part.map_err(PumpError::Source);
+    }
+    sink.flush().await.map_err(PumpError::Sink)?;
+    poll_fn(|cx| {
+        if sink.poll_reset(cx).is_ready() {
+            return Poll::Ready(Err(PumpError::Sink(io::ErrorKind::ConnectionReset.into())));
+        }
+        next.as_mut().poll(cx).map_err(PumpError::Source)
+    })
+    .await
 }
 
 /// What a pump has in hand.

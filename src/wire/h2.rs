@@ -82,8 +82,11 @@ pub fn flatten_request(
         head.authority = Some(head.fields.store(authority.as_str().as_bytes()));
     }
     for (name, value) in &parts.headers {
-        head.fields.push(name.as_str().as_bytes(), value.as_bytes());
+        if name != http::header::COOKIE {
+            head.fields.push(name.as_str().as_bytes(), value.as_bytes());
+        }
     }
+    join_cookies(parts, head);
     let hosts = head.fields.all(Known::Host).count();
     let good_hosts = head.fields.all(Known::Host).all(super::h1::is_authority);
     if hosts > 1 || !good_hosts || (hosts == 0 && head.authority.is_none()) {
@@ -93,6 +96,16 @@ pub fn flatten_request(
         super::h1::content_length(&head.fields)?;
     }
     Ok(())
+}
+
+/// HTTP/2 may split a cookie list over several lines for its compression; elsewhere it is one line (RFC 9113 section
+/// 8.2.3).
+fn join_cookies(parts: &http::request::Parts, head: &mut RequestHead) {
+    let crumbs = parts.headers.get_all(http::header::COOKIE);
+    let joined = crumbs.iter().map(http::HeaderValue::as_bytes).collect::<Vec<_>>().join(&b"; "[..]);
+    if !joined.is_empty() {
+        head.fields.push(b"cookie", &joined);
+    }
 }
 
 /// Lays a response out flat.

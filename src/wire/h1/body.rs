@@ -46,11 +46,6 @@ impl<'c> BodyReader<'c> {
         matches!(self.left, Left::Nothing)
     }
 
-    /// Whether the next part needs no waiting.
-    pub fn has_buffered(&self) -> bool {
-        self.is_done() || self.input.buf.len() > self.given
-    }
-
     /// The length still to come, where the head gave it.
     pub fn known_length(&self) -> Option<u64> {
         match self.left {

@@ -28,6 +28,9 @@ impl HeadScan {
                 return Err(HeadError::BARE_LF);
             }
             let line = lf - 1 - self.line_start;
+            if lf >= limits.head_bytes {
+                return Err(HeadError::HEAD_TOO_LARGE);
+            }
             if line == 0 {
                 return Ok(Some(lf + 1));
             }
@@ -95,5 +98,7 @@ mod tests {
         check(&long, Err(HeadError::URI_TOO_LONG));
         let large = [b"GET / HTTP/1.1\r\na: ".as_slice(), &[b'a'; 300]].concat();
         check(&large, Err(HeadError::HEAD_TOO_LARGE));
+        let whole = [&large, b"\r\n\r\n".as_slice()].concat();
+        assert_eq!(HeadScan::default().advance(&whole, &LIMITS), Err(HeadError::HEAD_TOO_LARGE));
     }
 }
