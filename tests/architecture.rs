@@ -83,11 +83,17 @@ fn files_below(folder: &Path, wanted: &dyn Fn(&Path) -> bool, found: &mut Vec<Pa
     }
 }
 
+/// By its name, or because the module above declares it under `#[cfg(test)]`.
 fn is_test_file(path: &Path) -> bool {
-    path.components().any(|part| {
+    let inside = path.strip_prefix(root()).expect("it was found there");
+    let named = inside.components().any(|part| {
         let part = part.as_os_str().to_string_lossy();
         part == "tests" || part == "tests.rs" || part.ends_with("_tests.rs")
-    })
+    });
+    let stem = path.file_stem().expect("a file has a name").to_string_lossy();
+    let above = path.parent().expect("it is in a folder").join("mod.rs");
+    let declared = || fs::read_to_string(above).is_ok_and(|text| text.contains(&format!("#[cfg(test)]\nmod {stem};")));
+    named || declared()
 }
 
 /// Every file of `src/` that is not a test.
@@ -98,7 +104,7 @@ fn sources() -> Vec<Source> {
     let mut sources = Vec::new();
     for path in paths {
         let inside = path.strip_prefix(&src).expect("it was found there").to_owned();
-        if is_test_file(&inside) {
+        if is_test_file(&path) {
             continue;
         }
         let room = match inside.components().count() {
@@ -106,17 +112,29 @@ fn sources() -> Vec<Source> {
             _ => inside.components().next().expect("a path has parts").as_os_str().to_string_lossy().into_owned(),
         };
         let text = fs::read_to_string(&path).expect("sources are UTF-8");
-        let before_tests = text.split("#[cfg(test)]\nmod tests {").next().expect("split yields one part");
-        let code = |line: &str| line.split("//").next().expect("split yields one part").to_owned();
-        sources.push(Source {
-            path: inside,
-            room,
-            lines: before_tests.lines().enumerate().map(|(number, line)| (number + 1, code(line))).collect(),
-            length: before_tests.lines().count(),
-        });
+        let lines = without_tests(&text);
+        sources.push(Source { path: inside, room, length: lines.len(), lines });
     }
     assert!(sources.len() > 10, "the sources were not found");
     sources
+}
+
+/// The numbered lines of a file, less comments and the items under `#[cfg(test)]`, which end at a line that is indented as
+/// they are and closes them.
+fn without_tests(text: &str) -> Vec<(usize, String)> {
+    let mut kept = Vec::new();
+    let mut test_item: Option<usize> = None;
+    for (number, line) in text.lines().enumerate() {
+        let indent = line.len() - line.trim_start().len();
+        let code = line.split("//").next().expect("split yields one part").trim_end();
+        match test_item {
+            Some(begun) if indent == begun && (code.ends_with(['}', ';'])) => test_item = None,
+            Some(_) => {}
+            None if code.trim() == "#[cfg(test)]" => test_item = Some(indent),
+            None => kept.push((number + 1, code.to_owned())),
+        }
+    }
+    kept
 }
 
 /// The names that follow `crate::` in a line, those in braces too.
