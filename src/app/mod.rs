@@ -10,6 +10,7 @@ mod signal;
 mod view;
 mod worker;
 
+pub use crate::telemetry::log;
 pub use bind::BindError;
 pub use sidecar::{Sidecar, StartError};
 pub use signal::wait_for_stop;

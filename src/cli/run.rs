@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Args;
 
+use crate::app::log::{self, Format};
 use crate::app::{Sidecar, wait_for_stop};
 use crate::config::{self, Style};
-use crate::telemetry::log::{self, Format};
 
 /// The options of `graylane run`.
 #[derive(Debug, Args)]

@@ -196,11 +196,17 @@ impl Answer<'_, '_> {
             Ok(Err(PumpError::Source(_))) => Failure::Aborted,
             Err(failed) => failed.failure,
         };
-        writer.abort();
+        if failure != Failure::ClientGone {
+            // Bounded like every write: a client that takes nothing is not waited for.
+            let _ = tokio::time::timeout(ABORT, writer.abort()).await;
+        }
         record.broken(failure);
         Ok(false)
     }
 }
+
+/// How long the rest of a broken answer may take to be written.
+const ABORT: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// Does some work on the upstream's side while the client's side goes on, within the deadline.
 async fn beside<T>(

@@ -20,8 +20,8 @@ pub(super) enum Failure {
     /// The request has passed this service's sidecars too often.
     #[error("the request runs in a circle between sidecars")]
     Loop,
-    /// The client sent the next bytes of its body too late.
-    #[error("the request's body came too late")]
+    /// The client sent the next bytes of its request too late.
+    #[error("the request came too slowly")]
     ClientLate,
     /// The client's body broke its framing.
     #[error("the request's body is broken")]

@@ -123,10 +123,13 @@ impl BodyWriter<'_> {
         }
     }
 
-    /// Breaks the body off, so that the peer cannot take it for whole. An HTTP/1 connection is closed by its owner.
-    pub fn abort(&mut self) {
-        if let Self::H2(body) = self {
-            body.reset(::h2::Reason::INTERNAL_ERROR);
+    /// Breaks the body off, so that the peer cannot take it for whole: what was gathered of it is sent, and then an
+    /// HTTP/2 stream is reset; an HTTP/1 connection is closed by its owner.
+    pub async fn abort(&mut self) {
+        match self {
+            // Whether the peer still takes it makes no difference any more.
+            Self::H1(body) => _ = body.flush().await,
+            Self::H2(body) => body.reset(::h2::Reason::INTERNAL_ERROR),
         }
     }
 
