@@ -74,6 +74,33 @@ fn serve(worker: Rc<Worker>, stream: tokio::net::TcpStream, address: SocketAddr)
     if stream.set_nodelay(true).is_err() {
         return;
     }
-    // A task of its own: a panic in it ends this connection and no other. It ends with the connection.
-    tokio::task::spawn_local(serve_client(worker, Socket::Tcp(stream), address));
+    spawn(serve_client(worker, Socket::Tcp(stream), address));
+}
+
+/// A task of its own for each connection: a panic in it ends that connection and no other. It ends with the connection.
+fn spawn(connection: impl Future<Output = ()> + 'static) {
+    tokio::task::spawn_local(connection);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(flavor = "local")]
+    async fn a_panic_in_one_connection_ends_that_connection_only() {
+        let connections = Rc::<super::super::drain::Connections>::default();
+        let (broken, whole) = (connections.enter(), connections.enter());
+        spawn(async move {
+            let _guest = broken;
+            panic!("on purpose");
+        });
+        let (served, was_served) = tokio::sync::oneshot::channel();
+        spawn(async move {
+            let _guest = whole;
+            tokio::task::yield_now().await;
+            served.send(()).expect("the test waits");
+        });
+        was_served.await.expect("the other connection is served");
+        std::future::poll_fn(|cx| connections.poll_empty(cx)).await;
+    }
 }

@@ -40,6 +40,8 @@ use traffic::{Sum, Traffic};
 
 /// The most visits a second: beyond it the shops in the same process take more of the machine than the sidecar.
 const MAX_RPS: u32 = 20_000;
+/// Visits a second where somebody watches and did not say how many: enough to see the split at once.
+const WATCHED_RPS: u32 = 20;
 /// Into a pipe, so many seconds pass between two lines.
 const PLAIN_SECONDS: u64 = 5;
 /// How long what is left of the shops may take to end.
@@ -54,9 +56,9 @@ pub struct DemoArgs {
     /// Port of the admin API and the metrics, on loopback; 0 takes any free one
     #[arg(long, value_name = "PORT", default_value_t = 15090)]
     pub admin_port: u16,
-    /// Send this many visits a second
-    #[arg(long, value_name = "RPS", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=i64::from(MAX_RPS)))]
-    pub traffic: u32,
+    /// Send this many visits a second; without it 20 where somebody watches a terminal, else none
+    #[arg(long, value_name = "RPS", value_parser = clap::value_parser!(u32).range(..=i64::from(MAX_RPS)))]
+    pub traffic: Option<u32>,
     /// End by itself after this time, such as 30s or 5m
     #[arg(long, value_name = "TIME", value_parser = crate::config::parse_time)]
     pub duration: Option<Duration>,
@@ -181,13 +183,14 @@ async fn watch_over(
     start: Instant,
     screen: &mut Screen,
 ) -> io::Result<Option<Sum>> {
-    if args.traffic == 0 {
+    let rps = args.traffic.unwrap_or(if screen.is_terminal() { WATCHED_RPS } else { 0 });
+    if rps == 0 {
         ending.wait(start).await;
         return Ok(None);
     }
     screen.say("")?;
-    screen.say(&told::legend(args.traffic, screen))?;
-    let traffic = Traffic::start(running.traffic, args.traffic);
+    screen.say(&told::legend(rps, screen))?;
+    let traffic = Traffic::start(running.traffic, rps);
     let told = tokio::select! {
         told = tell(&traffic, start, screen) => told,
         () = ending.wait(start) => Ok(()),
