@@ -41,6 +41,9 @@ pub(super) enum Failure {
     /// The upstream closed the connection before it answered.
     #[error("the upstream closed the connection before it answered")]
     Reset,
+    /// Gray answered with this status, and the answer was held back.
+    #[error("gray answered {0}")]
+    HeldBack(u16),
     /// The upstream answered something that is not HTTP.
     #[error("the upstream's answer cannot be understood")]
     BadAnswer,
@@ -63,6 +66,7 @@ impl Failure {
     pub(super) fn status(self) -> u16 {
         match self {
             Self::Refused(error) => error.status,
+            Self::HeldBack(status) => status,
             Self::Path | Self::ClientBody => 400,
             Self::NoRoute => 404,
             Self::NoForwards => 405,
@@ -90,6 +94,7 @@ impl Failure {
             Self::Connect => "connect_failed",
             Self::ConnectLate => "connect_timeout",
             Self::Reset => "upstream_reset",
+            Self::HeldBack(_) => "held_back",
             Self::BadAnswer => "bad_upstream_answer",
             Self::FirstByteLate => "first_byte_timeout",
             Self::BodyLate => "idle_timeout",

@@ -15,6 +15,7 @@ mod respond;
 
 mod attempt;
 mod body;
+mod shield;
 mod upgrade;
 
 mod failure;
@@ -40,12 +41,13 @@ use failure::Failure;
 use fields::{Peer, Told, max_forwards, times_passed, wanted_upgrade};
 use record::Record;
 use respond::{Mark, Responder};
+use shield::Guard;
 use snapshot::Target;
-use timer::{Clock, Timer};
+use timer::{Clock, Timer, Waiting};
 use worker::View;
 
 use crate::config::{Normalize, Protocol, ResponseMark};
-use crate::decide::{Decision, NormalPath, RouteId};
+use crate::decide::{Decision, LaneId, NormalPath, RouteId};
 use crate::upstream::{ConnectError, Dialect, Lease, LeaseError};
 use crate::wire::h1::Framing;
 use crate::wire::{RequestHead, Verb, Version};
@@ -70,12 +72,13 @@ async fn serve<'c>(worker: &Worker, request: Request<'_, 'c>, responder: Respond
     let mut record = Record::default();
     let mut responder = Some(responder);
     let mut request = request;
-    let routed = route(worker, &view, &request);
-    let outcome = match &routed {
+    let mut routed = route(worker, &view, &request);
+    let outcome = match &mut routed {
         Ok(routed) => {
             let series = &view.snapshot.routes[routed.route.index()].series;
             let _inflight = tell::Inflight::begin(series, worker.id);
-            send(worker, &view, routed, &mut request, &mut responder, timer, &mut record).await
+            let mut way = Way { responder: &mut responder, timer, record: &mut record };
+            send(worker, &view, routed, &mut request, &mut way).await
         }
         Err(failure) => Err(*failure),
     };
@@ -94,6 +97,8 @@ struct Routed<'r> {
     route: RouteId,
     path: NormalPath<'r>,
     decision: Decision,
+    /// The lane that is to answer: the one decided, or stable where a gray attempt failed under the shield.
+    lane: LaneId,
     target: Target,
 }
 
@@ -109,32 +114,69 @@ fn route<'r>(worker: &Worker, view: &View, request: &Request<'r, '_>) -> Result<
     let route = found.route;
     let target = snapshot.target(&snapshot.routes[route.index()], decision.lane);
     drop(found);
-    Ok(Routed { route, path, decision, target })
+    Ok(Routed { route, path, decision, lane: decision.lane, target })
 }
 
-/// Choose an upstream connection and attempt; once more on a fresh connection where a kept one closed under the
-/// request and sending it twice is as good as once.
+/// Choose and attempt. Where a shielded gray attempt fails, stable makes it good.
 async fn send<'c>(
     worker: &Worker,
     view: &View,
-    routed: &Routed<'_>,
+    routed: &mut Routed<'_>,
     request: &mut Request<'_, 'c>,
-    responder: &mut Option<Responder<'c>>,
-    timer: &mut Timer,
-    record: &mut Record,
+    way: &mut Way<'_, 'c>,
 ) -> Result<(), Failure> {
     let (snapshot, head) = (&*view.snapshot, request.head);
     if max_forwards(head) == Some(0) {
         return Err(Failure::NoForwards);
     }
-    let plan = &snapshot.routes[routed.route.index()].plan;
-    let limits = &plan.timeouts;
+    let route = &snapshot.routes[routed.route.index()];
+    let limits = &route.plan.timeouts;
     let whole = tell::caller_deadline(head, request.peer).into_iter().chain(limits.request).min();
     let clock = Clock::new(request.started, whole, limits, snapshot.settings.limits.body_idle);
+    if route.plan.shield.is_some() {
+        view.deposit(routed.route, request.started);
+    }
+    let budget = || view.withdraw(routed.route, Instant::now());
+    let shield = route.plan.shield.as_ref().filter(|_| routed.decision.lane != LaneId::STABLE);
+    let guard = shield.map(|shield| Guard { shield, verb: head.verb, withdraw: &budget });
+    if let Some(guard) = guard {
+        request.body.replay.keep(guard.kept_body());
+    }
+    let Err(failure) = attempt(worker, view, routed, request, way, &clock, guard).await else { return Ok(()) };
+    let caught = guard.is_some_and(|guard| guard.catches(failure, request.body.replay.is_complete()));
+    if !caught || clock.is_over() {
+        return Err(failure);
+    }
+    way.record.shielded = Some(failure);
+    routed.lane = LaneId::STABLE;
+    routed.target = snapshot.target(route, LaneId::STABLE);
+    attempt(worker, view, routed, request, way, &clock, None).await
+}
+
+/// The client's end of the way: where the answer goes, and what is remembered.
+struct Way<'w, 'c> {
+    responder: &'w mut Option<Responder<'c>>,
+    timer: &'w mut Timer,
+    record: &'w mut Record,
+}
+
+/// Sends over a connection to the lane's upstream; once more over a fresh one where a kept one closed under the request
+/// and sending it twice is as good as once.
+async fn attempt<'c>(
+    worker: &Worker,
+    view: &View,
+    routed: &Routed<'_>,
+    request: &mut Request<'_, 'c>,
+    way: &mut Way<'_, 'c>,
+    clock: &Clock,
+    guard: Option<Guard<'_>>,
+) -> Result<(), Failure> {
+    let (snapshot, head) = (&*view.snapshot, request.head);
     let untrusted = |name: &[u8]| is_untrusted(snapshot, name);
     let program = &snapshot.settings.program;
-    let lane = program.lanes().name(routed.decision.lane);
+    let lane = program.lanes().name(routed.lane);
     let upgrade = wanted_upgrade(head, request.framing);
+    let shows_lane = snapshot.settings.response_mark != ResponseMark::Off;
     let call = Call {
         worker,
         head,
@@ -148,10 +190,10 @@ async fn send<'c>(
             upgrade,
         },
         untrusted: &untrusted,
-        clock: &clock,
+        clock,
         limits: snapshot.limits,
-        mark: (snapshot.settings.response_mark != ResponseMark::Off)
-            .then(|| Mark { lane, cache: snapshot.cache_field() }),
+        mark: shows_lane.then(|| Mark { lane, cache: snapshot.cache_field() }),
+        guard,
     };
     let dialect = match routed.target.protocol {
         Protocol::H2 if upgrade.is_none() => Dialect::H2,
@@ -159,8 +201,11 @@ async fn send<'c>(
         _ => Dialect::Http1,
     };
     let pool = &view.pools[routed.target.upstream];
+    let connect = snapshot.routes[routed.route.index()].plan.timeouts.connect;
     for fresh in [false, true] {
-        let lease = pool.lease(dialect, fresh, clock.left(limits.connect)).await.map_err(lease_failure)?;
+        let lease = pool.lease(dialect, fresh, clock.left(connect)).await.map_err(lease_failure)?;
+        clock.wait_for(Waiting::FirstByte, Instant::now());
+        let Way { responder, timer, record } = way;
         let exchange = Exchange { body: &mut request.body, responder, timer, record };
         let attempted = match lease {
             Lease::H1(lease) => over_h1(&call, lease, exchange).await,
@@ -173,7 +218,7 @@ async fn send<'c>(
                 if fresh || !again {
                     return Err(failure);
                 }
-                record.replayed = true;
+                way.record.replayed = true;
             }
         }
     }

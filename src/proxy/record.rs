@@ -18,6 +18,8 @@ pub(super) struct Record {
     pub(super) stripped: usize,
     /// Whether the request was sent once more on a fresh connection.
     pub(super) replayed: bool,
+    /// How gray failed, where stable answered in its place.
+    pub(super) shielded: Option<Failure>,
     /// What went wrong, if anything did.
     pub(super) failure: Option<Failure>,
     /// The request's id, once somebody asked for it.

@@ -57,6 +57,9 @@ pub(super) fn told(
             if record.replayed {
                 series.replayed(worker.id);
             }
+            if record.shielded.is_some() {
+                series.shielded(worker.id);
+            }
         }
         (None, Some(failure)) => totals.refused(worker.id, refusal(failure)),
         (None, None) => {}
@@ -129,7 +132,7 @@ fn log(
             let release = routed.decision.release.map(|release| program.release(release));
             Decided {
                 route: &program.route(routed.route).name,
-                lane: program.lanes().name(routed.decision.lane),
+                lane: program.lanes().name(routed.lane),
                 level: routed.decision.level,
                 reason: routed.decision.reason,
                 release: release.map(|release| release.name.as_str()),
@@ -145,6 +148,7 @@ fn log(
             bytes_in: request.body.replay.bytes,
             bytes_out: record.bytes_out,
             replayed: record.replayed,
+            shielded: record.shielded.map(Failure::word),
             error: record.failure.map(Failure::word),
         },
     });

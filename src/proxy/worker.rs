@@ -7,8 +7,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::drain::Connections;
-use super::snapshot::Snapshot;
+use super::snapshot::{Route, Snapshot};
+use crate::decide::RouteId;
 use crate::live::Live;
+use crate::resilience::RetryBudget;
 use crate::telemetry::Telemetry;
 use crate::telemetry::access::WorkerLog;
 use crate::upstream::Pool;
@@ -39,6 +41,9 @@ pub struct Worker {
 pub(super) struct View {
     pub(super) snapshot: Arc<Snapshot>,
     pub(super) pools: Vec<Rc<Pool>>,
+    /// At the index of their `RouteId`: what the shield may spend.
+    budgets: Vec<RefCell<RetryBudget>>,
+    started: Instant,
 }
 
 impl Worker {
@@ -136,7 +141,23 @@ impl View {
                 known.entry(upstream.id).or_insert_with(fresh).clone()
             })
             .collect();
-        Self { snapshot, pools }
+        let share = |route: &Route| route.plan.shield.as_ref().map_or(0, |shield| shield.budget.get());
+        let budgets = snapshot.routes.iter().map(|route| RefCell::new(RetryBudget::new(share(route)))).collect();
+        Self { snapshot, pools, budgets, started: Instant::now() }
+    }
+
+    /// A request of a shielded route pays for the second attempts of others.
+    pub(super) fn deposit(&self, route: RouteId, now: Instant) {
+        self.budgets[route.index()].borrow_mut().deposit(self.millis(now));
+    }
+
+    /// Takes a second attempt from the route's budget, if it has one left.
+    pub(super) fn withdraw(&self, route: RouteId, now: Instant) -> bool {
+        self.budgets[route.index()].borrow_mut().withdraw(self.millis(now))
+    }
+
+    fn millis(&self, now: Instant) -> u64 {
+        now.saturating_duration_since(self.started).as_millis() as u64
     }
 }
 
