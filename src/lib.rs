@@ -4,6 +4,8 @@
 
 pub mod decide;
 
+pub mod evidence;
+
 pub mod config;
 pub mod extract;
 pub mod live;
