@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 const ROOMS: &[(&str, &[&str])] = &[
     ("decide", &[]),
     ("resilience", &[]),
+    ("evidence", &["decide"]),
     ("wire", &[]),
     ("config", &["decide"]),
     ("live", &[]),
@@ -22,7 +23,7 @@ const ROOMS: &[(&str, &[&str])] = &[
 ];
 
 /// Rooms that compute and nothing else, with what would give them away.
-const PURE: &[&str] = &["decide", "resilience"];
+const PURE: &[&str] = &["decide", "resilience", "evidence"];
 const IMPURE: &[&str] = &[
     "Instant::now",
     "SystemTime",
