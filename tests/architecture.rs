@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 /// A room and the rooms it may use. `lib.rs` and `main.rs` are no rooms; `app` alone wires everything together.
 const ROOMS: &[(&str, &[&str])] = &[
     ("decide", &[]),
+    ("resilience", &[]),
     ("wire", &[]),
     ("config", &["decide"]),
     ("live", &[]),
@@ -21,7 +22,7 @@ const ROOMS: &[(&str, &[&str])] = &[
 ];
 
 /// Rooms that compute and nothing else, with what would give them away.
-const PURE: &[&str] = &["decide"];
+const PURE: &[&str] = &["decide", "resilience"];
 const IMPURE: &[&str] = &[
     "Instant::now",
     "SystemTime",
