@@ -11,14 +11,14 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("resilience", &[]),
     ("evidence", &["decide"]),
     ("wire", &[]),
-    ("config", &["decide"]),
+    ("config", &["decide", "resilience"]),
     ("live", &[]),
     ("extract", &["config", "decide"]),
     ("upstream", &["config", "telemetry", "wire"]),
     ("proxy", &["config", "decide", "extract", "live", "telemetry", "resilience", "upstream", "wire"]),
     ("telemetry", &["config", "decide"]),
     ("admin", &["config", "decide", "extract", "live", "telemetry", "upstream"]),
-    ("app", &["admin", "config", "decide", "extract", "live", "proxy", "telemetry", "upstream", "wire"]),
+    ("app", &["admin", "config", "decide", "extract", "live", "proxy", "resilience", "telemetry", "upstream", "wire"]),
     ("cli", &["app", "config", "decide", "extract"]),
 ];
 

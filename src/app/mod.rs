@@ -5,6 +5,7 @@
 //! admin port, then the log.
 
 mod bind;
+mod merger;
 mod sidecar;
 mod signal;
 mod view;

@@ -26,7 +26,6 @@ fn features(config: &FileConfig, rules: &[FileBusinessRule]) -> Vec<(&'static st
     let rule_figures = rules.iter().filter_map(|rule| rule.spec.as_ref()?.rollbackOn.as_ref()?.first());
     let release_figures = releases().filter_map(|release| release.rollback_on.as_ref()?.first());
     vec![
-        ("`breakers`", config.breakers.iter().flat_map(|table| &table.entries).map(|(name, _)| name.at).collect()),
         (
             "`rollback`",
             releases().filter_map(|release| release.rollback.as_ref()).map(|rollback| rollback.at).collect(),

@@ -201,7 +201,10 @@ impl Answer<'_, '_> {
                 call.clock.wait_for(Waiting::Download, Instant::now());
                 record.bytes_out += data.len() as u64;
             }
-            Moved::Trailers(trailers) => clean_trailers(trailers, &self.head.fields),
+            Moved::Trailers(trailers) => {
+                record.note_grpc(trailers);
+                clean_trailers(trailers, &self.head.fields);
+            }
         });
         let moved = beside(call, timer, side, |_| Poll::Pending, moving).await;
         let failure = match moved {

@@ -3,13 +3,18 @@
 use std::time::Instant;
 
 use super::failure::Failure;
-use crate::wire::ResponseHead;
+use crate::wire::{Fields, Known, ResponseHead};
+
+/// UNKNOWN of gRPC: what a status that cannot be read is to be taken for.
+const GRPC_UNKNOWN: u16 = 2;
 
 /// One exchange as it went.
 #[derive(Debug, Default)]
 pub(super) struct Record {
     /// The status the client got; 0 while none was sent.
     pub(super) status: u16,
+    /// The status of a gRPC answer.
+    pub(super) grpc_status: Option<u16>,
     /// When the upstream's answer began.
     pub(super) answered_at: Option<Instant>,
     /// Bytes of the answer's body.
@@ -33,6 +38,16 @@ impl Record {
     pub(super) fn answered(&mut self, head: &ResponseHead, now: Instant) {
         self.status = head.status;
         self.answered_at = Some(now);
+        self.grpc_status = None;
+        self.note_grpc(&head.fields);
+    }
+
+    /// A head or a trailer section may tell how a gRPC call ended.
+    pub(super) fn note_grpc(&mut self, fields: &Fields) {
+        if let Some(status) = fields.first(Known::GrpcStatus) {
+            let number = std::str::from_utf8(status).ok().and_then(|text| text.parse().ok());
+            self.grpc_status = Some(number.unwrap_or(GRPC_UNKNOWN));
+        }
     }
 
     /// The answer was broken off.

@@ -6,9 +6,10 @@ use std::time::{Duration, Instant, SystemTime};
 use super::failure::Failure;
 use super::fields::Peer;
 use super::record::Record;
+use super::snapshot::Snapshot;
 use super::worker::{View, Worker};
 use super::{Request, Routed};
-use crate::decide::{FactId, Facts};
+use crate::decide::{Decision, FactId, Facts};
 use crate::extract;
 use crate::telemetry::access::{Asked, Decided, Entry, LoggedFacts, Outcome};
 use crate::telemetry::{CodeClass, Refusal, RouteSeries};
@@ -31,6 +32,12 @@ impl Drop for Inflight<'_> {
     fn drop(&mut self) {
         self.series.end(self.worker);
     }
+}
+
+/// Counts a decision as it stands after the breakers had their say.
+pub(super) fn decided(worker: &Worker, snapshot: &Snapshot, decision: &Decision) {
+    let series = decision.release.map_or(&snapshot.no_release, |release| &snapshot.releases[release.index()]);
+    series.decided(worker.id, decision.level, decision.reason);
 }
 
 /// Counts the request, and writes it to the access log where that wants it.
