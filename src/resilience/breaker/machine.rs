@@ -252,3 +252,81 @@ impl Draws {
         ((u128::from(mixed) * (u128::from(most) + 1)) >> 64) as u64
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resilience::breaker::gate::Admission;
+    use crate::resilience::outcome::Outcome;
+    use crate::resilience::tests::{TIMING, at, plan};
+
+    const BAD: Figures =
+        Figures { finished: 50, failures: 50, cancelled: 0, timed: 50, slow: 0, sum_nanos: 0, p99: None };
+
+    fn tick(breaker: &mut Breaker, gate: &Gate, now: u64, figures: Figures) -> Option<Transition> {
+        breaker.tick(at(now), &Merged { long: figures, short: figures }, gate)
+    }
+
+    fn opened(gate: &Gate) -> Breaker {
+        let mut breaker = Breaker::new(plan(), 7, at(0));
+        tick(&mut breaker, gate, 1, BAD).expect("it opens");
+        breaker
+    }
+
+    #[test]
+    fn a_hundred_thousand_openings_change_nothing_but_the_back_off() {
+        let gate = Gate::new(&plan());
+        let mut breaker = opened(&gate);
+        let mut now = 1;
+        for opening in 1..100_000_u64 {
+            now += 400_000;
+            assert_eq!(tick(&mut breaker, &gate, now, BAD).map(|it| it.to), Some(State::HalfOpen));
+            let Admission::Trial(lease) = gate.admit(at(now)) else { panic!("half-open has a trial") };
+            gate.report(lease, Outcome::Failure, Duration::ZERO);
+            let transition = tick(&mut breaker, &gate, now, BAD).expect("one failure of ten is too much");
+            let length = transition.open_for.expect("it opens");
+            assert!(length <= TIMING.max_open && (opening < 6 || length >= TIMING.max_open * 5 / 6), "{length:?}");
+        }
+        assert_eq!(breaker.in_row, 100_000);
+    }
+
+    #[test]
+    fn an_open_breaker_is_not_judged_and_half_open_only_by_its_trials() {
+        let gate = Gate::new(&plan());
+        let mut breaker = opened(&gate);
+        assert_eq!(tick(&mut breaker, &gate, 100, BAD), None);
+        tick(&mut breaker, &gate, 10_000, BAD).expect("the time is over");
+        assert_eq!(tick(&mut breaker, &gate, 10_025, BAD), None);
+    }
+
+    #[test]
+    fn a_clock_that_goes_backwards_keeps_it_open_no_longer_than_it_was_to_be() {
+        let gate = Gate::new(&plan());
+        let mut breaker = Breaker::new(plan(), 7, at(5_000_000));
+        let length = tick(&mut breaker, &gate, 5_000_000, BAD).and_then(|it| it.open_for).expect("it opens");
+        assert_eq!(tick(&mut breaker, &gate, 10, BAD), None);
+        assert_eq!(gate.admit(at(10)), Admission::Refuse { retry_after: length });
+        assert_eq!(tick(&mut breaker, &gate, 10 + 6000, BAD).map(|it| it.to), Some(State::HalfOpen));
+    }
+
+    #[test]
+    fn the_percentile_of_many_trials_is_exact() {
+        let trial = |millis| Trial { latency: Duration::from_millis(millis), ..PERFECT };
+        let mut trials: Vec<Trial> = (1..=200).rev().map(trial).collect();
+        let figures = figures_of(&mut trials, Duration::from_millis(190));
+        assert_eq!((figures.p99, figures.slow), (Some(Duration::from_millis(198)), 10));
+        assert_eq!(figures_of(&mut [], Duration::ZERO).p99, None);
+    }
+
+    #[test]
+    fn open_times_double_and_stay_within_their_bounds() {
+        let mut breaker = Breaker::new(plan(), 7, at(0));
+        for (in_row, least, most) in [(0, 5, 6), (1, 10, 12), (5, 160, 192), (6, 250, 300), (u32::MAX, 250, 300)] {
+            breaker.in_row = in_row;
+            for _ in 0..1000 {
+                let length = breaker.next_length();
+                assert!(Duration::from_secs(least) <= length && length <= Duration::from_secs(most), "{length:?}");
+            }
+        }
+    }
+}

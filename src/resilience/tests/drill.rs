@@ -272,32 +272,6 @@ fn the_verdict_follows_within_fifty_milliseconds() {
 }
 
 #[test]
-fn a_hundred_thousand_openings_change_nothing_but_the_back_off() {
-    let (guard, mut watch) = guarded(plan(), 1, 7, at(0));
-    let mut now = 0;
-    let mut openings = 0;
-    while openings < 100_000 {
-        now += 400_000;
-        let lease = match guard.admit(at(now)) {
-            Admission::Pass => None,
-            Admission::Trial(lease) => Some(lease),
-            Admission::Refuse { .. } => {
-                let transition = watch.tick(at(now)).expect("the longest open time is over");
-                assert_eq!(transition.to, State::HalfOpen);
-                continue;
-            }
-        };
-        let times = if lease.is_some() { 1 } else { 50 };
-        guard.record(0, lease, Outcome::Failure, at(now), at(now + 1));
-        (1..times).for_each(|_| guard.record(0, None, Outcome::Failure, at(now), at(now + 1)));
-        let transition = watch.tick(at(now)).expect("it opens");
-        assert!(transition.open_for.is_some_and(|length| length <= TIMING.max_open));
-        openings += 1;
-    }
-    assert_eq!(watch.state(), State::Open);
-}
-
-#[test]
 fn a_share_of_all_opens_only_where_all_fail() {
     let thresholds = Thresholds { error_rate: 1000, slow_call_rate: 1000, ..THRESHOLDS };
     let plan = Plan::new(thresholds, TIMING).unwrap();
