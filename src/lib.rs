@@ -6,6 +6,7 @@ pub mod decide;
 
 pub mod config;
 pub mod extract;
+pub mod latch;
 pub mod live;
 
 pub mod wire;

@@ -11,12 +11,13 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("wire", &[]),
     ("config", &["decide"]),
     ("live", &[]),
+    ("latch", &["config", "telemetry"]),
     ("extract", &["config", "decide"]),
     ("upstream", &["config", "telemetry", "wire"]),
-    ("proxy", &["config", "decide", "extract", "live", "telemetry", "upstream", "wire"]),
+    ("proxy", &["config", "decide", "extract", "latch", "live", "telemetry", "upstream", "wire"]),
     ("telemetry", &["config", "decide"]),
-    ("admin", &["config", "decide", "extract", "live", "telemetry", "upstream"]),
-    ("app", &["admin", "config", "decide", "extract", "live", "proxy", "telemetry", "upstream", "wire"]),
+    ("admin", &["config", "decide", "extract", "latch", "live", "telemetry", "upstream"]),
+    ("app", &["admin", "config", "decide", "extract", "latch", "live", "proxy", "telemetry", "upstream", "wire"]),
     ("cli", &["app", "config", "decide", "extract"]),
 ];
 

@@ -21,6 +21,8 @@ mod failure;
 mod record;
 mod tell;
 
+mod evidence;
+
 mod drain;
 mod timer;
 

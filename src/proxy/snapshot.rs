@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use crate::config::{Endpoint, Loaded, MarkCache, Protocol, ResponseMark, RoutePlan, Settings};
-use crate::decide::{AllowEncoded, LaneId};
+use crate::decide::{AllowEncoded, LaneId, ReleaseId};
 use crate::extract::{Extractor, allow_encoded};
+use crate::latch::{Flag, Latches};
 use crate::telemetry::{FactSeries, ReleaseSeries, RouteSeries, Telemetry, UpstreamSeries};
 use crate::upstream::{Directory, EndpointName, UpstreamSpec};
 use crate::wire::h1;
@@ -27,6 +28,7 @@ pub struct Snapshot {
     /// At the index of their `RouteId`.
     pub routes: Vec<Route>,
     pub(super) releases: Vec<Arc<ReleaseSeries>>,
+    latches: Vec<Flag>,
     pub(super) no_release: Arc<ReleaseSeries>,
     pub(super) facts: Arc<FactSeries>,
     pub(super) pseudonym: String,
@@ -57,8 +59,9 @@ pub(super) struct Target {
 const LOCAL: &str = "local";
 
 impl Snapshot {
-    /// Compiles a configuration. Upstreams that did not change since `old` keep their connections.
-    pub fn build(loaded: Loaded, old: &Directory, telemetry: &Telemetry) -> Self {
+    /// Compiles a configuration whose releases `latches` has adopted. Upstreams that did not change since `old` keep
+    /// their connections.
+    pub fn build(loaded: Loaded, old: &Directory, telemetry: &Telemetry, latches: &Latches) -> Self {
         let Loaded { settings, version, sources, .. } = loaded;
         let local = settings.local.as_ref().map(|_| settings.upstreams.len());
         let directory = Directory::build(upstream_specs(&settings), old);
@@ -75,6 +78,7 @@ impl Snapshot {
             series
         });
         let releases = releases.collect();
+        let latches = settings.program.releases().iter().map(|release| latches.flag(&release.name)).collect();
         let facts: Vec<&str> = settings.program.facts().names().collect();
         let extractor = Extractor::of(&settings);
         let limits = &settings.limits;
@@ -85,6 +89,7 @@ impl Snapshot {
             upstreams,
             routes,
             releases,
+            latches,
             no_release: telemetry.release(""),
             facts: telemetry.facts(&facts),
             pseudonym: pseudonym(&settings.service),
@@ -112,6 +117,12 @@ impl Snapshot {
             Some(local) if lane == self.settings.lane => Target { lane: lane_place, upstream: local, protocol },
             _ => Target { lane: lane_place, upstream, protocol },
         }
+    }
+
+    /// Whether a release was taken back and nobody has opened it again.
+    #[inline]
+    pub fn is_latched(&self, release: ReleaseId) -> bool {
+        self.latches[release.index()].is_set()
     }
 
     /// The name and value that keep shared caches from mixing lanes, where answers show theirs.

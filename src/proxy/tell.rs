@@ -11,7 +11,7 @@ use super::{Request, Routed};
 use crate::decide::{FactId, Facts};
 use crate::extract;
 use crate::telemetry::access::{Asked, Decided, Entry, LoggedFacts, Outcome};
-use crate::telemetry::{CodeClass, Refusal, RouteSeries};
+use crate::telemetry::{CodeClass, FailedRequest, Refusal, RouteSeries};
 use crate::wire::{Known, RequestHead};
 
 /// A request under way on its route, for as long as this lives.
@@ -51,6 +51,12 @@ pub(super) fn told(
             let series = &view.snapshot.routes[routed.route.index()].series;
             let class = CodeClass::of(record.status);
             series.record(worker.id, routed.target.lane, routed.decision.level, class, took);
+            if is_failed(record.status, failure) {
+                let request_id = request_id(request.head, worker, record).into();
+                let error = failure.map(Failure::word);
+                let failed = FailedRequest { at: SystemTime::now(), request_id, status: record.status, error };
+                series.failed(worker.id, routed.target.lane, failed);
+            }
             if failure == Some(Failure::ClientGone) {
                 series.client_disconnected(worker.id);
             }
@@ -68,6 +74,11 @@ pub(super) fn told(
             log(worker, view, request, routed, record, took);
         }
     }
+}
+
+/// Whether the lane failed the request: what the client did wrong is none of its fault.
+fn is_failed(status: u16, failure: Option<Failure>) -> bool {
+    status >= 500 || failure.is_some_and(|failure| failure.status() >= 500)
 }
 
 /// The counter of requests that were answered before a route was found.

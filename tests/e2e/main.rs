@@ -3,6 +3,7 @@
 
 mod failure;
 mod harness;
+mod latch;
 mod lifecycle;
 mod memory;
 mod protocol;
