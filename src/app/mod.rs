@@ -6,6 +6,7 @@
 
 mod bind;
 mod merger;
+mod releases;
 mod sidecar;
 mod signal;
 mod view;

@@ -17,6 +17,7 @@ mod merge;
 mod read;
 mod units;
 
+mod admin_token;
 mod compile;
 mod pending;
 mod settings;
@@ -28,6 +29,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+pub use admin_token::{AdminToken, AdminTokenError};
 pub use compile::KeyFiles;
 pub use file::{EncodedWord, Environment, MarkCache, Normalize, Protocol, ShieldWord, StableOpen, schema};
 pub use problem::{Problem, Problems, Severity, Style};

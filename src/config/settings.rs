@@ -216,6 +216,19 @@ impl Breaker {
         };
         Plan::new(thresholds, timing)
     }
+
+    /// Its limits, for people and logs.
+    pub fn thresholds(&self) -> serde_json::Value {
+        serde_json::json!({
+            "window_seconds": self.window.as_secs_f64(),
+            "min_calls": self.min_calls,
+            "error_rate_permille": self.error_rate.get(),
+            "p99_seconds": self.p99.as_secs_f64(),
+            "mean_seconds": self.mean.as_secs_f64(),
+            "slow_call_seconds": self.slow_call.as_secs_f64(),
+            "slow_call_rate_permille": self.slow_call_rate.get(),
+        })
+    }
 }
 
 /// What rolls a release back.

@@ -23,6 +23,8 @@ mod failure;
 mod record;
 mod tell;
 
+mod evidence;
+
 mod drain;
 mod timer;
 
@@ -216,14 +218,18 @@ async fn judged<'c>(
     clock: &Clock,
     guard: Option<Guard<'_>>,
 ) -> Result<(), Failure> {
-    let breaker = view.snapshot.routes[routed.route.index()].guards[routed.target.lane].as_ref();
-    let Some(breaker) = breaker else { return attempt(worker, view, routed, request, way, clock, guard).await };
+    let route = &view.snapshot.routes[routed.route.index()];
     let (began, lease) = (Instant::now(), routed.lease.take());
     let attempted = attempt(worker, view, routed, request, way, clock, guard).await;
     let outcome = breaker::outcome(attempted, way.record);
-    // The upstream's time is that to the head of its answer: what follows waits for the client as well.
-    let ended = way.record.answered_at.filter(|at| *at >= began).unwrap_or_else(Instant::now);
-    breaker.record(worker.id, lease, outcome, worker.tick(began), worker.tick(ended));
+    if let Some(breaker) = &route.guards[routed.target.lane] {
+        // The upstream's time is that to the head of its answer: what follows waits for the client as well.
+        let ended = way.record.answered_at.filter(|at| *at >= began).unwrap_or_else(Instant::now);
+        breaker.record(worker.id, lease, outcome, worker.tick(began), worker.tick(ended));
+    }
+    if outcome.is_failure() {
+        tell::failed(worker, &route.series, routed.target.lane, request.head, attempted.err(), way.record);
+    }
     attempted
 }
 

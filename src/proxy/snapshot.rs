@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use super::breaker::{Guards, Making, Watches};
 use crate::config::{Endpoint, Loaded, MarkCache, Protocol, ResponseMark, RoutePlan, Settings, StableOpen};
-use crate::decide::{AllowEncoded, LaneId};
+use crate::decide::{AllowEncoded, LaneId, ReleaseId};
 use crate::extract::{Extractor, allow_encoded};
+use crate::latch::{Flag, Latches};
 use crate::resilience::State;
 use crate::telemetry::{FactSeries, ReleaseSeries, RouteSeries, Telemetry, UpstreamSeries};
 use crate::upstream::{Directory, EndpointName, UpstreamSpec};
@@ -29,6 +30,7 @@ pub struct Snapshot {
     /// At the index of their `RouteId`.
     pub routes: Vec<Route>,
     pub(super) releases: Vec<Arc<ReleaseSeries>>,
+    latches: Vec<Flag>,
     pub(super) no_release: Arc<ReleaseSeries>,
     pub(super) facts: Arc<FactSeries>,
     pub(super) pseudonym: String,
@@ -69,9 +71,15 @@ pub(super) struct Target {
 const LOCAL: &str = "local";
 
 impl Snapshot {
-    /// Compiles a configuration. Upstreams that did not change since `old` keep their connections.
-    /// The second part is for the one who merges what workers record.
-    pub fn build(loaded: Loaded, old: &Directory, telemetry: &Telemetry, making: &Making) -> (Self, Watches) {
+    /// Compiles a configuration whose releases `latches` has adopted. Upstreams that did not change since `old` keep
+    /// their connections. The second part is for the one who merges what workers record.
+    pub fn build(
+        loaded: Loaded,
+        old: &Directory,
+        telemetry: &Telemetry,
+        latches: &Latches,
+        making: &Making,
+    ) -> (Self, Watches) {
         let Loaded { settings, version, sources, .. } = loaded;
         let local = settings.local.as_ref().map(|_| settings.upstreams.len());
         let directory = Directory::build(upstream_specs(&settings), old);
@@ -94,6 +102,7 @@ impl Snapshot {
             series
         });
         let releases = releases.collect();
+        let latches = settings.program.releases().iter().map(|release| latches.flag(&release.name)).collect();
         let facts: Vec<&str> = settings.program.facts().names().collect();
         let extractor = Extractor::of(&settings);
         let limits = &settings.limits;
@@ -104,6 +113,7 @@ impl Snapshot {
             upstreams,
             routes,
             releases,
+            latches,
             no_release: telemetry.release(""),
             facts: telemetry.facts(&facts),
             pseudonym: pseudonym(&settings.service),
@@ -138,6 +148,12 @@ impl Snapshot {
     /// What happens to a route's requests while stable's breaker is open.
     pub(super) fn when_stable_opens(&self, route: &Route) -> StableOpen {
         route.plan.breaker.map_or(StableOpen::Pass, |breaker| self.settings.breakers[breaker].when_stable_opens)
+    }
+
+    /// Whether a release was taken back and nobody has opened it again.
+    #[inline]
+    pub fn is_latched(&self, release: ReleaseId) -> bool {
+        self.latches[release.index()].is_set()
     }
 
     /// The name and value that keep shared caches from mixing lanes, where answers show theirs.

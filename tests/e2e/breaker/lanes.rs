@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use crate::harness::{Origin, Plan, Sidecar, answer, eventually};
 
-const BREAKER: &str = "breakers:\n  default: { window: 10s, short_window: 2s, min_calls: 20, open_for: 300ms, trials: 3 }\n";
+const BREAKER: &str =
+    "breakers:\n  default: { window: 10s, short_window: 2s, min_calls: 20, open_for: 300ms, trials: 3 }\n";
 
 /// An origin that fails while the switch is on.
 fn moody(name: &'static str) -> (Origin, Arc<AtomicBool>) {
@@ -48,7 +49,8 @@ fn gray_that_fails_is_taken_out_and_comes_back_when_it_is_well() {
     assert!(failures >= 20, "{failures}");
     sidecar.wait_for_metric("graylane_breaker_state", &[("route", "all"), ("lane", "gray")], 2.0);
     assert_eq!(state(&sidecar, "stable"), 0.0);
-    let line = eventually("its line", || sidecar.access_log().into_iter().find(|line| line["reason"] == "breaker_open"));
+    let line =
+        eventually("its line", || sidecar.access_log().into_iter().find(|line| line["reason"] == "breaker_open"));
     assert_eq!((&line["lane"], &line["level"]), (&"stable".into(), &"none".into()));
     let decided = [("release", "r"), ("level", "none"), ("reason", "breaker_open")];
     assert!(sidecar.metric("graylane_decisions_total", &decided) >= 1.0);
