@@ -28,7 +28,8 @@ use crate::telemetry::Telemetry;
 pub use audit::{AuditAction, AuditRecord, AuditTrail};
 pub use explain::{ExplainError, ExplainRequest};
 pub use view::{
-    AdminView, BreakerView, ConfigView, EndpointView, LaneView, NotReady, ReleaseView, RouteView, UpstreamView,
+    AddressView, AdminView, BreakerView, ConfigView, EndpointView, LaneView, NotReady, ReleaseView, RouteView,
+    UpstreamView,
 };
 
 /// What the admin port answers from.

@@ -1,5 +1,6 @@
 //! The sidecar as one thing that starts and drains.
 
+use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -83,7 +84,9 @@ impl Sidecar {
         control.block_on(snapshot.directory.refresh());
         control.spawn({
             let directory = snapshot.directory.clone();
-            async move { directory.keep_fresh().await }
+            // Checks of many sidecars must not come together; that is all the number is for.
+            let seed = RandomState::new().hash_one(std::process::id());
+            async move { tokio::join!(directory.keep_fresh(), directory.keep_watched(seed)) }
         });
         let live = Arc::new(Live::new(snapshot));
         let view = Arc::new(ControlView::new(live.clone(), telemetry.clone(), traffic.clone()));

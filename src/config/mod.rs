@@ -18,6 +18,7 @@ mod read;
 mod units;
 
 mod compile;
+mod endpoints;
 mod pending;
 mod settings;
 
@@ -29,7 +30,8 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 pub use compile::KeyFiles;
-pub use file::{EncodedWord, Environment, MarkCache, Normalize, Protocol, ShieldWord, StableOpen, schema};
+pub use endpoints::{Ejection, EndpointPolicy, Health, Probe};
+pub use file::{Balance, EncodedWord, Environment, MarkCache, Normalize, Protocol, ShieldWord, StableOpen, schema};
 pub use problem::{Problem, Problems, Severity, Style};
 pub use settings::{
     AccessLog, AdminChanges, Breaker, Endpoint, FactSource, FactSources, Limits, ResponseMark, RollbackFigure,

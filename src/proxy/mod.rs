@@ -18,6 +18,7 @@ mod body;
 mod upgrade;
 
 mod failure;
+mod outcome;
 mod record;
 mod tell;
 
@@ -161,11 +162,15 @@ async fn send<'c>(
     let pool = &view.pools[routed.target.upstream];
     for fresh in [false, true] {
         let lease = pool.lease(dialect, fresh, clock.left(limits.connect)).await.map_err(lease_failure)?;
+        record.trial = lease.trial();
         let exchange = Exchange { body: &mut request.body, responder, timer, record };
         let attempted = match lease {
             Lease::H1(lease) => over_h1(&call, lease, exchange).await,
             Lease::H2(lease) => over_h2(&call, lease, exchange).await,
         };
+        if let Some(trial) = record.trial.take() {
+            trial.ended(outcome::of_end(&attempted, record.failure), Instant::now());
+        }
         match attempted {
             Ok(()) => return Ok(()),
             Err(Failed { failure, untouched }) => {

@@ -9,10 +9,11 @@ use smallvec::SmallVec;
 
 use super::balance::{choose, next_draw};
 use super::connect::{ConnectError, connect};
-use super::endpoint::Endpoint;
+use super::endpoint::{Endpoint, Occasion};
 use super::h2_pool::H2Pool;
 use super::lease::{H1Lease, Lease, LeaseError};
-use super::{Address, Dialect, Upstream};
+use super::standing::Standing;
+use super::{Dialect, Upstream};
 use crate::telemetry::{ConnectResult, ConnectionState, UpstreamSeries};
 use crate::wire::h1::Connection;
 
@@ -43,7 +44,7 @@ impl Teller {
 /// One worker's connections to one upstream.
 pub struct Pool {
     upstream: Arc<Upstream>,
-    known: RefCell<Arc<Vec<Address>>>,
+    known: RefCell<Arc<Vec<Arc<Standing>>>>,
     endpoints: RefCell<Vec<Rc<Endpoint>>>,
     random: Cell<u64>,
     teller: Teller,
@@ -88,7 +89,7 @@ impl Pool {
                 }
                 Err(error) => {
                     self.teller.connect(error.result());
-                    endpoint.note_unreachable(Instant::now());
+                    endpoint.note_unreachable(now, Instant::now());
                     tried.push(at);
                     last = LeaseError::Connect(error);
                 }
@@ -112,7 +113,9 @@ impl Pool {
         // Addresses may have changed while a connection was opened: a place is then another endpoint, or none.
         let count = endpoints.len();
         let tried: SmallVec<[usize; MOST_TRIES]> = tried.iter().copied().filter(|at| *at < count).collect();
-        let at = choose(count, &tried, draw, |at| endpoints[at].load(now))?;
+        let moment = self.upstream.moment(now);
+        let occasion = Occasion { now, moment, in_panic: self.upstream.panics_at(moment) };
+        let at = choose(count, &tried, draw, |at| endpoints[at].load(&occasion))?;
         Some((at, endpoints[at].clone()))
     }
 
@@ -120,7 +123,7 @@ impl Pool {
         match dialect {
             Dialect::H2 => H2Pool::lease(endpoint, within).await.map(Lease::H2),
             Dialect::Http1 => {
-                let socket = connect(&endpoint.address, within).await?;
+                let socket = connect(&endpoint.standing.address, within).await?;
                 self.teller.connect(ConnectResult::Connected);
                 Ok(Lease::H1(H1Lease::new(Connection::new(socket), endpoint.clone(), false)))
             }
@@ -129,17 +132,16 @@ impl Pool {
 
     /// Takes over a changed list of addresses; endpoints that stay keep their connections.
     fn follow_addresses(&self) {
-        let now = self.upstream.addresses();
+        let now = self.upstream.standings();
         if Arc::ptr_eq(&now, &self.known.borrow()) {
             return;
         }
         let mut endpoints = self.endpoints.borrow_mut();
         let old = std::mem::take(&mut *endpoints);
-        let kept = |address: &Address| old.iter().find(|endpoint| endpoint.address == *address).cloned();
-        endpoints.extend(now.iter().map(|address| {
-            kept(address).unwrap_or_else(|| {
-                Rc::new(Endpoint::new(address.clone(), self.upstream.spec.max_idle, self.teller.clone()))
-            })
+        let kept = |standing: &Arc<Standing>| old.iter().find(|known| Arc::ptr_eq(&known.standing, standing)).cloned();
+        endpoints.extend(now.iter().map(|standing| {
+            let fresh = || Endpoint::new(standing.clone(), self.upstream.clone(), self.teller.clone());
+            kept(standing).unwrap_or_else(|| Rc::new(fresh()))
         }));
         *self.known.borrow_mut() = Arc::clone(&now);
     }
@@ -156,8 +158,9 @@ mod tests {
 
     fn pool(ports: &[u16]) -> Pool {
         let endpoints = ports.iter().map(|port| EndpointName::Host("127.0.0.1".into(), *port)).collect();
-        let spec = UpstreamSpec { name: "u".into(), endpoints, idle: Duration::from_secs(4), max_idle: 8 };
-        Pool::new(Arc::new(Upstream::new(spec)), Telemetry::new(1).upstream("u"), 0, 7)
+        let telemetry = Telemetry::new(1);
+        let upstream = Upstream::new(UpstreamSpec::new("u", endpoints), &telemetry);
+        Pool::new(Arc::new(upstream), telemetry.upstream("u"), 0, 7)
     }
 
     fn counts(pool: &Pool) -> (u64, u64) {

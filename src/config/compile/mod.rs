@@ -8,6 +8,7 @@ mod experiment;
 mod fact;
 mod release;
 
+mod endpoints;
 mod route;
 mod rule;
 mod upstream;
