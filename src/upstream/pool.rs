@@ -150,8 +150,9 @@ impl Pool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Ejection;
     use crate::telemetry::Telemetry;
-    use crate::upstream::{EndpointName, UpstreamSpec};
+    use crate::upstream::{EndpointName, Outcome, UpstreamSpec};
     use tokio::net::TcpListener;
 
     const WITHIN: Duration = Duration::from_secs(1);
@@ -216,5 +217,28 @@ mod tests {
     async fn without_endpoints_nothing_is_lent() {
         let refused = pool(&[]).lease(Dialect::Http1, false, WITHIN).await;
         assert!(matches!(refused, Err(LeaseError::NoEndpoint)));
+    }
+
+    #[tokio::test]
+    async fn what_one_worker_sees_of_an_endpoint_keeps_all_workers_from_it() {
+        let (one, two) =
+            (TcpListener::bind("127.0.0.1:0").await.unwrap(), TcpListener::bind("127.0.0.1:0").await.unwrap());
+        let ports = [&one, &two].map(|listener| listener.local_addr().unwrap().port());
+        let endpoints = ports.map(|port| EndpointName::Host("127.0.0.1".into(), port)).to_vec();
+        let mut spec = UpstreamSpec::new("u", endpoints);
+        spec.policy.ejection = Some(Ejection { failures: 4, ..Ejection::default() });
+        let telemetry = Telemetry::new(2);
+        let upstream = Arc::new(Upstream::new(spec, &telemetry));
+        let pools = [0, 1].map(|worker| Pool::new(upstream.clone(), telemetry.upstream("u"), worker, 7));
+        let bad = format!("127.0.0.1:{}", ports[0]);
+        let mut failures = 0;
+        for turn in 0..60 {
+            let lease = Lease::H1(h1(&pools[turn % 2]).await);
+            let Lease::H1(h1) = &lease else { unreachable!("it was HTTP/1") };
+            let outcome = if h1.authority() == bad { Outcome::Unavailable } else { Outcome::Answered };
+            failures += usize::from(outcome == Outcome::Unavailable);
+            lease.trial().expect("failures are counted").ended(outcome, Instant::now());
+        }
+        assert_eq!(failures, 4, "over both workers");
     }
 }

@@ -148,19 +148,21 @@ impl Upstream {
                 }
             }
         }
-        if !failed || self.standings.load().is_empty() {
-            self.take_over(found, Instant::now());
+        let count = found.len();
+        if (!failed || self.standings.load().is_empty()) && self.take_over(found, Instant::now()) {
+            tracing::info!(upstream = %self.spec.name, addresses = count, "endpoints resolved");
         }
     }
 
-    /// Takes over addresses, each with the place of its endpoint; those that stay keep their standing.
-    fn take_over(&self, mut found: Vec<(Address, usize)>, now: Instant) {
+    /// Takes over addresses, each with the place of its endpoint; those that stay keep their standing. Says whether
+    /// anything changed.
+    fn take_over(&self, mut found: Vec<(Address, usize)>, now: Instant) -> bool {
         found.sort();
         found.dedup_by(|one, other| one.0 == other.0);
         let known = self.standings.load();
         let same = known.len() == found.len() && known.iter().zip(&found).all(|(one, other)| one.address == other.0);
         if same {
-            return;
+            return false;
         }
         let addresses: Vec<Address> = found.iter().map(|(address, _)| address.clone()).collect();
         let keep = |(address, place): (Address, usize)| {
@@ -168,12 +170,12 @@ impl Upstream {
             stays.cloned().unwrap_or_else(|| Arc::new(Standing::new(address, place)))
         };
         let standings: Vec<_> = found.into_iter().map(keep).collect();
-        tracing::info!(upstream = %self.spec.name, addresses = standings.len(), "addresses taken over");
         let mut judged = self.judged();
         let now = self.moment(now);
         judged.roster.follow(&addresses, now);
         self.standings.store(Arc::new(standings));
         self.publish(&mut judged, now);
+        true
     }
 
     pub(super) fn moment(&self, now: Instant) -> Moment {

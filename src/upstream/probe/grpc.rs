@@ -13,7 +13,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use http::{HeaderMap, Request};
 
-use super::h2::{Answer, ask, uri};
+use super::h2::{Answer, Ask, ask, uri};
 use super::{ProbeError, Question, USER_AGENT};
 use crate::wire::Socket;
 
@@ -31,7 +31,7 @@ pub(super) async fn check(socket: Socket, service: &str, question: &Question) ->
         .header("user-agent", USER_AGENT)
         .body(())
         .map_err(|_| ProbeError::Malformed)?;
-    judge(&ask(socket, request, Some(framed(service))).await?)
+    judge(&ask(socket, request, Ask::Call(framed(service))).await?)
 }
 
 /// The request message behind its prefix: not compressed, and its length.

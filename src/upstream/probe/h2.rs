@@ -15,11 +15,20 @@ const LIMITS: h2::Limits =
 /// Most of an answer's body that is kept; a health message has two bytes.
 const MOST_BODY: usize = 4 * 1024;
 
+/// What is asked for.
+pub(super) enum Ask {
+    /// The head of the answer: its body is left where it is.
+    Head,
+    /// The whole answer to this message.
+    Call(Bytes),
+}
+
 /// An answer.
+#[derive(Default)]
 pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) fields: HeaderMap,
-    /// The first bytes of the body.
+    /// The first bytes of the body, where it was asked for.
     pub(super) body: Bytes,
     pub(super) trailers: Option<HeaderMap>,
 }
@@ -27,7 +36,7 @@ pub(super) struct Answer {
 pub(super) async fn check(socket: Socket, path: &str, question: &Question) -> Result<(), ProbeError> {
     let request = Request::get(uri(question, path)?).header("user-agent", USER_AGENT);
     let request = request.body(()).map_err(|_| ProbeError::Malformed)?;
-    passes(ask(socket, request, None).await?.status)
+    passes(ask(socket, request, Ask::Head).await?.status)
 }
 
 /// The target of a request.
@@ -37,10 +46,10 @@ pub(super) fn uri(question: &Question, path: &str) -> Result<http::Uri, ProbeErr
 }
 
 /// One request and its answer on a connection of its own.
-pub(super) async fn ask(socket: Socket, request: Request<()>, body: Option<Bytes>) -> Result<Answer, ProbeError> {
+pub(super) async fn ask(socket: Socket, request: Request<()>, what: Ask) -> Result<Answer, ProbeError> {
     let Connection { input, output } = Connection::new(socket);
     let (client, driver) = h2::connect(input, output, &LIMITS).await?;
-    let exchange = exchange(client, request, body);
+    let exchange = exchange(client, request, what);
     tokio::pin!(driver, exchange);
     let mut driven = false;
     poll_fn(|cx| {
@@ -51,13 +60,17 @@ pub(super) async fn ask(socket: Socket, request: Request<()>, body: Option<Bytes
     .await
 }
 
-async fn exchange(client: h2::Client, request: Request<()>, body: Option<Bytes>) -> Result<Answer, ProbeError> {
+async fn exchange(client: h2::Client, request: Request<()>, what: Ask) -> Result<Answer, ProbeError> {
     let mut client = client.ready().await?;
-    let (answer, mut stream) = client.send_request(request, body.is_none())?;
-    if let Some(body) = body {
-        stream.send_data(body, true)?;
+    let (answer, mut stream) = client.send_request(request, matches!(what, Ask::Head))?;
+    if let Ask::Call(message) = &what {
+        stream.send_data(message.clone(), true)?;
     }
     let (parts, mut incoming) = answer.await?.into_parts();
+    let head = Answer { status: parts.status.as_u16(), fields: parts.headers, ..Answer::default() };
+    if let Ask::Head = what {
+        return Ok(head);
+    }
     let mut kept = BytesMut::new();
     while let Some(data) = incoming.data().await {
         let data = data?;
@@ -66,5 +79,5 @@ async fn exchange(client: h2::Client, request: Request<()>, body: Option<Bytes>)
         let _ = incoming.flow_control().release_capacity(data.len());
     }
     let trailers = incoming.trailers().await?;
-    Ok(Answer { status: parts.status.as_u16(), fields: parts.headers, body: kept.freeze(), trailers })
+    Ok(Answer { body: kept.freeze(), trailers, ..head })
 }
