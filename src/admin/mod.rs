@@ -30,8 +30,8 @@ pub use audit::{AuditAction, AuditRecord, AuditTrail};
 pub use change::{ChangeError, Changed, ReleaseAction, ReleaseChange};
 pub use explain::{ExplainError, ExplainRequest};
 pub use view::{
-    AdminView, BreakerView, ConfigView, EndpointView, LaneView, NotReady, ReleaseView, RollbackView, RouteView,
-    UpstreamView,
+    AddressView, AdminView, BreakerView, ConfigView, EndpointView, LaneView, NotReady, ReleaseView, RollbackView,
+    RouteView, UpstreamView,
 };
 
 /// What the admin port answers from.

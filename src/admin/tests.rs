@@ -86,7 +86,13 @@ impl AdminView for Still {
         vec![UpstreamView {
             name: "goods-gray".to_owned(),
             protocol: "http1".to_owned(),
-            endpoints: vec![EndpointView { address: "127.0.0.1:9002".to_owned(), healthy: None }],
+            balance: "p2c".to_owned(),
+            panic: false,
+            endpoints: vec![EndpointView {
+                address: "127.0.0.1:9002".to_owned(),
+                healthy: None,
+                addresses: Vec::new(),
+            }],
             active: 1,
             idle: 2,
         }]

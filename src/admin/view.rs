@@ -159,6 +159,10 @@ pub struct UpstreamView {
     pub name: String,
     /// What is spoken to it: `http1`, `h2`, `same`.
     pub protocol: String,
+    /// Which endpoint takes a request: `p2c`, `least_latency`.
+    pub balance: String,
+    /// Whether all endpoints are used because too few are fit.
+    pub panic: bool,
     /// Its endpoints.
     pub endpoints: Vec<EndpointView>,
     /// Connections that carry a request.
@@ -172,8 +176,19 @@ pub struct UpstreamView {
 pub struct EndpointView {
     /// As written in the configuration.
     pub address: String,
-    /// Whether requests are sent to it; `null` where nobody knows yet.
+    /// Whether requests are sent to it, panic aside; `null` where nobody knows yet, or nothing is watched.
     pub healthy: Option<bool>,
+    /// What it stands for now.
+    pub addresses: Vec<AddressView>,
+}
+
+/// One address of an endpoint.
+#[derive(Debug, Clone, Serialize)]
+pub struct AddressView {
+    /// The address.
+    pub address: String,
+    /// `usable`, `unchecked`, `unhealthy`, `ejected`.
+    pub state: &'static str,
 }
 
 /// The breaker of one lane of a route.

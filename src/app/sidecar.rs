@@ -92,7 +92,9 @@ impl Sidecar {
         control.block_on(snapshot.directory.refresh());
         control.spawn({
             let directory = snapshot.directory.clone();
-            async move { directory.keep_fresh().await }
+            // Checks of many sidecars must not come together; that is all the number is for.
+            let seed = RandomState::new().hash_one(std::process::id());
+            async move { tokio::join!(directory.keep_fresh(), directory.keep_watched(seed)) }
         });
         let merger = Merger { watches, epoch, snapshot: snapshot.clone(), latches: latches.clone() };
         control.spawn(merger.run());

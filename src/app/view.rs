@@ -3,14 +3,15 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use serde_json::{Value, json};
 
 use super::releases;
 use crate::admin::{
-    AdminView, AuditAction, AuditRecord, AuditTrail, BreakerView, ChangeError, Changed, ConfigView, EndpointView,
-    ExplainError, ExplainRequest, LaneView, NotReady, ReleaseChange, ReleaseView, RouteView, UpstreamView,
+    AddressView, AdminView, AuditAction, AuditRecord, AuditTrail, BreakerView, ChangeError, Changed, ConfigView,
+    EndpointView, ExplainError, ExplainRequest, LaneView, NotReady, ReleaseChange, ReleaseView, RouteView,
+    UpstreamView,
 };
 use crate::config::{AdminChanges, Breaker, Endpoint, UpstreamIndex};
 use crate::decide::RouteSpec;
@@ -19,7 +20,8 @@ use crate::latch::{Incident, Latches};
 use crate::live::Live;
 use crate::proxy::{Route, Snapshot};
 use crate::resilience::State;
-use crate::telemetry::{BreakerState, ConnectionState, Telemetry};
+use crate::telemetry::{BreakerState, ConnectionState, EndpointState, Telemetry};
+use crate::upstream::{AddressState, Upstream};
 
 /// Answers the admin port from what is in force.
 pub(super) struct ControlView {
@@ -113,16 +115,17 @@ impl AdminView for ControlView {
 
     fn upstreams(&self) -> Vec<UpstreamView> {
         let snapshot = self.live.get();
-        let views = snapshot.settings.upstreams.iter().map(|upstream| {
+        let now = Instant::now();
+        // The directory has them in the same order, and the pod's own service behind them.
+        let views = snapshot.settings.upstreams.iter().zip(snapshot.directory.upstreams()).map(|(upstream, known)| {
             let series = self.telemetry.upstream(&upstream.name);
+            let endpoints = upstream.endpoints.iter().enumerate();
             UpstreamView {
                 name: upstream.name.clone(),
                 protocol: upstream.protocol.as_str().to_owned(),
-                endpoints: upstream
-                    .endpoints
-                    .iter()
-                    .map(|one| EndpointView { address: endpoint(one), healthy: None })
-                    .collect(),
+                balance: upstream.policy.balance.as_str().to_owned(),
+                panic: known.in_panic(now),
+                endpoints: endpoints.map(|(at, one)| endpoint_view(endpoint(one), known, at, now)).collect(),
                 active: series.connections(ConnectionState::Active),
                 idle: series.connections(ConnectionState::Idle),
             }
@@ -213,6 +216,19 @@ fn route_view(snapshot: &Snapshot, spec: &RouteSpec, route: &Route) -> RouteView
         inflight: route.series.inflight(),
         lanes: route.plan.lanes.iter().enumerate().map(lane).collect(),
     }
+}
+
+fn endpoint_view(name: String, upstream: &Upstream, place: usize, now: Instant) -> EndpointView {
+    let states = upstream.states(place, now);
+    let any = |wanted: EndpointState| states.iter().any(|address| address.state == wanted);
+    let healthy = match upstream.is_watched() && !states.is_empty() {
+        true if any(EndpointState::Usable) => Some(true),
+        true if any(EndpointState::Unchecked) => None,
+        true => Some(false),
+        false => None,
+    };
+    let view = |one: AddressState| AddressView { address: one.address.to_string(), state: one.state.as_str() };
+    EndpointView { address: name, healthy, addresses: states.into_iter().map(view).collect() }
 }
 
 fn endpoint(endpoint: &Endpoint) -> String {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use super::endpoints::EndpointPolicy;
 use super::file::{EncodedWord, Environment, MarkCache, Normalize, Protocol, ShieldWord, StableOpen};
 use crate::decide::{FactId, LaneId, Permille, Program};
 use crate::resilience::{Plan, PlanError, Thresholds, Timing};
@@ -88,6 +89,8 @@ pub struct Upstream {
     pub idle: Duration,
     /// Most connections kept without a request, per worker and endpoint.
     pub max_idle: usize,
+    /// How its endpoints are chosen among and watched.
+    pub policy: EndpointPolicy,
 }
 
 /// Where a connection is made to.

@@ -20,6 +20,7 @@ mod shield;
 mod upgrade;
 
 mod failure;
+mod outcome;
 mod record;
 mod tell;
 
@@ -286,11 +287,15 @@ async fn attempt<'c>(
         let lease = pool.lease(dialect, fresh, clock.left(connect)).await.map_err(lease_failure)?;
         clock.wait_for(Waiting::FirstByte, Instant::now());
         let Way { responder, timer, record } = way;
+        record.trial = lease.trial();
         let exchange = Exchange { body: &mut request.body, responder, timer, record };
         let attempted = match lease {
             upstream::Lease::H1(lease) => over_h1(&call, lease, exchange).await,
             upstream::Lease::H2(lease) => over_h2(&call, lease, exchange).await,
         };
+        if let Some(trial) = way.record.trial.take() {
+            trial.ended(outcome::of_end(&attempted, way.record.failure), Instant::now());
+        }
         match attempted {
             Ok(()) => return Ok(()),
             Err(Failed { failure, untouched }) => {

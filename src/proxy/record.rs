@@ -3,13 +3,15 @@
 use std::time::Instant;
 
 use super::failure::Failure;
+use super::outcome;
+use crate::upstream::Trial;
 use crate::wire::{Fields, Known, ResponseHead};
 
 /// UNKNOWN of gRPC: what a status that cannot be read is to be taken for.
 const GRPC_UNKNOWN: u16 = 2;
 
 /// One exchange as it went.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Record {
     /// The status the client got; 0 while none was sent.
     pub(super) status: u16,
@@ -31,6 +33,8 @@ pub(super) struct Record {
     pub(super) id: Option<Box<str>>,
     /// Whether an answer was broken off, so that the connection cannot be used again.
     pub(super) is_broken: bool,
+    /// Where the endpoint's part in it is told, if anybody asks.
+    pub(super) trial: Option<Trial>,
 }
 
 impl Record {
@@ -38,6 +42,9 @@ impl Record {
     pub(super) fn answered(&mut self, head: &ResponseHead, now: Instant) {
         self.status = head.status;
         self.answered_at = Some(now);
+        if let Some(trial) = &mut self.trial {
+            trial.answered(outcome::of_head(head), now);
+        }
         self.grpc_status = None;
         self.note_grpc(&head.fields);
     }

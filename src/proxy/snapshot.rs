@@ -9,7 +9,7 @@ use crate::extract::{Extractor, allow_encoded};
 use crate::latch::{Flag, Latches};
 use crate::resilience::State;
 use crate::telemetry::{FactSeries, ReleaseSeries, RouteSeries, Telemetry, UpstreamSeries};
-use crate::upstream::{Directory, EndpointName, UpstreamSpec};
+use crate::upstream::{Dialect, Directory, EndpointName, UpstreamSpec};
 use crate::wire::h1;
 
 /// The configuration in force, compiled.
@@ -82,7 +82,7 @@ impl Snapshot {
     ) -> (Self, Watches) {
         let Loaded { settings, version, sources, .. } = loaded;
         let local = settings.local.as_ref().map(|_| settings.upstreams.len());
-        let directory = Directory::build(upstream_specs(&settings), old);
+        let directory = Directory::build(upstream_specs(&settings), old, telemetry);
         let upstreams = directory.upstreams().iter().map(|upstream| telemetry.upstream(&upstream.spec.name)).collect();
         let lanes = settings.program.lanes();
         let mut watches = Watches::default();
@@ -178,12 +178,14 @@ fn upstream_specs(settings: &Settings) -> Vec<UpstreamSpec> {
         endpoints: upstream.endpoints.iter().filter_map(|endpoint| name(endpoint).or(own.clone())).collect(),
         idle: upstream.idle,
         max_idle: upstream.max_idle,
+        policy: upstream.policy.clone(),
+        checked_in: if upstream.protocol == Protocol::H2 { Dialect::H2 } else { Dialect::Http1 },
     });
     let mut specs: Vec<UpstreamSpec> = configured.collect();
     if let Some(own) = own {
         let (idle, max_idle) =
             settings.upstreams.first().map_or((DEFAULT_IDLE, 128), |known| (known.idle, known.max_idle));
-        specs.push(UpstreamSpec { name: LOCAL.into(), endpoints: vec![own], idle, max_idle });
+        specs.push(UpstreamSpec { idle, max_idle, ..UpstreamSpec::new(LOCAL, vec![own]) });
     }
     specs
 }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::label::{BreakerCause, CodeClass, ConnectResult, ConnectionState, LineFate, Refusal, Reload};
+use super::label::{BreakerCause, CodeClass, LineFate, Refusal, Reload};
+use super::label::{CheckResult, ConnectResult, ConnectionState, EjectionResult, EndpointState};
 use super::metrics::{self, Metric};
 use super::process::ProcessFigures;
 use super::registry::{Registry, RouteEntry};
@@ -58,6 +59,7 @@ pub(super) fn collect(registry: &Registry, totals: &Totals, process: &ProcessFig
     families.extend(lanes(registry));
     families.extend(releases(registry));
     families.extend(upstreams(registry));
+    families.extend(endpoints(registry));
     families.extend(whole(registry, totals));
     families.extend(program(process));
     let place = |family: &Family| metrics::ALL.iter().position(|metric| *metric == family.metric);
@@ -164,7 +166,30 @@ fn upstreams(registry: &Registry) -> Vec<Family> {
             connects.count(&[name], &[result.as_str()], series.connects(*result));
         }
     }
-    vec![connections, connects]
+    let mut panic = Family::new(&metrics::UPSTREAM_PANIC);
+    for (name, series) in &registry.upstreams {
+        panic.count(&[name], &[], u64::from(series.panic()));
+    }
+    vec![connections, connects, panic]
+}
+
+fn endpoints(registry: &Registry) -> Vec<Family> {
+    let mut addresses = Family::new(&metrics::ENDPOINT_ADDRESSES);
+    let mut checks = Family::new(&metrics::ENDPOINT_CHECKS);
+    let mut ejections = Family::new(&metrics::ENDPOINT_EJECTIONS);
+    for ((upstream, endpoint), series) in &registry.endpoints {
+        let labels = [upstream, endpoint];
+        for state in EndpointState::ALL {
+            addresses.count(&labels, &[state.as_str()], series.addresses(*state));
+        }
+        for result in CheckResult::ALL {
+            checks.count(&labels, &[result.as_str()], series.checks(*result));
+        }
+        for result in EjectionResult::ALL {
+            ejections.count(&labels, &[result.as_str()], series.ejections(*result));
+        }
+    }
+    vec![addresses, checks, ejections]
 }
 
 fn whole(registry: &Registry, totals: &Totals) -> Vec<Family> {

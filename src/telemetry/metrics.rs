@@ -68,6 +68,14 @@ metrics! {
         "Connections to the upstream: active ones carry a request, idle ones wait for the next.";
     UPSTREAM_CONNECTS = Counter "graylane_upstream_connects_total" ["upstream", "result"]
         "Attempts to connect to the upstream, by how they ended.";
+    UPSTREAM_PANIC = Gauge "graylane_upstream_panic" ["upstream"]
+        "1 while all endpoints are used because too few are fit, else 0.";
+    ENDPOINT_ADDRESSES = Gauge "graylane_endpoint_addresses" ["upstream", "endpoint", "state"]
+        "Addresses of the endpoint, by how they stand: usable and unchecked ones are sent to, unhealthy and ejected ones passed over.";
+    ENDPOINT_CHECKS = Counter "graylane_endpoint_checks_total" ["upstream", "endpoint", "result"]
+        "Health checks of the endpoint, by how they ended.";
+    ENDPOINT_EJECTIONS = Counter "graylane_endpoint_ejections_total" ["upstream", "endpoint", "result"]
+        "Times that failing requests took an address of the endpoint out, or would have if not so many were out (capped).";
     CLIENT_CONNECTIONS = Gauge "graylane_client_connections" ["state"]
         "Connections from clients: active ones carry a request, idle ones wait for the next.";
     REFUSED_REQUESTS = Counter "graylane_refused_requests_total" ["reason"]

@@ -11,6 +11,7 @@ mod cells;
 mod label;
 mod metrics;
 
+mod endpoint;
 mod recent;
 mod registry;
 mod release;
@@ -33,8 +34,10 @@ use collect::collect;
 use process::ProcessFigures;
 use registry::Registry;
 
+pub use endpoint::EndpointSeries;
 pub use exposition::CONTENT_TYPE;
-pub use label::{BreakerCause, BreakerState, CodeClass, ConnectResult, ConnectionState, LineFate, Refusal, Reload};
+pub use label::{BreakerCause, BreakerState, CodeClass, LineFate, Refusal, Reload};
+pub use label::{CheckResult, ConnectResult, ConnectionState, EjectionResult, EndpointState};
 pub use metrics::{ALL as METRICS, Kind, Metric};
 pub use recent::FailedRequest;
 pub use release::ReleaseSeries;
@@ -70,6 +73,11 @@ impl Telemetry {
     /// The series of an upstream.
     pub fn upstream(&self, name: &str) -> Arc<UpstreamSeries> {
         self.registry().upstream(name)
+    }
+
+    /// The series of an endpoint of an upstream, as configured.
+    pub fn endpoint(&self, upstream: &str, endpoint: &str) -> Arc<EndpointSeries> {
+        self.registry().endpoint(upstream, endpoint)
     }
 
     /// The series of the facts of one configuration, by their position.

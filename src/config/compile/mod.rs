@@ -9,6 +9,7 @@ mod experiment;
 mod fact;
 mod release;
 
+mod endpoints;
 mod route;
 mod rule;
 mod upstream;
