@@ -3,9 +3,13 @@
 //! `ARCHITECTURE.md` names the rooms below, the way of a request through them, and what each must not do.
 
 pub mod decide;
+pub mod resilience;
+
+pub mod evidence;
 
 pub mod config;
 pub mod extract;
+pub mod latch;
 pub mod live;
 
 pub mod wire;

@@ -8,20 +8,38 @@ use std::path::{Path, PathBuf};
 /// A room and the rooms it may use. `lib.rs` and `main.rs` are no rooms; `app` alone wires everything together.
 const ROOMS: &[(&str, &[&str])] = &[
     ("decide", &[]),
+    ("resilience", &[]),
+    ("evidence", &["decide"]),
     ("wire", &[]),
-    ("config", &["decide"]),
+    ("config", &["decide", "resilience"]),
     ("live", &[]),
+    ("latch", &["config", "telemetry"]),
     ("extract", &["config", "decide"]),
     ("upstream", &["config", "telemetry", "wire"]),
-    ("proxy", &["config", "decide", "extract", "live", "telemetry", "upstream", "wire"]),
+    ("proxy", &["config", "decide", "extract", "latch", "live", "telemetry", "resilience", "upstream", "wire"]),
     ("telemetry", &["config", "decide"]),
-    ("admin", &["config", "decide", "extract", "live", "telemetry", "upstream"]),
-    ("app", &["admin", "config", "decide", "extract", "live", "proxy", "telemetry", "upstream", "wire"]),
+    ("admin", &["config", "decide", "extract", "latch", "live", "telemetry", "upstream"]),
+    (
+        "app",
+        &[
+            "admin",
+            "config",
+            "decide",
+            "extract",
+            "latch",
+            "live",
+            "proxy",
+            "resilience",
+            "telemetry",
+            "upstream",
+            "wire",
+        ],
+    ),
     ("cli", &["app", "config", "decide", "extract"]),
 ];
 
 /// Rooms that compute and nothing else, with what would give them away.
-const PURE: &[&str] = &["decide"];
+const PURE: &[&str] = &["decide", "resilience", "evidence"];
 /// Files that compute and nothing else, in rooms that otherwise touch the world.
 const PURE_FILES: &[&str] = &[
     "upstream/balance.rs",

@@ -17,6 +17,7 @@ mod merge;
 mod read;
 mod units;
 
+mod admin_token;
 mod compile;
 mod endpoints;
 mod pending;
@@ -29,6 +30,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+pub use admin_token::{AdminToken, AdminTokenError};
 pub use compile::KeyFiles;
 pub use endpoints::{Ejection, EndpointPolicy, Health, Probe};
 pub use file::{Balance, EncodedWord, Environment, MarkCache, Normalize, Protocol, ShieldWord, StableOpen, schema};

@@ -4,14 +4,19 @@ use std::time::Instant;
 
 use super::failure::Failure;
 use super::outcome;
-use crate::upstream::Trial;
-use crate::wire::ResponseHead;
+use crate::upstream::Report;
+use crate::wire::{Fields, Known, ResponseHead};
+
+/// UNKNOWN of gRPC: what a status that cannot be read is to be taken for.
+const GRPC_UNKNOWN: u16 = 2;
 
 /// One exchange as it went.
 #[derive(Default)]
 pub(super) struct Record {
     /// The status the client got; 0 while none was sent.
     pub(super) status: u16,
+    /// The status of a gRPC answer.
+    pub(super) grpc_status: Option<u16>,
     /// When the upstream's answer began.
     pub(super) answered_at: Option<Instant>,
     /// Bytes of the answer's body.
@@ -20,6 +25,8 @@ pub(super) struct Record {
     pub(super) stripped: usize,
     /// Whether the request was sent once more on a fresh connection.
     pub(super) replayed: bool,
+    /// How gray failed, where stable answered in its place.
+    pub(super) shielded: Option<Failure>,
     /// What went wrong, if anything did.
     pub(super) failure: Option<Failure>,
     /// The request's id, once somebody asked for it.
@@ -27,7 +34,7 @@ pub(super) struct Record {
     /// Whether an answer was broken off, so that the connection cannot be used again.
     pub(super) is_broken: bool,
     /// Where the endpoint's part in it is told, if anybody asks.
-    pub(super) trial: Option<Trial>,
+    pub(super) report: Option<Report>,
 }
 
 impl Record {
@@ -35,8 +42,18 @@ impl Record {
     pub(super) fn answered(&mut self, head: &ResponseHead, now: Instant) {
         self.status = head.status;
         self.answered_at = Some(now);
-        if let Some(trial) = &mut self.trial {
-            trial.answered(outcome::of_head(head), now);
+        if let Some(report) = &mut self.report {
+            report.answered(outcome::of_head(head), now);
+        }
+        self.grpc_status = None;
+        self.note_grpc(&head.fields);
+    }
+
+    /// A head or a trailer section may tell how a gRPC call ended.
+    pub(super) fn note_grpc(&mut self, fields: &Fields) {
+        if let Some(status) = fields.first(Known::GrpcStatus) {
+            let number = std::str::from_utf8(status).ok().and_then(|text| text.parse().ok());
+            self.grpc_status = Some(number.unwrap_or(GRPC_UNKNOWN));
         }
     }
 

@@ -134,6 +134,7 @@ fn releases(registry: &Registry) -> Vec<Family> {
     let mut decisions = Family::new(&metrics::DECISIONS);
     let mut permille = Family::new(&metrics::RELEASE_PERMILLE);
     let mut latched = Family::new(&metrics::RELEASE_LATCHED);
+    let mut paused = Family::new(&metrics::RELEASE_PAUSED);
     for (name, series) in &registry.releases {
         // The empty name collects decisions of routes without a release; it is open for nobody.
         let real = !name.is_empty();
@@ -148,9 +149,10 @@ fn releases(registry: &Registry) -> Vec<Family> {
         if real {
             permille.count(&[name], &[], series.permille());
             latched.count(&[name], &[], series.latched());
+            paused.count(&[name], &[], series.paused());
         }
     }
-    vec![decisions, permille, latched]
+    vec![decisions, permille, latched, paused]
 }
 
 fn upstreams(registry: &Registry) -> Vec<Family> {
@@ -218,11 +220,13 @@ fn whole(registry: &Registry, totals: &Totals) -> Vec<Family> {
     let mut reloads = Family::new(&metrics::CONFIG_RELOADS);
     reloads.count(&[], &[Reload::Applied.as_str()], registry.applied);
     reloads.count(&[], &[Reload::Refused.as_str()], registry.refused);
+    let mut kept = Family::new(&metrics::STATE_KEPT);
+    kept.count(&[], &[], u64::from(registry.state_kept));
     let mut lines = Family::new(&metrics::ACCESS_LOG_LINES);
     for fate in LineFate::ALL {
         lines.count(&[], &[fate.as_str()], totals.lines_sum(*fate));
     }
-    vec![clients, refused, stripped, overrides, facts, version, info, reloads, lines]
+    vec![clients, refused, stripped, overrides, facts, version, info, reloads, kept, lines]
 }
 
 fn program(process: &ProcessFigures) -> Vec<Family> {

@@ -12,6 +12,7 @@ mod label;
 mod metrics;
 
 mod endpoint;
+mod recent;
 mod registry;
 mod release;
 mod route;
@@ -38,6 +39,7 @@ pub use exposition::CONTENT_TYPE;
 pub use label::{BreakerCause, BreakerState, CodeClass, LineFate, Refusal, Reload};
 pub use label::{CheckResult, ConnectResult, ConnectionState, EjectionResult, EndpointState};
 pub use metrics::{ALL as METRICS, Kind, Metric};
+pub use recent::FailedRequest;
 pub use release::ReleaseSeries;
 pub use route::{LaneCounts, RouteSeries};
 pub use totals::{FactSeries, Totals};
@@ -98,6 +100,11 @@ impl Telemetry {
     /// A configuration was refused.
     pub fn config_refused(&self) {
         self.registry().refused += 1;
+    }
+
+    /// Whether the state directory holds what it should; never called without one.
+    pub fn state_kept(&self, is_kept: bool) {
+        self.registry().state_kept = is_kept;
     }
 
     /// Drops the series that no configuration holds any more: those whose `Arc`s have all gone. A request that still

@@ -32,6 +32,8 @@ pub(super) struct Registry {
     pub(super) version: Option<Arc<str>>,
     pub(super) applied: u64,
     pub(super) refused: u64,
+    /// Whether the state directory holds what it should.
+    pub(super) state_kept: bool,
 }
 
 impl Registry {
@@ -46,6 +48,7 @@ impl Registry {
             version: None,
             applied: 0,
             refused: 0,
+            state_kept: false,
         }
     }
 

@@ -80,6 +80,7 @@ fn outcome(outcome: &Outcome<'_>, out: &mut Vec<u8>) {
     if outcome.replayed {
         out.extend_from_slice(b",\"replayed\":true");
     }
+    optional("shielded", outcome.shielded, out);
     optional("error", outcome.error, out);
 }
 

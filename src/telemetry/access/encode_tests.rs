@@ -42,6 +42,7 @@ fn entry() -> Entry<'static> {
             bytes_in: 0,
             bytes_out: 512,
             replayed: true,
+            shielded: None,
             error: None,
         },
     }
@@ -93,6 +94,7 @@ fn what_is_absent_has_no_field() {
         upstream: None,
         upstream_duration: None,
         replayed: false,
+        shielded: None,
         error: Some("no_route"),
         ..entry.outcome
     };

@@ -18,6 +18,7 @@
 //! | `duration_ms`, `upstream_ms` | number | whole request; until the upstream's response head |
 //! | `bytes_in`, `bytes_out` | number | bytes of the bodies |
 //! | `replayed` | true | sent once more on a fresh connection; absent otherwise |
+//! | `shielded` | text | how the gray attempt failed that stable made good; absent otherwise |
 //! | `error` | text | what went wrong, as in the error answer; absent otherwise |
 //!
 //! Absent means absent: no field is `null` or empty. Fields come in this order. A value is cut at a limit (with `…` at
@@ -134,6 +135,8 @@ pub struct Outcome<'a> {
     pub bytes_out: u64,
     /// Sent once more on a fresh connection.
     pub replayed: bool,
+    /// How gray failed, where stable answered in its place.
+    pub shielded: Option<&'a str>,
     /// What went wrong, if anything.
     pub error: Option<&'a str>,
 }
