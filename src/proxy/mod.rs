@@ -287,14 +287,14 @@ async fn attempt<'c>(
         let lease = pool.lease(dialect, fresh, clock.left(connect)).await.map_err(lease_failure)?;
         clock.wait_for(Waiting::FirstByte, Instant::now());
         let Way { responder, timer, record } = way;
-        record.trial = lease.trial();
+        record.report = lease.report();
         let exchange = Exchange { body: &mut request.body, responder, timer, record };
         let attempted = match lease {
             upstream::Lease::H1(lease) => over_h1(&call, lease, exchange).await,
             upstream::Lease::H2(lease) => over_h2(&call, lease, exchange).await,
         };
-        if let Some(trial) = way.record.trial.take() {
-            trial.ended(outcome::of_end(&attempted, way.record.failure), Instant::now());
+        if let Some(report) = way.record.report.take() {
+            report.ended(outcome::of_end(&attempted, way.record.failure), Instant::now());
         }
         match attempted {
             Ok(()) => return Ok(()),

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::failure::Failure;
 use super::outcome;
-use crate::upstream::Trial;
+use crate::upstream::Report;
 use crate::wire::{Fields, Known, ResponseHead};
 
 /// UNKNOWN of gRPC: what a status that cannot be read is to be taken for.
@@ -34,7 +34,7 @@ pub(super) struct Record {
     /// Whether an answer was broken off, so that the connection cannot be used again.
     pub(super) is_broken: bool,
     /// Where the endpoint's part in it is told, if anybody asks.
-    pub(super) trial: Option<Trial>,
+    pub(super) report: Option<Report>,
 }
 
 impl Record {
@@ -42,8 +42,8 @@ impl Record {
     pub(super) fn answered(&mut self, head: &ResponseHead, now: Instant) {
         self.status = head.status;
         self.answered_at = Some(now);
-        if let Some(trial) = &mut self.trial {
-            trial.answered(outcome::of_head(head), now);
+        if let Some(report) = &mut self.report {
+            report.answered(outcome::of_head(head), now);
         }
         self.grpc_status = None;
         self.note_grpc(&head.fields);
