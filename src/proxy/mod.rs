@@ -222,6 +222,9 @@ async fn judged<'c>(
     let route = &view.snapshot.routes[routed.route.index()];
     let (began, lease) = (Instant::now(), routed.lease.take());
     let attempted = attempt(worker, view, routed, request, way, clock, guard).await;
+    if respond::is_grpc(request.head) {
+        way.record.ended_grpc();
+    }
     let outcome = breaker::outcome(attempted, way.record);
     if let Some(breaker) = &route.guards[routed.target.lane] {
         // The upstream's time is that to the head of its answer: what follows waits for the client as well.

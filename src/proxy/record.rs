@@ -57,6 +57,13 @@ impl Record {
         }
     }
 
+    /// A whole gRPC answer that does not tell how the call ended is UNKNOWN.
+    pub(super) fn ended_grpc(&mut self) {
+        if self.status == 200 && self.failure.is_none() {
+            self.grpc_status.get_or_insert(GRPC_UNKNOWN);
+        }
+    }
+
     /// The answer was broken off.
     pub(super) fn broken(&mut self, failure: Failure) {
         self.failure = Some(failure);

@@ -196,7 +196,8 @@ fn add_mark(sink: &mut impl FieldSink, mark: Option<Mark<'_>>) {
     }
 }
 
-fn is_grpc(request: &RequestHead) -> bool {
+/// Whether a client expects to hear of failures as gRPC puts them.
+pub(super) fn is_grpc(request: &RequestHead) -> bool {
     let content_type = request.fields.first(crate::wire::Known::ContentType);
     request.version == Version::H2 && content_type.is_some_and(|value| value.starts_with(b"application/grpc"))
 }
