@@ -101,9 +101,7 @@ pub(super) async fn over_h1(call: &Call<'_>, mut lease: H1Lease, exchange: Excha
                         BodyReader::H1(h1::BodyReader::new(input, down, &call.limits).map_err(|_| Failure::BadAnswer)?);
                     let answer = Answer { head: &head, framing: down, reader: &mut reader };
                     let whole = answer.pass(call, side.as_mut(), &progress, responder, timer, record).await?;
-                    if let BodyReader::H1(reader) = reader {
-                        reader.into_input();
-                    }
+                    drop(reader);
                     break Some(whole && may_persist(&head, down));
                 }
             }

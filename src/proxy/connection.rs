@@ -140,8 +140,7 @@ impl Client {
         totals.client_enters(self.worker.id, ConnectionState::Active);
         let persistence = Cell::new(self.persistence(head));
         let h1::Connection { input, output } = &mut self.connection;
-        let reader = h1::BodyReader::new(input, framing, &limits);
-        let served = match reader {
+        let served = match h1::BodyReader::new(input, framing, &limits) {
             Err(error) => Err(error),
             Ok(reader) => {
                 let kept = if head.verb.is_idempotent() { REPLAYED_BODY } else { 0 };

@@ -120,11 +120,12 @@ impl<'c> BodyReader<'c> {
         self.input.consume(std::mem::take(&mut self.given));
         self.input
     }
+}
 
-    /// The connection's input again, at the end of an exchange.
-    pub fn into_input(self) -> &'c mut Input {
+impl Drop for BodyReader<'_> {
+    /// What was given out is body whatever became of it: left in the buffer, it would be read as the next message.
+    fn drop(&mut self) {
         self.input.consume(self.given);
-        self.input
     }
 }
 
@@ -219,7 +220,7 @@ mod tests {
                 data.extend_from_slice(chunk);
             }
         }
-        body.into_input();
+        drop(body);
         connection.input.fill().await.unwrap();
         Ok((data, connection.input.buf.to_vec()))
     }
@@ -232,6 +233,18 @@ mod tests {
         assert_eq!((&data[..], &rest[..]), (&b"hello"[..], &b"GET /"[..]));
         let (data, _) = read_all(b"hello", Framing::UntilClose).await.unwrap();
         assert_eq!(data, b"hello");
+    }
+
+    #[tokio::test]
+    async fn a_part_that_nobody_passed_on_is_not_left_behind() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        theirs.write_all(b"helloGET /").await.unwrap();
+        let mut connection = Connection::new(Socket::Unix(ours));
+        let mut body = BodyReader::new(&mut connection.input, Framing::Length(5), &LIMITS).unwrap();
+        assert!(matches!(body.next().await, Ok(Some(Part::Data(b"hello")))));
+        assert!(body.is_done());
+        drop(body);
+        assert_eq!(&connection.input.buf[..], b"GET /");
     }
 
     #[tokio::test]
