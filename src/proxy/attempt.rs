@@ -84,7 +84,7 @@ pub(super) async fn over_h1(call: &Call<'_>, mut lease: H1Lease, exchange: Excha
     let progress = Progress::of(body);
     let answered = {
         let writer = BodyWriter::H1(h1::BodyWriter::new(output, framing));
-        let mut side = pin!(upload(body, writer, &call.head.fields, call.clock, &progress));
+        let mut side = pin!(upload(body, writer, call, &progress));
         loop {
             let reading = read_head(input, &call.limits, &mut head);
             let read = beside(call, timer, side.as_mut(), |cx| reset(responder, cx), reading).await?;
@@ -93,7 +93,7 @@ pub(super) async fn over_h1(call: &Call<'_>, mut lease: H1Lease, exchange: Excha
             }
             match head.status {
                 101 => break None,
-                100..=199 => pass_interim(responder, &head).await?,
+                100..=199 => pass_interim(call, timer, side.as_mut(), &progress, responder, &head).await?,
                 _ => {
                     call.holds_back(&head, &progress)?;
                     let down = response_framing(&head, call.head.verb).map_err(|_| Failure::BadAnswer)?;
@@ -125,7 +125,7 @@ pub(super) async fn over_h2(call: &Call<'_>, mut lease: H2Lease, exchange: Excha
     let mut head = call.worker.response_head();
     let progress = Progress::of(body);
     let writer = BodyWriter::H2(h2::BodyWriter::new(stream, !has_body));
-    let mut side = pin!(upload(body, writer, &call.head.fields, call.clock, &progress));
+    let mut side = pin!(upload(body, writer, call, &progress));
     let response = loop {
         let next = poll_fn(|cx| {
             // The final answer first: after it no interim one is asked for.
@@ -142,7 +142,11 @@ pub(super) async fn over_h2(call: &Call<'_>, mut lease: H2Lease, exchange: Excha
             Ok(done) => break done.map_err(stream_failed)?,
             Err(interim) => {
                 h2::flatten_response(&interim.into_parts().0, &mut head);
-                pass_interim(responder, &head).await?;
+                // RFC 9113 section 8.6: HTTP/2 has no change of protocol.
+                if head.status == 101 {
+                    return Err(Failure::BadAnswer.into());
+                }
+                pass_interim(call, timer, side.as_mut(), &progress, responder, &head).await?;
             }
         }
     };
@@ -196,10 +200,11 @@ impl Answer<'_, '_> {
         };
         let moving = pump(self.reader, &mut writer, |moved| match moved {
             Moved::Data(data) => {
-                call.clock.wait_for(Waiting::Download, Instant::now());
+                call.clock.wait_for(Waiting::Delivery, Instant::now());
                 record.bytes_out += data.len() as u64;
             }
-            Moved::Trailers(trailers) => clean_trailers(trailers, &self.head.fields),
+            Moved::Trailers(trailers) => clean_trailers(trailers, &self.head.fields, |_| false),
+            Moved::Dry => call.clock.wait_for(Waiting::Download, Instant::now()),
         });
         let moved = beside(call, timer, side, |_| Poll::Pending, moving).await;
         let failure = match moved {
@@ -245,7 +250,7 @@ async fn beside<T>(
         Ok(Err(ClientEnd::BadBody)) => Err(Failure::ClientBody.into()),
         Err(_) if call.clock.is_over() => Err(Failure::RequestLate.into()),
         Err(_) => Err(match call.clock.waiting() {
-            Waiting::Upload => Failure::ClientLate.into(),
+            Waiting::Upload | Waiting::Delivery => Failure::ClientLate.into(),
             Waiting::FirstByte => Failure::FirstByteLate.into(),
             Waiting::Download => Failure::BodyLate.into(),
         }),
@@ -256,11 +261,30 @@ fn reset(responder: &mut Option<Responder<'_>>, cx: &mut Context<'_>) -> Poll<()
     responder.as_mut().map_or(Poll::Pending, |responder| responder.poll_reset(cx))
 }
 
-async fn pass_interim(responder: &mut Option<Responder<'_>>, head: &ResponseHead) -> Result<(), Failed> {
-    match responder {
-        Some(responder) => responder.interim(head).await.map_err(|_| Failure::ClientGone.into()),
-        None => Ok(()),
+/// Interim answers that one exchange may have. They are answered by nobody, so an upstream could send them for ever.
+const MOST_INTERIM: u32 = 100;
+
+async fn pass_interim(
+    call: &Call<'_>,
+    timer: &mut Timer,
+    side: Pin<&mut impl Future<Output = ClientEnd>>,
+    progress: &Progress,
+    responder: &mut Option<Responder<'_>>,
+    head: &ResponseHead,
+) -> Result<(), Failed> {
+    let count = progress.interim.get() + 1;
+    progress.interim.set(count);
+    if count > MOST_INTERIM {
+        return Err(Failure::BadAnswer.into());
     }
+    let Some(responder) = responder else { return Ok(()) };
+    let passed = beside(call, timer, side, |_| Poll::Pending, responder.interim(head)).await?;
+    passed.map_err(|_| Failure::ClientGone)?;
+    if head.status == 100 && !progress.sent.get() {
+        // Now it is the client's turn.
+        call.clock.wait_for(Waiting::Upload, Instant::now());
+    }
+    Ok(())
 }
 
 /// How the body goes up: a length where there is one, else chunks.

@@ -154,8 +154,9 @@ pub(super) fn to_client(sink: &mut impl FieldSink, head: &ResponseHead, framing:
     }
 }
 
-/// Trailers as they may go on: no field that frames, routes or speaks of a connection (RFC 9110 section 6.5.1).
-pub(super) fn clean_trailers(trailers: &mut Fields, head: &Fields) {
+/// Trailers as they may go on: no field that frames, routes or speaks of a connection (RFC 9110 section 6.5.1), and none
+/// that the sender may not set, for there are servers that make them one with the head.
+pub(super) fn clean_trailers(trailers: &mut Fields, head: &Fields, untrusted: impl Fn(&[u8]) -> bool) {
     let named = connection_tokens(head);
     let mut clean = Fields::default();
     for (known, name, value) in trailers.iter() {
@@ -164,7 +165,7 @@ pub(super) fn clean_trailers(trailers: &mut Fields, head: &Fields) {
             || matches!(known, Known::GrayLane | Known::GrayRelease | Known::GrayQos | Known::Forwarded)
             || matches!(known, Known::XForwardedFor | Known::XForwardedHost | Known::XForwardedProto)
             || name.eq_ignore_ascii_case(b"trailer");
-        if !frames && !is_named(&named, name) {
+        if !frames && !is_named(&named, name) && !untrusted(name) {
             clean.push(name, value);
         }
     }
@@ -335,10 +336,10 @@ mod tests {
     #[test]
     fn trailers_cannot_frame_or_mark() {
         let mut trailers = Fields::default();
-        for name in ["content-length", "transfer-encoding", "x-gray-lane", "trailer", "grpc-status"] {
+        for name in ["content-length", "transfer-encoding", "x-gray-lane", "trailer", "x-user-id", "grpc-status"] {
             trailers.push(name.as_bytes(), b"0");
         }
-        clean_trailers(&mut trailers, &Fields::default());
+        clean_trailers(&mut trailers, &Fields::default(), |name| name == b"x-user-id");
         assert_eq!(trailers.iter().map(|(_, name, _)| name).collect::<Vec<_>>(), [b"grpc-status"]);
     }
 }
