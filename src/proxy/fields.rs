@@ -44,7 +44,9 @@ pub(super) fn to_upstream(
     let mut removed = 0;
     for (known, name, value) in fields.iter() {
         match known {
-            Known::Other if !trusted && untrusted(name) => {
+            Known::Other | Known::RequestId | Known::Traceparent | Known::GrpcTimeout
+                if !trusted && untrusted(name) =>
+            {
                 removed += 1;
                 continue;
             }
@@ -141,14 +143,19 @@ pub(super) fn to_client(sink: &mut impl FieldSink, head: &ResponseHead, framing:
     let named = connection_tokens(fields);
     let has_no_length =
         matches!(framing, Framing::Chunked | Framing::UntilClose) || matches!(head.status, 100..=199 | 204);
+    let mut lengths = 0;
     for (known, name, value) in fields.iter() {
         let stays = match known {
             Known::Other => true,
-            Known::ContentLength => !has_no_length,
+            Known::ContentLength => {
+                lengths += 1;
+                !has_no_length && lengths == 1
+            }
             Known::GrayLane => !shows_mark,
             known => !known.is_hop_by_hop(),
         };
-        if stays && (named.is_empty() || !is_named(&named, name)) {
+        // The length frames the body on this side too: `Connection` cannot take it away.
+        if stays && (named.is_empty() || known == Known::ContentLength || !is_named(&named, name)) {
             sink.field(name, value);
         }
     }

@@ -3,9 +3,9 @@
 use std::rc::Rc;
 use std::time::Instant;
 
-use super::ConnectError;
 use super::endpoint::Endpoint;
 use super::h2_pool::H2Connection;
+use super::{Address, ConnectError};
 use crate::telemetry::ConnectionState;
 use crate::wire::{h1, h2};
 
@@ -49,7 +49,10 @@ impl H1Lease {
 
     /// The endpoint's authority, for a request that came without one.
     pub fn authority(&self) -> String {
-        self.hold.0.address.to_string()
+        match &self.hold.0.address {
+            Address::Unix(_) => String::from("localhost"),
+            address => address.to_string(),
+        }
     }
 }
 
@@ -66,6 +69,11 @@ impl H2Lease {
     /// Where requests are sent; it has room for one.
     pub fn client(&mut self) -> &mut h2::Client {
         &mut self.client
+    }
+
+    /// Lets no further request onto the connection; those under way go on.
+    pub fn retire(&self) {
+        self.connection.retire();
     }
 }
 

@@ -127,8 +127,7 @@ impl BodyWriter<'_> {
     /// HTTP/2 stream is reset; an HTTP/1 connection is closed by its owner.
     pub async fn abort(&mut self) {
         match self {
-            // Whether the peer still takes it makes no difference any more.
-            Self::H1(body) => _ = body.flush().await,
+            Self::H1(body) => body.abort().await,
             Self::H2(body) => body.reset(::h2::Reason::INTERNAL_ERROR),
         }
     }

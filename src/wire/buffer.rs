@@ -172,6 +172,11 @@ impl Output {
         self.io.shutdown().await
     }
 
+    /// Makes the coming close a reset.
+    pub fn reset_on_close(&mut self) {
+        self.io.reset_on_close();
+    }
+
     /// The socket half, for another codec.
     pub fn into_io(self) -> WriteHalf {
         self.io

@@ -162,6 +162,16 @@ impl<'c> BodyWriter<'c> {
         }
     }
 
+    /// Breaks the body off: what was gathered is sent. Where only the close tells the end, the connection is made to end
+    /// in an error, so that the body cannot be taken for whole.
+    pub async fn abort(&mut self) {
+        // Whether the peer still takes it makes no difference any more.
+        _ = self.output.flush().await;
+        if self.framing == Framing::UntilClose {
+            self.output.reset_on_close();
+        }
+    }
+
     /// Sends what was gathered.
     pub async fn flush(&mut self) -> io::Result<()> {
         self.output.flush().await

@@ -22,7 +22,7 @@ fn a_body_that_an_upstream_does_not_take_is_not_read_as_requests() {
         "stable: stable",
         "timeouts: { first_byte: 250ms }",
     );
-    let sidecar = Sidecar::start(&plan.more("limits: { body_idle: 250ms }"));
+    let sidecar = Sidecar::start(&plan.more("limits: { body_idle: 20s }"));
     let mut clients = Vec::new();
     for size in (150_000..450_000).step_by(15_000) {
         let mut body = HIDDEN.repeat(size / HIDDEN.len());
@@ -35,7 +35,8 @@ fn a_body_that_an_upstream_does_not_take_is_not_read_as_requests() {
     }
     for (size, client) in &mut clients {
         let response = client.answer_to("POST");
-        assert!([408, 504].contains(&response.status()), "{size}: {response:?}");
+        // It is the upstream that is slow, not the client.
+        assert_eq!(response.status(), 504, "{size}: {response:?}");
         if response.get("connection").is_some_and(|value| value == "close") {
             client.assert_closed();
         } else {
