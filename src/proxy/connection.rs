@@ -76,15 +76,12 @@ impl Client {
     async fn requests(&mut self) -> End {
         let mut is_first = true;
         loop {
-            let mut head = self.worker.request_head();
+            let mut head = RequestHead::default();
             let next = self.next_head(&mut head, is_first).await;
             is_first = false;
             let goes_on = match next {
                 Next::Head => self.exchange(&head).await,
-                Next::End(end) => {
-                    self.worker.keep_request_head(head);
-                    return end;
-                }
+                Next::End(end) => return end,
                 Next::Refused(error) => self.refuse(Failure::Refused(error), &head).await,
                 Next::Slow => self.refuse(Failure::ClientLate, &head).await,
             };
@@ -119,6 +116,8 @@ impl Client {
                 return Next::End(End::Closed);
             }
         }
+        // Only now: a connection that waits costs no buffer.
+        *head = self.worker.request_head();
         let due = Cell::new(Instant::now() + times.header_time);
         let reading = read_head(input, &limits, head, is_first);
         match self.timer.race(&due, reading).await {
@@ -140,8 +139,7 @@ impl Client {
         totals.client_enters(self.worker.id, ConnectionState::Active);
         let persistence = Cell::new(self.persistence(head));
         let h1::Connection { input, output } = &mut self.connection;
-        let reader = h1::BodyReader::new(input, framing, &limits);
-        let served = match reader {
+        let served = match h1::BodyReader::new(input, framing, &limits) {
             Err(error) => Err(error),
             Ok(reader) => {
                 let kept = if head.verb.is_idempotent() { REPLAYED_BODY } else { 0 };

@@ -20,8 +20,8 @@ pub(super) enum Failure {
     /// The request has passed this service's sidecars too often.
     #[error("the request runs in a circle between sidecars")]
     Loop,
-    /// The client sent the next bytes of its request too late.
-    #[error("the request came too slowly")]
+    /// The client sent the next bytes of its request, or took the next of its answer, too late.
+    #[error("the client was too slow")]
     ClientLate,
     /// The client's body broke its framing.
     #[error("the request's body is broken")]

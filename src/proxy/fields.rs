@@ -44,7 +44,9 @@ pub(super) fn to_upstream(
     let mut removed = 0;
     for (known, name, value) in fields.iter() {
         match known {
-            Known::Other if !trusted && untrusted(name) => {
+            Known::Other | Known::RequestId | Known::Traceparent | Known::GrpcTimeout
+                if !trusted && untrusted(name) =>
+            {
                 removed += 1;
                 continue;
             }
@@ -141,21 +143,27 @@ pub(super) fn to_client(sink: &mut impl FieldSink, head: &ResponseHead, framing:
     let named = connection_tokens(fields);
     let has_no_length =
         matches!(framing, Framing::Chunked | Framing::UntilClose) || matches!(head.status, 100..=199 | 204);
+    let mut lengths = 0;
     for (known, name, value) in fields.iter() {
         let stays = match known {
             Known::Other => true,
-            Known::ContentLength => !has_no_length,
+            Known::ContentLength => {
+                lengths += 1;
+                !has_no_length && lengths == 1
+            }
             Known::GrayLane => !shows_mark,
             known => !known.is_hop_by_hop(),
         };
-        if stays && (named.is_empty() || !is_named(&named, name)) {
+        // The length frames the body on this side too: `Connection` cannot take it away.
+        if stays && (named.is_empty() || known == Known::ContentLength || !is_named(&named, name)) {
             sink.field(name, value);
         }
     }
 }
 
-/// Trailers as they may go on: no field that frames, routes or speaks of a connection (RFC 9110 section 6.5.1).
-pub(super) fn clean_trailers(trailers: &mut Fields, head: &Fields) {
+/// Trailers as they may go on: no field that frames, routes or speaks of a connection (RFC 9110 section 6.5.1), and none
+/// that the sender may not set, for there are servers that make them one with the head.
+pub(super) fn clean_trailers(trailers: &mut Fields, head: &Fields, untrusted: impl Fn(&[u8]) -> bool) {
     let named = connection_tokens(head);
     let mut clean = Fields::default();
     for (known, name, value) in trailers.iter() {
@@ -164,7 +172,7 @@ pub(super) fn clean_trailers(trailers: &mut Fields, head: &Fields) {
             || matches!(known, Known::GrayLane | Known::GrayRelease | Known::GrayQos | Known::Forwarded)
             || matches!(known, Known::XForwardedFor | Known::XForwardedHost | Known::XForwardedProto)
             || name.eq_ignore_ascii_case(b"trailer");
-        if !frames && !is_named(&named, name) {
+        if !frames && !is_named(&named, name) && !untrusted(name) {
             clean.push(name, value);
         }
     }
@@ -335,10 +343,10 @@ mod tests {
     #[test]
     fn trailers_cannot_frame_or_mark() {
         let mut trailers = Fields::default();
-        for name in ["content-length", "transfer-encoding", "x-gray-lane", "trailer", "grpc-status"] {
+        for name in ["content-length", "transfer-encoding", "x-gray-lane", "trailer", "x-user-id", "grpc-status"] {
             trailers.push(name.as_bytes(), b"0");
         }
-        clean_trailers(&mut trailers, &Fields::default());
+        clean_trailers(&mut trailers, &Fields::default(), |name| name == b"x-user-id");
         assert_eq!(trailers.iter().map(|(_, name, _)| name).collect::<Vec<_>>(), [b"grpc-status"]);
     }
 }

@@ -16,6 +16,7 @@ mod respond;
 mod attempt;
 mod body;
 mod breaker;
+mod outgoing;
 mod shield;
 mod upgrade;
 
@@ -35,6 +36,8 @@ mod worker;
 use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
+use smallvec::SmallVec;
+
 pub use accept::{Stop, run};
 pub use breaker::{Epoch, Making, Moved, Watches};
 pub use snapshot::{Route, Snapshot};
@@ -48,7 +51,7 @@ use record::Record;
 use respond::{Mark, Responder};
 use shield::Guard;
 use snapshot::Target;
-use timer::{Clock, Timer, Waiting};
+use timer::{Clock, Late, Timer, Waiting};
 use worker::View;
 
 use crate::config::{Normalize, Protocol, ResponseMark, StableOpen};
@@ -287,9 +290,13 @@ async fn attempt<'c>(
     let pool = &view.pools[routed.target.upstream];
     let connect = snapshot.routes[routed.route.index()].plan.timeouts.connect;
     for fresh in [false, true] {
-        let lease = pool.lease(dialect, fresh, clock.left(connect)).await.map_err(lease_failure)?;
-        clock.wait_for(Waiting::FirstByte, Instant::now());
         let Way { responder, timer, record } = way;
+        if clock.is_over() {
+            return Err(Failure::RequestLate);
+        }
+        let leased = timer.race(&clock.last(), pool.lease(dialect, fresh, connect)).await;
+        let lease = leased.map_err(|Late| Failure::RequestLate)?.map_err(lease_failure)?;
+        clock.wait_for(Waiting::FirstByte, Instant::now());
         record.report = lease.report();
         let exchange = Exchange { body: &mut request.body, responder, timer, record };
         let attempted = match lease {
@@ -334,11 +341,8 @@ fn target_for<'t>(snapshot: &Snapshot, head: &'t RequestHead, path: &NormalPath<
 
 /// Whether peers that are not trusted may not set this field; names come in any case.
 fn is_untrusted(snapshot: &Snapshot, name: &[u8]) -> bool {
-    let mut lower = [0; 64];
-    let Some(lower) = lower.get_mut(..name.len()) else { return false };
-    lower.copy_from_slice(name);
-    lower.make_ascii_lowercase();
-    std::str::from_utf8(lower).is_ok_and(|name| snapshot.extractor.is_untrusted_header(name))
+    let lower: SmallVec<[u8; 64]> = name.iter().map(u8::to_ascii_lowercase).collect();
+    std::str::from_utf8(&lower).is_ok_and(|name| snapshot.extractor.is_untrusted_header(name))
 }
 
 /// Answers that no upstream answered.
@@ -349,6 +353,7 @@ async fn refuse(
     worker: &Worker,
     record: &mut Record,
 ) {
+    record.status = failure.status();
     if failure == Failure::ClientGone {
         record.is_broken = true;
         return;
@@ -356,7 +361,6 @@ async fn refuse(
     if let (Responder::H1(h1), false) = (&responder, request.body.reader.is_done()) {
         h1.persistence.set(crate::wire::h1::Persistence::Close);
     }
-    record.status = failure.status();
     let answered = if failure == Failure::NoForwards && request.head.verb == Verb::Options {
         record.status = 204;
         responder.options().await

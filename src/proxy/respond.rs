@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::io;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -86,6 +87,10 @@ impl<'c> Responder<'c> {
     /// Answers with a failure: a small JSON body that names the reason and the request, and no address; to a gRPC
     /// client a status of its own protocol. An HTTP/1 connection is closed behind the client's faults of framing.
     pub(super) async fn fail(self, failure: Failure, request: &RequestHead, request_id: &str) -> io::Result<u64> {
+        soon(self.write_failure(failure, request, request_id)).await
+    }
+
+    async fn write_failure(self, failure: Failure, request: &RequestHead, request_id: &str) -> io::Result<u64> {
         if is_grpc(request) {
             return self.fail_grpc(failure);
         }
@@ -112,8 +117,8 @@ impl<'c> Responder<'c> {
     pub(super) async fn options(self) -> io::Result<u64> {
         let mut head = ResponseHead::own(204);
         head.fields.push(b"allow", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
-        self.begin(&head, Verb::Options, Framing::Empty, None)?.end().await?;
-        Ok(0)
+        let mut writer = self.begin(&head, Verb::Options, Framing::Empty, None)?;
+        soon(writer.end()).await.map(|()| 0)
     }
 
     fn fail_grpc(self, failure: Failure) -> io::Result<u64> {
@@ -181,6 +186,14 @@ impl<'c> H1Responder<'c> {
         self.persistence.set(Persistence::Close);
         self.output
     }
+}
+
+/// How long a client may leave an answer of our own untaken. It is a few hundred bytes: what holds it up is a client that
+/// has long stopped reading, and would hold its connection for ever.
+const OWN_ANSWER: Duration = Duration::from_secs(5);
+
+async fn soon<T>(writing: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    tokio::time::timeout(OWN_ANSWER, writing).await.map_err(io::Error::from)?
 }
 
 fn has_length(head: &ResponseHead) -> bool {

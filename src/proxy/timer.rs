@@ -62,10 +62,12 @@ impl Timer {
 pub(super) enum Waiting {
     /// The client's body.
     Upload,
-    /// The upstream's first byte.
+    /// The upstream's first byte, or that it takes what is sent to it.
     FirstByte,
     /// The rest of the upstream's answer.
     Download,
+    /// That the client takes the answer.
+    Delivery,
 }
 
 /// The deadlines of one exchange.
@@ -88,14 +90,18 @@ impl Clock {
         Self { last, first_byte, upload: upload.min(idle), idle, due, waiting: Cell::new(Waiting::FirstByte) }
     }
 
-    /// The exchange now waits for this; what there was to wait for before has come.
+    /// The exchange now waits for this; what there was to wait for before has come. Once the answer has begun, the
+    /// answer is what is waited for: a body that still goes up then only shows that something moves.
     pub(super) fn wait_for(&self, waiting: Waiting, now: Instant) {
+        let answered = matches!(self.waiting.get(), Waiting::Download | Waiting::Delivery);
         let within = match waiting {
-            Waiting::Upload => self.upload,
-            Waiting::FirstByte => self.first_byte,
-            Waiting::Download => self.idle,
+            Waiting::Upload if !answered => self.upload,
+            Waiting::FirstByte if !answered => self.first_byte,
+            _ => self.idle,
         };
-        self.waiting.set(waiting);
+        if !answered || matches!(waiting, Waiting::Download | Waiting::Delivery) {
+            self.waiting.set(waiting);
+        }
         self.due.set(self.last.min(now + within));
     }
 
@@ -114,9 +120,9 @@ impl Clock {
         self.idle
     }
 
-    /// The time left for the exchange as a whole, at most `limit`.
-    pub(super) fn left(&self, limit: Duration) -> Duration {
-        limit.min(self.last.saturating_duration_since(Instant::now()))
+    /// When the exchange as a whole gets late.
+    pub(super) fn last(&self) -> Cell<Instant> {
+        Cell::new(self.last)
     }
 }
 
@@ -135,6 +141,19 @@ mod tests {
         due.set(Instant::now() + Duration::from_millis(20));
         assert_eq!(timer.race(&due, std::future::pending::<()>()).await, Err(Late));
         assert!(Instant::now() >= due.get());
+    }
+
+    #[test]
+    fn an_upload_that_ends_behind_the_begin_of_the_answer_does_not_hurry_the_answer() {
+        let limits =
+            Timeouts { first_byte: Duration::from_secs(1), idle: Duration::from_secs(60), ..Timeouts::default() };
+        let start = Instant::now();
+        let clock = Clock::new(start, None, &limits, Duration::from_secs(2));
+        clock.wait_for(Waiting::Upload, start);
+        assert_eq!((clock.waiting(), clock.due.get()), (Waiting::Upload, start + Duration::from_secs(2)));
+        clock.wait_for(Waiting::Download, start);
+        clock.wait_for(Waiting::FirstByte, start);
+        assert_eq!((clock.waiting(), clock.due.get()), (Waiting::Download, start + Duration::from_secs(60)));
     }
 
     #[tokio::test]

@@ -54,6 +54,8 @@ pub enum Known {
     GrpcStatus,
     /// `content-type`
     ContentType,
+    /// `content_length` or `transfer_encoding`: no framing, but there are servers that take them for it
+    Disguised,
 }
 
 impl Known {
@@ -89,6 +91,8 @@ impl Known {
             known
         } else if name.len() > 6 && name[..6].eq_ignore_ascii_case(b"proxy-") {
             Self::Proxy
+        } else if is_disguised(name) {
+            Self::Disguised
         } else {
             Self::Other
         }
@@ -105,7 +109,16 @@ impl Known {
                 | Self::Upgrade
                 | Self::Http2Settings
                 | Self::TransferEncoding
+                | Self::Disguised
         )
+    }
+}
+
+fn is_disguised(name: &[u8]) -> bool {
+    match name.len() {
+        14 => name.eq_ignore_ascii_case(b"content_length"),
+        17 => name.eq_ignore_ascii_case(b"transfer_encoding"),
+        _ => false,
     }
 }
 
@@ -145,6 +158,8 @@ mod tests {
             ("grpc-timeout", Known::GrpcTimeout),
             ("grpc-status", Known::GrpcStatus),
             ("Content-Type", Known::ContentType),
+            ("Content_Length", Known::Disguised),
+            ("transfer_Encoding", Known::Disguised),
             ("x-user-id", Known::Other),
             ("hosts", Known::Other),
             ("hast", Known::Other),
