@@ -8,20 +8,21 @@ use std::path::{Path, PathBuf};
 /// A room and the rooms it may use. `lib.rs` and `main.rs` are no rooms; `app` alone wires everything together.
 const ROOMS: &[(&str, &[&str])] = &[
     ("decide", &[]),
+    ("resilience", &[]),
     ("wire", &[]),
-    ("config", &["decide"]),
+    ("config", &["decide", "resilience"]),
     ("live", &[]),
     ("extract", &["config", "decide"]),
     ("upstream", &["config", "telemetry", "wire"]),
-    ("proxy", &["config", "decide", "extract", "live", "telemetry", "upstream", "wire"]),
+    ("proxy", &["config", "decide", "extract", "live", "resilience", "telemetry", "upstream", "wire"]),
     ("telemetry", &["config", "decide"]),
     ("admin", &["config", "decide", "extract", "live", "telemetry", "upstream"]),
-    ("app", &["admin", "config", "decide", "extract", "live", "proxy", "telemetry", "upstream", "wire"]),
+    ("app", &["admin", "config", "decide", "extract", "live", "proxy", "resilience", "telemetry", "upstream", "wire"]),
     ("cli", &["app", "config", "decide", "extract"]),
 ];
 
 /// Rooms that compute and nothing else, with what would give them away.
-const PURE: &[&str] = &["decide"];
+const PURE: &[&str] = &["decide", "resilience"];
 const IMPURE: &[&str] = &[
     "Instant::now",
     "SystemTime",

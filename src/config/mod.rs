@@ -18,6 +18,7 @@ mod read;
 mod units;
 
 mod compile;
+mod fault;
 mod pending;
 mod settings;
 
@@ -29,6 +30,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 pub use compile::KeyFiles;
+pub use fault::{Crowded, FaultPlan, parse_fault};
 pub use file::{EncodedWord, Environment, MarkCache, Normalize, Protocol, ShieldWord, StableOpen, schema};
 pub use problem::{Problem, Problems, Severity, Style};
 pub use settings::{

@@ -39,10 +39,6 @@ fn features(config: &FileConfig, rules: &[FileBusinessRule]) -> Vec<(&'static st
             releases().filter_map(|release| release.revision.as_ref()).map(|revision| revision.at).collect(),
         ),
         ("`token_file`", admin().filter_map(|admin| admin.token_file.as_ref()).map(|file| file.at).collect()),
-        (
-            "`insecure_changes`",
-            admin().filter_map(|admin| admin.insecure_changes.as_ref()).map(|flag| flag.at).collect(),
-        ),
         ("`state`", config.state.iter().map(|state| state.at).collect()),
         ("`geoip`", config.geoip.iter().map(|geoip| geoip.at).collect()),
         ("a `json` source", sources(config, "json")),

@@ -8,6 +8,7 @@ mod experiment;
 mod fact;
 mod release;
 
+pub(super) mod fault;
 mod route;
 mod rule;
 mod upstream;
@@ -15,6 +16,7 @@ mod upstream;
 mod unused;
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use super::file::Environment;
 use super::gather::Gathered;
@@ -74,6 +76,8 @@ pub(super) fn compile(
     let secrets = context.secrets;
     rule::apply(gathered, &mut facts, &mut releases, &mut routes, findings);
     let lane = unused::own_lane(config, &mut lanes, findings);
+    let known: Vec<_> = routes.iter().map(|route| route.known(&lanes)).collect();
+    let faults = fault::faults(config.faults.as_deref(), &known, SystemTime::now(), findings);
     if gathered.native {
         unused::warn(config, &routes, &facts, &sources, findings);
     }
@@ -109,6 +113,7 @@ pub(super) fn compile(
         facts: sources,
         breakers,
         rollbacks,
+        faults,
         access_log: process.access_log,
         response_mark: process.response_mark,
         normalize: process.normalize,
