@@ -15,7 +15,7 @@ use super::worker::{self, Parts};
 use crate::admin::{self, AdminState};
 use crate::config::{self, Loaded};
 use crate::live::Live;
-use crate::proxy::{Snapshot, Stop};
+use crate::proxy::{Faults, Snapshot, Stop};
 use crate::telemetry::Telemetry;
 use crate::telemetry::access::{AccessLog, KeyError, Sampling, Sink, UserHash};
 use crate::upstream::Directory;
@@ -79,6 +79,8 @@ impl Sidecar {
         let log = log.map_err(StartError::system("the access log"))?;
         let snapshot = Arc::new(Snapshot::build(loaded, &Directory::default(), &telemetry));
         telemetry.config_applied(&snapshot.version);
+        let faults = Arc::new(Faults::new(telemetry.clone()));
+        faults.configure(&snapshot.settings.faults);
         let control = control_runtime().map_err(StartError::system("the control threads"))?;
         control.block_on(snapshot.directory.refresh());
         control.spawn({
@@ -92,8 +94,8 @@ impl Sidecar {
         let mut workers = Vec::new();
         for id in 0..count {
             let listeners = bound.iter_mut().filter_map(Vec::pop).collect();
-            let (live, telemetry, stop) = (live.clone(), telemetry.clone(), stops.clone());
-            let parts = Parts { id, listeners, live, telemetry, log: log.worker(id), stop };
+            let (live, telemetry, faults, stop) = (live.clone(), telemetry.clone(), faults.clone(), stops.clone());
+            let parts = Parts { id, listeners, live, telemetry, log: log.worker(id), faults, stop };
             workers.push(worker::start(parts).map_err(StartError::system("a worker"))?);
         }
         let (admin_stop, admin_stops) = oneshot::channel::<()>();

@@ -5,6 +5,7 @@
 
 use std::cell::Cell;
 use std::future::poll_fn;
+use std::num::NonZeroU64;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Instant;
@@ -13,6 +14,7 @@ use ::h2::Reason;
 
 use super::body::{ClientEnd, RequestBody, upload};
 use super::failure::Failure;
+use super::fault::trickle;
 use super::fields::{Told, clean_trailers, connection_has, to_upstream};
 use super::record::Record;
 use super::respond::{Mark, Responder};
@@ -36,6 +38,8 @@ pub(super) struct Call<'r> {
     pub(super) clock: &'r Clock,
     pub(super) limits: Limits,
     pub(super) mark: Option<Mark<'r>>,
+    /// The bytes a second that the answer's body may have, where a fault makes it slow.
+    pub(super) slow: Option<NonZeroU64>,
 }
 
 /// An attempt that failed before anything was answered.
@@ -182,13 +186,19 @@ impl Answer<'_, '_> {
             record.broken(Failure::ClientGone);
             return Ok(false);
         };
-        let moving = pump(self.reader, &mut writer, |moved| match moved {
+        let noted = |moved: Moved<'_>| match moved {
             Moved::Data(data) => {
                 call.clock.wait_for(Waiting::Download, Instant::now());
                 record.bytes_out += data.len() as u64;
             }
             Moved::Trailers(trailers) => clean_trailers(trailers, &self.head.fields),
-        });
+        };
+        let moving = async {
+            match call.slow {
+                None => pump(self.reader, &mut writer, noted).await,
+                Some(rate) => Box::pin(trickle(self.reader, &mut writer, rate, noted)).await,
+            }
+        };
         let moved = beside(call, timer, side, |_| Poll::Pending, moving).await;
         let failure = match moved {
             Ok(Ok(())) => return Ok(true),
@@ -231,12 +241,7 @@ async fn beside<T>(
         Ok(Ok(done)) => Ok(done),
         Ok(Err(ClientEnd::Gone)) => Err(Failure::ClientGone.into()),
         Ok(Err(ClientEnd::BadBody)) => Err(Failure::ClientBody.into()),
-        Err(_) if call.clock.is_over() => Err(Failure::RequestLate.into()),
-        Err(_) => Err(match call.clock.waiting() {
-            Waiting::Upload => Failure::ClientLate.into(),
-            Waiting::FirstByte => Failure::FirstByteLate.into(),
-            Waiting::Download => Failure::BodyLate.into(),
-        }),
+        Err(_) => Err(call.clock.lateness().into()),
     }
 }
 

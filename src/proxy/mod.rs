@@ -13,6 +13,9 @@ mod fields;
 mod lane;
 mod respond;
 
+mod fault;
+mod fault_table;
+
 mod attempt;
 mod body;
 mod upgrade;
@@ -21,6 +24,7 @@ mod failure;
 mod record;
 mod tell;
 
+mod deadline;
 mod drain;
 mod timer;
 
@@ -31,11 +35,13 @@ use std::borrow::Cow;
 use std::time::Instant;
 
 pub use accept::{Stop, run};
+pub use fault_table::{AddFaultError, Fault, FaultOrigin, Faults};
 pub use snapshot::{Route, Snapshot};
 pub use worker::Worker;
 
 use attempt::{Call, Exchange, Failed, over_h1, over_h2};
 use body::RequestBody;
+use deadline::CallerDeadline;
 use failure::Failure;
 use fields::{Peer, Told, max_forwards, times_passed, wanted_upgrade};
 use record::Record;
@@ -129,12 +135,22 @@ async fn send<'c>(
     }
     let plan = &snapshot.routes[routed.route.index()].plan;
     let limits = &plan.timeouts;
-    let whole = tell::caller_deadline(head, request.peer).into_iter().chain(limits.request).min();
+    let ignored = |field| worker.telemetry.totals().deadline_ignored(worker.id, field);
+    let caller = CallerDeadline::of(head, request.peer, ignored);
+    record.deadline_is_callers = caller.holds_before(limits.request);
+    let whole = caller.within.into_iter().chain(limits.request).min();
     let clock = Clock::new(request.started, whole, limits, snapshot.settings.limits.body_idle);
     let untrusted = |name: &[u8]| is_untrusted(snapshot, name);
     let program = &snapshot.settings.program;
     let lane = program.lanes().name(routed.decision.lane);
     let upgrade = wanted_upgrade(head, request.framing);
+    let slow = match fault::met(worker, &plan.name, lane) {
+        None => None,
+        Some(fault) => {
+            let exchange = Exchange { body: &mut request.body, responder, timer, record };
+            Box::pin(fault::inject(fault, worker, &clock, exchange)).await?
+        }
+    };
     let call = Call {
         worker,
         head,
@@ -146,21 +162,23 @@ async fn send<'c>(
             pseudonym: &snapshot.pseudonym,
             peer: request.peer,
             upgrade,
+            deadline: caller.pass_on(head, &clock, limits.pass_on),
         },
         untrusted: &untrusted,
         clock: &clock,
         limits: snapshot.limits,
         mark: (snapshot.settings.response_mark != ResponseMark::Off)
             .then(|| Mark { lane, cache: snapshot.cache_field() }),
+        slow,
     };
-    let dialect = match routed.target.protocol {
-        Protocol::H2 if upgrade.is_none() => Dialect::H2,
-        Protocol::Same if head.version == Version::H2 => Dialect::H2,
-        _ => Dialect::Http1,
-    };
+    let dialect = dialect(routed.target, &call);
     let pool = &view.pools[routed.target.upstream];
     for fresh in [false, true] {
-        let lease = pool.lease(dialect, fresh, clock.left(limits.connect)).await.map_err(lease_failure)?;
+        let left = clock.left(limits.connect);
+        if left.is_zero() {
+            return Err(Failure::RequestLate);
+        }
+        let lease = pool.lease(dialect, fresh, left).await.map_err(|error| lease_failure(error, &clock))?;
         let exchange = Exchange { body: &mut request.body, responder, timer, record };
         let attempted = match lease {
             Lease::H1(lease) => over_h1(&call, lease, exchange).await,
@@ -180,8 +198,18 @@ async fn send<'c>(
     Err(Failure::Reset)
 }
 
-fn lease_failure(error: LeaseError) -> Failure {
+/// What is spoken to the upstream.
+fn dialect(target: Target, call: &Call<'_>) -> Dialect {
+    match target.protocol {
+        Protocol::H2 if call.told.upgrade.is_none() => Dialect::H2,
+        Protocol::Same if call.head.version == Version::H2 => Dialect::H2,
+        _ => Dialect::Http1,
+    }
+}
+
+fn lease_failure(error: LeaseError, clock: &Clock) -> Failure {
     match error {
+        LeaseError::Connect(ConnectError::TimedOut) if clock.is_over() => Failure::RequestLate,
         LeaseError::NoEndpoint => Failure::NoEndpoint,
         LeaseError::Connect(ConnectError::Refused(_)) => Failure::Connect,
         LeaseError::Connect(ConnectError::TimedOut) => Failure::ConnectLate,
@@ -218,6 +246,11 @@ async fn refuse(
 ) {
     if failure == Failure::ClientGone {
         record.is_broken = true;
+        return;
+    }
+    if failure == Failure::InjectedReset {
+        record.is_broken = true;
+        responder.reset();
         return;
     }
     if let (Responder::H1(h1), false) = (&responder, request.body.reader.is_done()) {

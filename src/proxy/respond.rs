@@ -86,7 +86,7 @@ impl<'c> Responder<'c> {
     /// Answers with a failure: a small JSON body that names the reason and the request, and no address; to a gRPC
     /// client a status of its own protocol. An HTTP/1 connection is closed behind the client's faults of framing.
     pub(super) async fn fail(self, failure: Failure, request: &RequestHead, request_id: &str) -> io::Result<u64> {
-        if is_grpc(request) {
+        if request.is_grpc() {
             return self.fail_grpc(failure);
         }
         let body =
@@ -123,6 +123,13 @@ impl<'c> Responder<'c> {
             stream.end(None)?;
         }
         Ok(0)
+    }
+
+    /// Gives no answer: an HTTP/2 stream is reset; an HTTP/1 connection is, by its owner.
+    pub(super) fn reset(self) {
+        if let Self::H2(mut stream) = self {
+            stream.send_reset(::h2::Reason::INTERNAL_ERROR);
+        }
     }
 
     /// Ready when an HTTP/2 client has reset its stream.
@@ -191,9 +198,4 @@ fn add_mark(sink: &mut impl FieldSink, mark: Option<Mark<'_>>) {
             sink.field(name.as_bytes(), value.as_bytes());
         }
     }
-}
-
-fn is_grpc(request: &RequestHead) -> bool {
-    let content_type = request.fields.first(crate::wire::Known::ContentType);
-    request.version == Version::H2 && content_type.is_some_and(|value| value.starts_with(b"application/grpc"))
 }

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use tokio::time::Sleep;
 
+use super::failure::Failure;
 use crate::config::Timeouts;
 
 /// The deadline passed before the work was done.
@@ -71,6 +72,7 @@ pub(super) enum Waiting {
 /// The deadlines of one exchange.
 pub(super) struct Clock {
     last: Instant,
+    is_bounded: bool,
     first_byte: Duration,
     upload: Duration,
     idle: Duration,
@@ -83,9 +85,18 @@ impl Clock {
     /// For a request that began at `started`; `whole` bounds the exchange as a whole, `upload` the client's pauses.
     pub(super) fn new(started: Instant, whole: Option<Duration>, limits: &Timeouts, upload: Duration) -> Self {
         let Timeouts { first_byte, idle, .. } = *limits;
-        let last = started + whole.unwrap_or(NEVER);
+        let is_bounded = whole.is_some();
+        let last = started + whole.map_or(NEVER, |whole| whole.min(NEVER));
         let due = Cell::new(last.min(started + first_byte));
-        Self { last, first_byte, upload: upload.min(idle), idle, due, waiting: Cell::new(Waiting::FirstByte) }
+        Self {
+            last,
+            is_bounded,
+            first_byte,
+            upload: upload.min(idle),
+            idle,
+            due,
+            waiting: Cell::new(Waiting::FirstByte),
+        }
     }
 
     /// The exchange now waits for this; what there was to wait for before has come.
@@ -99,9 +110,19 @@ impl Clock {
         self.due.set(self.last.min(now + within));
     }
 
-    /// What the exchange was waiting for when it got late.
-    pub(super) fn waiting(&self) -> Waiting {
-        self.waiting.get()
+    /// What went wrong when the exchange got late: whatever it was waiting for.
+    pub(super) fn lateness(&self) -> Failure {
+        match self.waiting.get() {
+            _ if self.is_over() => Failure::RequestLate,
+            Waiting::Upload => Failure::ClientLate,
+            Waiting::FirstByte => Failure::FirstByteLate,
+            Waiting::Download => Failure::BodyLate,
+        }
+    }
+
+    /// Whether the exchange as a whole has a deadline.
+    pub(super) fn is_bounded(&self) -> bool {
+        self.is_bounded
     }
 
     /// Whether the exchange as a whole is late, not one of its steps.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::drain::Connections;
+use super::fault_table::Faults;
 use super::snapshot::Snapshot;
 use crate::live::Live;
 use crate::telemetry::Telemetry;
@@ -33,6 +34,7 @@ pub struct Worker {
     request_heads: RefCell<Vec<RequestHead>>,
     response_heads: RefCell<Vec<ResponseHead>>,
     random: Cell<u64>,
+    pub(super) faults: Arc<Faults>,
 }
 
 /// A snapshot with this worker's pools to its upstreams; what one request keeps from its start to its end.
@@ -43,7 +45,14 @@ pub(super) struct View {
 
 impl Worker {
     /// Worker `id`; `seed` sets its draws (balancing, request ids).
-    pub fn new(id: usize, seed: u64, live: Arc<Live<Snapshot>>, telemetry: Arc<Telemetry>, log: WorkerLog) -> Self {
+    pub fn new(
+        id: usize,
+        seed: u64,
+        live: Arc<Live<Snapshot>>,
+        telemetry: Arc<Telemetry>,
+        log: WorkerLog,
+        faults: Arc<Faults>,
+    ) -> Self {
         let random = Cell::new(seed | 1);
         let pools = RefCell::default();
         let view = View::new(live.get(), &pools, id, &random);
@@ -59,6 +68,7 @@ impl Worker {
             request_heads: RefCell::default(),
             response_heads: RefCell::default(),
             random,
+            faults,
         }
     }
 

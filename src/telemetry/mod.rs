@@ -11,6 +11,7 @@ mod cells;
 mod label;
 mod metrics;
 
+mod fault;
 mod registry;
 mod release;
 mod route;
@@ -33,7 +34,10 @@ use process::ProcessFigures;
 use registry::Registry;
 
 pub use exposition::CONTENT_TYPE;
-pub use label::{BreakerCause, BreakerState, CodeClass, ConnectResult, ConnectionState, LineFate, Refusal, Reload};
+pub use fault::FaultSeries;
+pub use label::{
+    BreakerCause, BreakerState, CodeClass, ConnectResult, ConnectionState, DeadlineField, LineFate, Refusal, Reload,
+};
 pub use metrics::{ALL as METRICS, Kind, Metric};
 pub use release::ReleaseSeries;
 pub use route::{LaneCounts, RouteSeries};
@@ -73,6 +77,11 @@ impl Telemetry {
     /// The series of the facts of one configuration, by their position.
     pub fn facts(&self, names: &[&str]) -> Arc<FactSeries> {
         Arc::new(self.registry().facts(names))
+    }
+
+    /// The series of a fault on purpose; `kind` is the word for what it does.
+    pub fn fault(&self, name: &str, kind: &'static str) -> Arc<FaultSeries> {
+        self.registry().fault(name, kind)
     }
 
     /// What is counted for the sidecar as a whole.

@@ -80,6 +80,10 @@ fn outcome(outcome: &Outcome<'_>, out: &mut Vec<u8>) {
     if outcome.replayed {
         out.extend_from_slice(b",\"replayed\":true");
     }
+    optional("fault", outcome.fault, out);
+    if outcome.fault_counts {
+        out.extend_from_slice(b",\"fault_counts\":true");
+    }
     optional("error", outcome.error, out);
 }
 

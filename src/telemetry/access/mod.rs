@@ -18,6 +18,8 @@
 //! | `duration_ms`, `upstream_ms` | number | whole request; until the upstream's response head |
 //! | `bytes_in`, `bytes_out` | number | bytes of the bodies |
 //! | `replayed` | true | sent once more on a fresh connection; absent otherwise |
+//! | `fault` | text | the fault on purpose that the request met; absent otherwise |
+//! | `fault_counts` | true | that fault counts against the release as if it were real; absent otherwise |
 //! | `error` | text | what went wrong, as in the error answer; absent otherwise |
 //!
 //! Absent means absent: no field is `null` or empty. Fields come in this order. A value is cut at a limit (with `…` at
@@ -134,6 +136,10 @@ pub struct Outcome<'a> {
     pub bytes_out: u64,
     /// Sent once more on a fresh connection.
     pub replayed: bool,
+    /// The fault on purpose that the request met, by its name.
+    pub fault: Option<&'a str>,
+    /// Whether that fault counts against the release as if it were real.
+    pub fault_counts: bool,
     /// What went wrong, if anything.
     pub error: Option<&'a str>,
 }
