@@ -12,9 +12,9 @@ use serde_json::Value;
 use super::AdminState;
 use super::audit::AuditRecord;
 use super::explain::{ExplainRequest, Question};
-use super::page;
 use super::problem::Problem;
 use super::view::{BreakerView, ConfigView, ReleaseView, RouteView, UpstreamView};
+use super::{fault, page};
 use crate::telemetry;
 
 /// The longest body that is read.
@@ -33,6 +33,7 @@ pub(super) fn routes(state: AdminState) -> Router {
         .route("/api/v1/breakers", get(breakers))
         .route("/api/v1/audit", get(audit))
         .route("/api/v1/explain", post(explain))
+        .merge(fault::routes())
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))

@@ -39,6 +39,10 @@ pub enum AuditAction {
     Applied,
     /// It was refused as a whole.
     Refused,
+    /// No configuration: somebody set a fault on purpose.
+    FaultSet,
+    /// No configuration: somebody took faults on purpose away.
+    FaultRemoved,
 }
 
 fn time<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {

@@ -1,6 +1,6 @@
 //! The port for people and tools: health, metrics, what the sidecar knows, and a page that shows it.
 //!
-//! It reads what [`AdminView`] gives and changes nothing. It is not part of the data path: it runs on the control
+//! It reads what [`AdminView`] gives and changes nothing but faults on purpose, and those only for who may. It is not part of the data path: it runs on the control
 //! runtime, its connections, bodies and times are bounded, and however busy it is, no request of the service waits.
 //!
 //! A browser on the same machine can reach a loopback port on behalf of any web page, so every request passes a
@@ -11,6 +11,7 @@ mod view;
 
 mod api;
 mod explain;
+mod fault;
 mod guard;
 mod listener;
 mod page;
@@ -23,10 +24,12 @@ use std::sync::Arc;
 
 use tokio::net::TcpListener;
 
+use crate::config::AdminChanges;
 use crate::telemetry::Telemetry;
 
 pub use audit::{AuditAction, AuditRecord, AuditTrail};
 pub use explain::{ExplainError, ExplainRequest};
+pub use fault::{FaultControl, FaultError, FaultView};
 pub use view::{
     AdminView, BreakerView, ConfigView, EndpointView, LaneView, NotReady, ReleaseView, RouteView, UpstreamView,
 };
@@ -36,6 +39,10 @@ pub use view::{
 pub struct AdminState {
     /// The sidecar as it is now.
     pub view: Arc<dyn AdminView>,
+    /// Its faults on purpose.
+    pub faults: Arc<dyn FaultControl>,
+    /// Who may change things.
+    pub changes: AdminChanges,
     /// Its metrics.
     pub telemetry: Arc<Telemetry>,
     /// Names beside loopback and the bound address that the port may be asked by, such as a Service's.

@@ -10,6 +10,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::{oneshot, watch};
 
 use super::bind::{self, BindError};
+use super::faults::FaultDesk;
 use super::view::ControlView;
 use super::worker::{self, Parts};
 use crate::admin::{self, AdminState};
@@ -62,7 +63,7 @@ impl Sidecar {
     /// Starts everything a configuration asks for and returns once traffic is accepted.
     pub fn start(loaded: Loaded) -> Result<Self, StartError> {
         let settings = &loaded.settings;
-        let (drain, admin_address) = (settings.drain, settings.admin);
+        let (drain, admin_address, changes) = (settings.drain, settings.admin, settings.admin_changes.clone());
         let count = settings.workers.map_or_else(available_workers, std::num::NonZeroUsize::get);
         let sampling = sampling(settings.access_log);
         let (mut traffic, mut bound) = (Vec::new(), Vec::new());
@@ -99,7 +100,8 @@ impl Sidecar {
             workers.push(worker::start(parts).map_err(StartError::system("a worker"))?);
         }
         let (admin_stop, admin_stops) = oneshot::channel::<()>();
-        let state = AdminState { view: view.clone(), telemetry, host_names: Vec::new() };
+        let desk = Arc::new(FaultDesk { faults, live, view: view.clone() });
+        let state = AdminState { view: view.clone(), faults: desk, changes, telemetry, host_names: Vec::new() };
         let listener = {
             let _inside = control.enter();
             tokio::net::TcpListener::from_std(admin_listener).map_err(StartError::system("the admin port"))?

@@ -47,6 +47,20 @@ impl ControlView {
         Self { live, telemetry, traffic, audit, phase: AtomicU8::new(STARTING) }
     }
 
+    /// Somebody changed something by hand.
+    pub(super) fn changed(&self, action: AuditAction, names: Vec<String>) {
+        let version = Some(self.live.get().version.clone());
+        self.audit.push(AuditRecord {
+            time: SystemTime::now(),
+            action,
+            from: version.clone(),
+            version,
+            source: "the admin port".to_owned(),
+            changed: names,
+            problems: Vec::new(),
+        });
+    }
+
     pub(super) fn ready(&self) {
         self.phase.store(READY, Ordering::Release);
     }

@@ -138,7 +138,8 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     fn head(lines: &[(&str, &str)]) -> RequestHead {
-        let mut head = RequestHead { version: crate::wire::Version::H2, ..RequestHead::default() };
+        let mut head = RequestHead::default();
+        head.version = crate::wire::Version::H2;
         lines.iter().for_each(|(name, value)| head.fields.push(name.as_bytes(), value.as_bytes()));
         head
     }
