@@ -7,3 +7,4 @@ mod lifecycle;
 mod memory;
 mod protocol;
 mod routing;
+mod safety;
