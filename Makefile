@@ -11,7 +11,8 @@ help: ## this list
 
 .PHONY: test
 test: setup ## every test of an ordinary run; installs what they need
-	@if cargo nextest --version >/dev/null 2>&1; then cargo test --locked --doc && cargo nextest run --locked; else cargo test --locked; fi
+	cargo test --locked --doc
+	@if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --locked; else cargo test --locked --tests; fi
 
 .PHONY: setup
 setup: ## what the tests need, installed (as root) or named

@@ -5,6 +5,8 @@
 pub mod decide;
 pub mod resilience;
 
+pub mod evidence;
+
 pub mod config;
 pub mod extract;
 pub mod live;

@@ -9,12 +9,13 @@ use std::path::{Path, PathBuf};
 const ROOMS: &[(&str, &[&str])] = &[
     ("decide", &[]),
     ("resilience", &[]),
+    ("evidence", &["decide"]),
     ("wire", &[]),
     ("config", &["decide", "resilience"]),
     ("live", &[]),
     ("extract", &["config", "decide"]),
     ("upstream", &["config", "telemetry", "wire"]),
-    ("proxy", &["config", "decide", "extract", "live", "resilience", "telemetry", "upstream", "wire"]),
+    ("proxy", &["config", "decide", "extract", "live", "telemetry", "resilience", "upstream", "wire"]),
     ("telemetry", &["config", "decide"]),
     ("admin", &["config", "decide", "extract", "live", "telemetry", "upstream"]),
     ("app", &["admin", "config", "decide", "extract", "live", "proxy", "resilience", "telemetry", "upstream", "wire"]),
@@ -22,7 +23,7 @@ const ROOMS: &[(&str, &[&str])] = &[
 ];
 
 /// Rooms that compute and nothing else, with what would give them away.
-const PURE: &[&str] = &["decide", "resilience"];
+const PURE: &[&str] = &["decide", "resilience", "evidence"];
 const IMPURE: &[&str] = &[
     "Instant::now",
     "SystemTime",

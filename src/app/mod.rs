@@ -6,6 +6,7 @@
 
 mod bind;
 mod faults;
+mod merger;
 mod sidecar;
 mod signal;
 mod view;

@@ -1,5 +1,6 @@
 //! The sidecar as one thing that starts and drains.
 
+use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,12 +12,14 @@ use tokio::sync::{oneshot, watch};
 
 use super::bind::{self, BindError};
 use super::faults::FaultDesk;
+use super::merger;
 use super::view::ControlView;
 use super::worker::{self, Parts};
 use crate::admin::{self, AdminState};
 use crate::config::{self, Loaded};
 use crate::live::Live;
-use crate::proxy::{Faults, Snapshot, Stop};
+use crate::proxy::{Epoch, Faults, Making, Snapshot, Stop};
+use crate::resilience::Tick;
 use crate::telemetry::Telemetry;
 use crate::telemetry::access::{AccessLog, KeyError, Sampling, Sink, UserHash};
 use crate::upstream::Directory;
@@ -78,7 +81,10 @@ impl Sidecar {
         let telemetry = Arc::new(Telemetry::new(count));
         let log = AccessLog::start(Sink::Stdout, sampling, UserHash::random()?, telemetry.clone());
         let log = log.map_err(StartError::system("the access log"))?;
-        let snapshot = Arc::new(Snapshot::build(loaded, &Directory::default(), &telemetry));
+        let epoch = Epoch::now();
+        let making = Making { workers: count, seed: RandomState::new().hash_one(0), now: Tick::START };
+        let (snapshot, watches) = Snapshot::build(loaded, &Directory::default(), &telemetry, &making);
+        let snapshot = Arc::new(snapshot);
         telemetry.config_applied(&snapshot.version);
         let faults = Arc::new(Faults::new(telemetry.clone()));
         faults.configure(&snapshot.settings.faults);
@@ -88,6 +94,7 @@ impl Sidecar {
             let directory = snapshot.directory.clone();
             async move { directory.keep_fresh().await }
         });
+        control.spawn(merger::run(watches, epoch, snapshot.clone()));
         let live = Arc::new(Live::new(snapshot));
         let view = Arc::new(ControlView::new(live.clone(), telemetry.clone(), traffic.clone()));
 
@@ -96,7 +103,7 @@ impl Sidecar {
         for id in 0..count {
             let listeners = bound.iter_mut().filter_map(Vec::pop).collect();
             let (live, telemetry, faults, stop) = (live.clone(), telemetry.clone(), faults.clone(), stops.clone());
-            let parts = Parts { id, listeners, live, telemetry, log: log.worker(id), faults, stop };
+            let parts = Parts { id, listeners, live, telemetry, log: log.worker(id), epoch, faults, stop };
             workers.push(worker::start(parts).map_err(StartError::system("a worker"))?);
         }
         let (admin_stop, admin_stops) = oneshot::channel::<()>();

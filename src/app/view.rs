@@ -16,6 +16,7 @@ use crate::decide::RouteSpec;
 use crate::extract::{self, Surroundings};
 use crate::live::Live;
 use crate::proxy::{Route, Snapshot};
+use crate::resilience::State;
 use crate::telemetry::{BreakerState, ConnectionState, Telemetry};
 
 /// Answers the admin port from what is in force.
@@ -153,11 +154,11 @@ impl AdminView for ControlView {
         let lanes = snapshot.settings.program.lanes();
         let views = snapshot.routes.iter().flat_map(|route| {
             let breaker = route.plan.breaker.map(|at| &snapshot.settings.breakers[at]);
-            route.plan.lanes.iter().map(move |(lane, _)| BreakerView {
+            route.plan.lanes.iter().enumerate().map(move |(at, (lane, _))| BreakerView {
                 route: route.plan.name.to_string(),
                 lane: lanes.name(*lane).to_owned(),
                 breaker: breaker.map(|breaker| breaker.name.clone()),
-                state: BreakerState::Closed,
+                state: state(route.breaker_state(at)),
                 thresholds: breaker.map_or(Value::Null, thresholds),
             })
         });
@@ -227,6 +228,14 @@ fn endpoint(endpoint: &Endpoint) -> String {
         Endpoint::Host { host, port } => format!("{host}:{port}"),
         Endpoint::Unix(path) => format!("unix:{}", path.display()),
         Endpoint::Local => "local".to_owned(),
+    }
+}
+
+fn state(state: Option<State>) -> BreakerState {
+    match state {
+        None | Some(State::Closed) => BreakerState::Closed,
+        Some(State::HalfOpen) => BreakerState::HalfOpen,
+        Some(State::Open) => BreakerState::Open,
     }
 }
 

@@ -23,12 +23,9 @@ pub(super) fn warn(config: &FileConfig, rules: &[FileBusinessRule], findings: &m
 fn features(config: &FileConfig, rules: &[FileBusinessRule]) -> Vec<(&'static str, Vec<Span>)> {
     let releases = || config.releases.iter().flat_map(|table| table.iter()).map(|(_, release)| release);
     let admin = || config.admin.iter();
-    let routes = || config.routes.iter().flatten();
     let rule_figures = rules.iter().filter_map(|rule| rule.spec.as_ref()?.rollbackOn.as_ref()?.first());
     let release_figures = releases().filter_map(|release| release.rollback_on.as_ref()?.first());
     vec![
-        ("`breakers`", config.breakers.iter().flat_map(|table| &table.entries).map(|(name, _)| name.at).collect()),
-        ("`shield`", routes().filter_map(|route| route.shield.as_ref()).map(|shield| shield.at).collect()),
         (
             "`rollback`",
             releases().filter_map(|release| release.rollback.as_ref()).map(|rollback| rollback.at).collect(),

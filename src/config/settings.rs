@@ -11,6 +11,7 @@ use ipnet::IpNet;
 use super::fault::FaultPlan;
 use super::file::{EncodedWord, Environment, MarkCache, Normalize, Protocol, ShieldWord, StableOpen};
 use crate::decide::{FactId, LaneId, Permille, Program};
+use crate::resilience::{Plan, PlanError, Thresholds, Timing};
 
 /// One whole configuration, ready to run.
 #[derive(Debug)]
@@ -198,6 +199,29 @@ pub struct Breaker {
     pub trials: u32,
     /// What happens where stable's breaker is open.
     pub when_stable_opens: StableOpen,
+}
+
+impl Breaker {
+    /// The same as the state machine takes it; the error names the setting that makes no breaker.
+    pub fn plan(&self) -> Result<Plan, PlanError> {
+        let thresholds = Thresholds {
+            error_rate: self.error_rate.get(),
+            p99: self.p99,
+            mean: self.mean,
+            slow_call: self.slow_call,
+            slow_call_rate: self.slow_call_rate.get(),
+            min_calls: self.min_calls,
+            min_calls_p99: self.min_calls_p99,
+        };
+        let timing = Timing {
+            window: self.window,
+            short_window: self.short_window,
+            open_for: self.open_for,
+            max_open: self.max_open,
+            trials: self.trials,
+        };
+        Plan::new(thresholds, timing)
+    }
 }
 
 /// What rolls a release back.

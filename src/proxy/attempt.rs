@@ -3,7 +3,6 @@
 //! Three things go on at once in one task: the body goes up, the answer comes down, and the client is watched. Any of
 //! them may end first; what each end means is decided here.
 
-use std::cell::Cell;
 use std::future::poll_fn;
 use std::num::NonZeroU64;
 use std::pin::{Pin, pin};
@@ -12,12 +11,13 @@ use std::time::Instant;
 
 use ::h2::Reason;
 
-use super::body::{ClientEnd, RequestBody, upload};
+use super::body::{ClientEnd, Progress, RequestBody, upload};
 use super::failure::Failure;
 use super::fault::trickle;
 use super::fields::{Told, clean_trailers, connection_has, to_upstream};
 use super::record::Record;
 use super::respond::{Mark, Responder};
+use super::shield::Guard;
 use super::timer::{Clock, Timer, Waiting};
 use super::worker::Worker;
 use crate::upstream::{H1Lease, H2Lease};
@@ -40,6 +40,18 @@ pub(super) struct Call<'r> {
     pub(super) mark: Option<Mark<'r>>,
     /// The bytes a second that the answer's body may have, where a fault makes it slow.
     pub(super) slow: Option<NonZeroU64>,
+    /// The shield over this attempt, where there is one.
+    pub(super) guard: Option<Guard<'r>>,
+}
+
+impl Call<'_> {
+    /// Whether this answer is to be held back for stable's.
+    fn holds_back(&self, head: &ResponseHead, progress: &Progress) -> Result<(), Failed> {
+        match self.guard.and_then(|guard| guard.holds_back(head, progress.at_hand.get())) {
+            Some(failure) => Err(failure.into()),
+            None => Ok(()),
+        }
+    }
 }
 
 /// An attempt that failed before anything was answered.
@@ -73,10 +85,10 @@ pub(super) async fn over_h1(call: &Call<'_>, mut lease: H1Lease, exchange: Excha
     let mut head = call.worker.response_head();
     let reused = lease.reused;
     let h1::Connection { input, output } = &mut lease.connection;
-    let sent = Cell::new(false);
+    let progress = Progress::of(body);
     let answered = {
         let writer = BodyWriter::H1(h1::BodyWriter::new(output, framing));
-        let mut side = pin!(upload(body, writer, &call.head.fields, call.clock, &sent));
+        let mut side = pin!(upload(body, writer, &call.head.fields, call.clock, &progress));
         loop {
             let reading = read_head(input, &call.limits, &mut head);
             let read = beside(call, timer, side.as_mut(), |cx| reset(responder, cx), reading).await?;
@@ -87,11 +99,12 @@ pub(super) async fn over_h1(call: &Call<'_>, mut lease: H1Lease, exchange: Excha
                 101 => break None,
                 100..=199 => pass_interim(responder, &head).await?,
                 _ => {
+                    call.holds_back(&head, &progress)?;
                     let down = response_framing(&head, call.head.verb).map_err(|_| Failure::BadAnswer)?;
                     let mut reader =
                         BodyReader::H1(h1::BodyReader::new(input, down, &call.limits).map_err(|_| Failure::BadAnswer)?);
                     let answer = Answer { head: &head, framing: down, reader: &mut reader };
-                    let whole = answer.pass(call, side.as_mut(), &sent, responder, timer, record).await?;
+                    let whole = answer.pass(call, side.as_mut(), &progress, responder, timer, record).await?;
                     if let BodyReader::H1(reader) = reader {
                         reader.into_input();
                     }
@@ -101,7 +114,7 @@ pub(super) async fn over_h1(call: &Call<'_>, mut lease: H1Lease, exchange: Excha
         }
     };
     match answered {
-        Some(true) if sent.get() => lease.finish(Instant::now()),
+        Some(true) if progress.sent.get() => lease.finish(Instant::now()),
         Some(_) => {}
         None => switch(call, lease, &head, Exchange { body, responder, timer, record }).await?,
     }
@@ -116,9 +129,9 @@ pub(super) async fn over_h2(call: &Call<'_>, mut lease: H2Lease, exchange: Excha
     let request = h2_request(call, record)?;
     let (mut response, stream) = lease.client().send_request(request, !has_body).map_err(stream_failed)?;
     let mut head = call.worker.response_head();
-    let sent = Cell::new(false);
+    let progress = Progress::of(body);
     let writer = BodyWriter::H2(h2::BodyWriter::new(stream, !has_body));
-    let mut side = pin!(upload(body, writer, &call.head.fields, call.clock, &sent));
+    let mut side = pin!(upload(body, writer, &call.head.fields, call.clock, &progress));
     let response = loop {
         let next = poll_fn(|cx| {
             // The final answer first: after it no interim one is asked for.
@@ -141,6 +154,7 @@ pub(super) async fn over_h2(call: &Call<'_>, mut lease: H2Lease, exchange: Excha
     };
     let (parts, stream) = response.into_parts();
     h2::flatten_response(&parts, &mut head);
+    call.holds_back(&head, &progress)?;
     let length = head.fields.first(Known::ContentLength).and_then(|v| std::str::from_utf8(v).ok()?.parse().ok());
     let down = match length {
         _ if stream.is_end_stream() || head.is_bodiless(call.head.verb) => Framing::Empty,
@@ -149,7 +163,7 @@ pub(super) async fn over_h2(call: &Call<'_>, mut lease: H2Lease, exchange: Excha
     };
     let mut reader = BodyReader::H2(h2::BodyReader::new(stream, length));
     let answer = Answer { head: &head, framing: down, reader: &mut reader };
-    answer.pass(call, side, &sent, responder, timer, record).await?;
+    answer.pass(call, side, &progress, responder, timer, record).await?;
     call.worker.keep_response_head(head);
     Ok(())
 }
@@ -168,7 +182,7 @@ impl Answer<'_, '_> {
         self,
         call: &Call<'_>,
         side: Pin<&mut impl Future<Output = ClientEnd>>,
-        sent: &Cell<bool>,
+        progress: &Progress,
         responder: &mut Option<Responder<'_>>,
         timer: &mut Timer,
         record: &mut Record,
@@ -177,7 +191,7 @@ impl Answer<'_, '_> {
         let now = Instant::now();
         call.clock.wait_for(Waiting::Download, now);
         record.answered(self.head, now);
-        if let (Responder::H1(h1), false) = (&responder, sent.get()) {
+        if let (Responder::H1(h1), false) = (&responder, progress.sent.get()) {
             // The rest of the body will not be read, so no further request can be found behind it.
             h1.persistence.set(Persistence::Close);
         }
@@ -191,7 +205,10 @@ impl Answer<'_, '_> {
                 call.clock.wait_for(Waiting::Download, Instant::now());
                 record.bytes_out += data.len() as u64;
             }
-            Moved::Trailers(trailers) => clean_trailers(trailers, &self.head.fields),
+            Moved::Trailers(trailers) => {
+                record.note_grpc(trailers);
+                clean_trailers(trailers, &self.head.fields);
+            }
         };
         let moving = async {
             match call.slow {

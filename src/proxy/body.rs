@@ -31,6 +31,11 @@ impl<'c> RequestBody<'c> {
 }
 
 impl Replay {
+    /// Keeps at least this much from now on; useless once something was let go.
+    pub(super) fn keep(&mut self, most: usize) {
+        self.most = self.most.max(most);
+    }
+
     /// Whether everything taken off the body so far is still at hand.
     pub(super) fn is_complete(&self) -> bool {
         self.complete
@@ -55,6 +60,20 @@ impl Replay {
     }
 }
 
+/// How far an upload has come, for those who act on it while it goes on.
+pub(super) struct Progress {
+    /// The whole request is on its way.
+    pub(super) sent: Cell<bool>,
+    /// Everything taken off the body so far is still at hand.
+    pub(super) at_hand: Cell<bool>,
+}
+
+impl Progress {
+    pub(super) fn of(body: &RequestBody<'_>) -> Self {
+        Self { sent: Cell::new(false), at_hand: Cell::new(body.replay.is_complete()) }
+    }
+}
+
 /// How the client's side of an exchange ended before the answer did.
 #[derive(Debug)]
 pub(super) enum ClientEnd {
@@ -71,11 +90,11 @@ pub(super) async fn upload(
     mut upstream: BodyWriter<'_>,
     head: &Fields,
     clock: &Clock,
-    sent: &Cell<bool>,
+    progress: &Progress,
 ) -> ClientEnd {
-    match send(body, &mut upstream, head, clock).await {
+    match send(body, &mut upstream, head, clock, progress).await {
         Ok(()) => {
-            sent.set(true);
+            progress.sent.set(true);
             poll_fn(|cx| body.reader.poll_gone(cx)).await;
             ClientEnd::Gone
         }
@@ -93,6 +112,7 @@ async fn send(
     upstream: &mut BodyWriter<'_>,
     head: &Fields,
     clock: &Clock,
+    progress: &Progress,
 ) -> Result<(), PumpError> {
     let RequestBody { reader, replay } = body;
     if !replay.taken.is_empty() {
@@ -105,6 +125,7 @@ async fn send(
     let noted = |moved: Moved<'_>| {
         clock.wait_for(Waiting::Upload, Instant::now());
         replay.note(moved, head);
+        progress.at_hand.set(replay.is_complete());
     };
     pump(reader, upstream, noted).await?;
     clock.wait_for(Waiting::FirstByte, Instant::now());

@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use super::fields::Peer;
-use super::timer::Clock;
+use crate::config::Timeouts;
 use crate::telemetry::DeadlineField;
 use crate::wire::{FieldSink, Known, RequestHead};
 
@@ -57,27 +57,28 @@ impl CallerDeadline {
     }
 
     /// What the upstream is told: the caller's fields anew, or the one of the protocol where the route says so.
-    pub(super) fn pass_on<'t>(self, head: &RequestHead, clock: &'t Clock, always: bool) -> Option<Passed<'t>> {
-        let unasked = self.within.is_none() && always && clock.is_bounded();
+    pub(super) fn pass_on(self, head: &RequestHead, limits: &Timeouts) -> Passed {
+        let unasked = self.within.is_none() && limits.pass_on && limits.request.is_some();
         let is_grpc = unasked && head.is_grpc();
-        let passed =
-            Passed { clock, grpc: self.grpc || is_grpc, milliseconds: self.milliseconds || unasked && !is_grpc };
-        (passed.grpc || passed.milliseconds).then_some(passed)
+        Passed { grpc: self.grpc || is_grpc, milliseconds: self.milliseconds || unasked && !is_grpc }
     }
 }
 
 /// The fields in which the upstream is told how long it has.
-#[derive(Clone, Copy)]
-pub(super) struct Passed<'t> {
-    clock: &'t Clock,
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Passed {
     grpc: bool,
     milliseconds: bool,
 }
 
-impl Passed<'_> {
-    /// Writes what is left now.
-    pub(super) fn write(&self, sink: &mut impl FieldSink) {
-        let left = self.clock.left(Duration::MAX);
+impl Passed {
+    /// Whether it is told at all.
+    pub(super) fn any(self) -> bool {
+        self.grpc || self.milliseconds
+    }
+
+    /// Writes what is left.
+    pub(super) fn write(self, sink: &mut impl FieldSink, left: Duration) {
         let mut digits = itoa::Buffer::new();
         if self.grpc {
             let (count, unit) = in_eight_digits(left);
@@ -130,10 +131,7 @@ fn grpc_timeout(value: &[u8]) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
-
     use super::*;
-    use crate::config::Timeouts;
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -197,47 +195,33 @@ mod tests {
         assert_eq!(deadline, CallerDeadline::default());
     }
 
-    /// The fields that an upstream gets where `whole` is left of a request.
-    fn passed(lines: &[(&str, &str)], whole: Option<Duration>, always: bool) -> Vec<(String, u64)> {
+    /// The fields that an upstream gets where two seconds are left, on a route with this limit.
+    fn passed(lines: &[(&str, &str)], request: Option<Duration>, pass_on: bool) -> String {
         let head = head(lines);
-        let clock = Clock::new(Instant::now(), whole, &Timeouts::default(), SECOND);
-        let deadline = CallerDeadline::of(&head, &peer(true), |_| {});
+        let limits = Timeouts { request, pass_on, ..Timeouts::default() };
+        let passed = CallerDeadline::of(&head, &peer(true), |_| {}).pass_on(&head, &limits);
         let mut out = Vec::new();
-        if let Some(passed) = deadline.pass_on(&head, &clock, always) {
-            passed.write(&mut out);
-        }
-        let lines = String::from_utf8(out).unwrap();
-        let line = |line: &str| {
-            let (name, value) = line.split_once(": ").unwrap();
-            (name.to_owned(), value.trim_end_matches('u').parse().unwrap())
-        };
-        lines.lines().map(line).collect()
+        passed.write(&mut out, 2 * SECOND);
+        assert_eq!(passed.any(), !out.is_empty());
+        String::from_utf8(out).unwrap()
     }
 
     #[test]
     fn what_is_left_is_passed_on_in_the_callers_own_fields() {
-        let [(name, left)] = &passed(&[("grpc-timeout", "3S")], Some(2 * SECOND), false)[..] else { panic!("one") };
-        assert_eq!(name, "grpc-timeout");
-        assert!((1_500_000..2_000_000).contains(left), "{left}");
-        let [(name, left)] = &passed(&[("x-request-timeout-ms", "9")], Some(2 * SECOND), true)[..] else {
-            panic!("one")
-        };
-        assert_eq!(name, "x-request-timeout-ms");
-        assert!((1_500..2_000).contains(left), "{left}");
-        assert_eq!(passed(&[("x-request-timeout-ms", "9"), ("grpc-timeout", "9S")], Some(SECOND), false).len(), 2);
-        assert_eq!(passed(&[("x-request-timeout-ms", "0")], Some(SECOND), false), []);
+        let (grpc, other) = (("grpc-timeout", "3S"), ("x-request-timeout-ms", "9"));
+        assert_eq!(passed(&[grpc], None, false), "grpc-timeout: 2000000u\r\n");
+        assert_eq!(passed(&[other], Some(SECOND), true), "x-request-timeout-ms: 2000\r\n");
+        assert_eq!(passed(&[grpc, other], None, false), "grpc-timeout: 2000000u\r\nx-request-timeout-ms: 2000\r\n");
+        assert_eq!(passed(&[("x-request-timeout-ms", "0")], Some(SECOND), false), "");
     }
 
     #[test]
     fn a_route_may_tell_its_own_limit() {
-        let names = |lines: &[(&str, &str)], whole| {
-            passed(lines, whole, true).into_iter().map(|(name, _)| name).collect::<Vec<_>>()
-        };
-        assert_eq!(names(&[], Some(SECOND)), ["x-request-timeout-ms"]);
-        assert_eq!(names(&[("content-type", "application/grpc+proto")], Some(SECOND)), ["grpc-timeout"]);
-        assert_eq!(names(&[("content-type", "application/json")], Some(SECOND)), ["x-request-timeout-ms"]);
-        assert!(names(&[], None).is_empty());
-        assert!(passed(&[], Some(SECOND), false).is_empty());
+        assert_eq!(passed(&[], Some(SECOND), true), "x-request-timeout-ms: 2000\r\n");
+        let grpc = [("content-type", "application/grpc+proto")];
+        assert_eq!(passed(&grpc, Some(SECOND), true), "grpc-timeout: 2000000u\r\n");
+        assert_eq!(passed(&[], None, true), "");
+        assert_eq!(passed(&[], Some(SECOND), false), "");
     }
 
     #[test]
@@ -249,7 +233,8 @@ mod tests {
         check(99_999 * SECOND, (99_999_000, 'm'));
         check(100_000 * SECOND, (100_000, 'S'));
         check(Duration::MAX, (99_999_999, 'S'));
-        let nothing = passed(&[("x-request-timeout-ms", "1")], Some(Duration::ZERO), false);
-        assert_eq!(nothing, [("x-request-timeout-ms".to_owned(), 1)]);
+        let mut out = Vec::new();
+        Passed { grpc: true, milliseconds: true }.write(&mut out, Duration::ZERO);
+        assert_eq!(out, b"grpc-timeout: 1u\r\nx-request-timeout-ms: 1\r\n");
     }
 }

@@ -29,6 +29,12 @@ pub(super) enum Failure {
     /// The client went away.
     #[error("the client went away")]
     ClientGone,
+    /// Stable's breaker is open, and its requests are to fail fast.
+    #[error("the service is taken out for a moment because it fails; try again later")]
+    BreakerOpen {
+        /// When it is worth asking again, in whole seconds.
+        retry_after: u32,
+    },
     /// The upstream has no endpoint.
     #[error("the upstream has no endpoint")]
     NoEndpoint,
@@ -41,6 +47,9 @@ pub(super) enum Failure {
     /// The upstream closed the connection before it answered.
     #[error("the upstream closed the connection before it answered")]
     Reset,
+    /// Gray answered with this status, and the answer was held back.
+    #[error("gray answered {0}")]
+    HeldBack(u16),
     /// The upstream answered something that is not HTTP.
     #[error("the upstream's answer cannot be understood")]
     BadAnswer,
@@ -69,6 +78,7 @@ impl Failure {
     pub(super) fn status(self) -> u16 {
         match self {
             Self::Refused(error) => error.status,
+            Self::HeldBack(status) => status,
             Self::Path | Self::ClientBody => 400,
             Self::NoRoute => 404,
             Self::NoForwards => 405,
@@ -76,7 +86,7 @@ impl Failure {
             Self::ClientGone => 499,
             Self::Connect | Self::Reset | Self::BadAnswer | Self::Aborted | Self::InjectedReset => 502,
             Self::Injected(status) => status,
-            Self::NoEndpoint => 503,
+            Self::NoEndpoint | Self::BreakerOpen { .. } => 503,
             Self::ConnectLate | Self::FirstByteLate | Self::BodyLate | Self::RequestLate => 504,
             Self::Loop => 508,
         }
@@ -93,10 +103,12 @@ impl Failure {
             Self::ClientLate => "client_timeout",
             Self::ClientBody => "bad_body",
             Self::ClientGone => "client_gone",
+            Self::BreakerOpen { .. } => "breaker_open",
             Self::NoEndpoint => "no_endpoint",
             Self::Connect => "connect_failed",
             Self::ConnectLate => "connect_timeout",
             Self::Reset => "upstream_reset",
+            Self::HeldBack(_) => "held_back",
             Self::BadAnswer => "bad_upstream_answer",
             Self::FirstByteLate => "first_byte_timeout",
             Self::BodyLate => "idle_timeout",

@@ -10,36 +10,41 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::attempt::Exchange;
+use super::Way;
+use super::body::RequestBody;
 use super::failure::Failure;
 use super::fault_table::Fault;
-use super::timer::{Clock, Late};
+use super::record::Record;
+use super::timer::{Clock, Late, Waiting};
 use super::worker::Worker;
 use crate::resilience::{Injection, pick};
 use crate::wire::{BodyReader, BodyWriter, Moved, Part, PumpError, next_part};
 
-/// The fault that a request of this route and lane meets, if any. One draw a request; each fault takes a range of its own.
-pub(super) fn met(worker: &Worker, route: &str, lane: &str) -> Option<Arc<Fault>> {
+/// The fault that an attempt on this route and lane meets, if any: one draw an attempt, and each fault takes a range of its
+/// own. Notes whether the attempt says something about its lane.
+pub(super) fn met(worker: &Worker, route: &str, lane: &str, record: &mut Record) -> Option<Arc<Fault>> {
+    record.is_drill = false;
     let table = worker.faults.any()?;
     let mut here = table.iter().filter(|fault| fault.plan.is_on(route, lane) && fault.is_on());
     let at = pick(worker.draw(), here.clone().map(|fault| fault.plan.share.get()))?;
-    here.nth(at).cloned()
+    let fault = here.nth(at)?;
+    fault.series.injected(worker.id);
+    record.is_drill = !fault.plan.counts;
+    record.fault = Some(fault.clone());
+    Some(fault.clone())
 }
 
 /// Does to the request what is to be done before it goes up. Returns the rate at which its answer is to come down, where
 /// that is the fault.
 pub(super) async fn inject(
-    fault: Arc<Fault>,
+    fault: &Fault,
     worker: &Worker,
     clock: &Clock,
-    exchange: Exchange<'_, '_>,
+    body: &mut RequestBody<'_>,
+    way: &mut Way<'_, '_>,
 ) -> Result<Option<NonZeroU64>, Failure> {
-    fault.series.injected(worker.id);
-    exchange.record.fault_counts = fault.plan.counts;
-    let injection = fault.plan.injection;
-    exchange.record.fault = Some(fault);
-    match injection {
-        Injection::Delay(delay) => wait(delay.sample(worker.draw()), clock, exchange).await.map(|()| None),
+    match fault.plan.injection {
+        Injection::Delay(delay) => wait(delay.sample(worker.draw()), clock, body, way).await.map(|()| None),
         Injection::Abort(status) => Err(Failure::Injected(status)),
         Injection::Reset => Err(Failure::InjectedReset),
         Injection::SlowBody(rate) => Ok(Some(rate)),
@@ -47,17 +52,22 @@ pub(super) async fn inject(
 }
 
 /// Holds the request back, no longer than its deadline and only while the client is there.
-async fn wait(delay: Duration, clock: &Clock, exchange: Exchange<'_, '_>) -> Result<(), Failure> {
-    let Exchange { body, responder, timer, .. } = exchange;
+async fn wait(
+    delay: Duration,
+    clock: &Clock,
+    body: &mut RequestBody<'_>,
+    way: &mut Way<'_, '_>,
+) -> Result<(), Failure> {
     let mut over = pin!(sleep(delay));
+    clock.wait_for(Waiting::FirstByte, std::time::Instant::now());
     let waiting = poll_fn(|cx| {
-        let reset = responder.as_mut().is_some_and(|responder| responder.poll_reset(cx).is_ready());
+        let reset = way.responder.as_mut().is_some_and(|responder| responder.poll_reset(cx).is_ready());
         if reset || body.reader.poll_gone(cx).is_ready() {
             return Poll::Ready(Err(Failure::ClientGone));
         }
         over.as_mut().poll(cx).map(Ok)
     });
-    timer.race(&clock.due, waiting).await.unwrap_or_else(|Late| Err(clock.lateness()))
+    way.timer.race(&clock.due, waiting).await.unwrap_or_else(|Late| Err(clock.lateness()))
 }
 
 /// Passes a body on with at most so many bytes a second; else as [`pump`](crate::wire::pump) does.

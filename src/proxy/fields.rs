@@ -1,8 +1,10 @@
 //! Which field lines go on, and which are the proxy's own (RFC 9110 section 7.6).
 
+use std::time::Duration;
+
 use smallvec::SmallVec;
 
-use super::deadline::Passed;
+use super::timer::Clock;
 use crate::wire::h1::Framing;
 use crate::wire::{FieldSink, Fields, Known, RequestHead, ResponseHead, Version};
 
@@ -29,8 +31,8 @@ pub(super) struct Told<'t> {
     pub(super) peer: &'t Peer,
     /// The protocol of an upgrade that is asked for, where it may be.
     pub(super) upgrade: Option<&'t [u8]>,
-    /// How long it has, where it is told.
-    pub(super) deadline: Option<Passed<'t>>,
+    /// The clock that says how long it has, where it is told.
+    pub(super) deadline: Option<&'t Clock>,
 }
 
 /// Writes the fields of a request for an upstream, `Host` and framing aside. Returns how many lines were removed
@@ -77,8 +79,8 @@ pub(super) fn to_upstream(
     if let Some(release) = told.release {
         sink.field(b"x-gray-release", release.as_bytes());
     }
-    if let Some(deadline) = &told.deadline {
-        deadline.write(sink);
+    if let Some(clock) = told.deadline {
+        clock.passed.write(sink, clock.left(Duration::MAX));
     }
     if let Some(protocol) = told.upgrade {
         sink.field(b"connection", b"upgrade");

@@ -18,6 +18,8 @@ mod fault_table;
 
 mod attempt;
 mod body;
+mod breaker;
+mod shield;
 mod upgrade;
 
 mod failure;
@@ -32,12 +34,13 @@ mod snapshot;
 mod worker;
 
 use std::borrow::Cow;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 pub use accept::{Stop, run};
+pub use breaker::{Epoch, Making, Moved, Watches};
 pub use fault_table::{AddFaultError, Fault, FaultOrigin, Faults};
 pub use snapshot::{Route, Snapshot};
-pub use worker::Worker;
+pub use worker::{Parts, Worker};
 
 use attempt::{Call, Exchange, Failed, over_h1, over_h2};
 use body::RequestBody;
@@ -46,13 +49,15 @@ use failure::Failure;
 use fields::{Peer, Told, max_forwards, times_passed, wanted_upgrade};
 use record::Record;
 use respond::{Mark, Responder};
+use shield::Guard;
 use snapshot::Target;
-use timer::{Clock, Timer};
+use timer::{Clock, Timer, Waiting};
 use worker::View;
 
-use crate::config::{Normalize, Protocol, ResponseMark};
-use crate::decide::{Decision, NormalPath, RouteId};
-use crate::upstream::{ConnectError, Dialect, Lease, LeaseError};
+use crate::config::{Normalize, Protocol, ResponseMark, StableOpen};
+use crate::decide::{Decision, LaneId, NormalPath, Reason, RouteId};
+use crate::resilience::{Admission, Lease, Tick};
+use crate::upstream::{self, ConnectError, Dialect, LeaseError};
 use crate::wire::h1::Framing;
 use crate::wire::{RequestHead, Verb, Version};
 
@@ -76,12 +81,18 @@ async fn serve<'c>(worker: &Worker, request: Request<'_, 'c>, responder: Respond
     let mut record = Record::default();
     let mut responder = Some(responder);
     let mut request = request;
-    let routed = route(worker, &view, &request);
-    let outcome = match &routed {
+    let mut routed = route(worker, &view, &request);
+    let outcome = match &mut routed {
         Ok(routed) => {
             let series = &view.snapshot.routes[routed.route.index()].series;
             let _inflight = tell::Inflight::begin(series, worker.id);
-            send(worker, &view, routed, &mut request, &mut responder, timer, &mut record).await
+            let admitted = routed.admit(worker, &view.snapshot, request.started);
+            tell::decided(worker, &view.snapshot, &routed.decision);
+            let mut way = Way { responder: &mut responder, timer, record: &mut record };
+            match admitted {
+                Ok(()) => send(worker, &view, routed, &mut request, &mut way).await,
+                Err(failure) => Err(failure),
+            }
         }
         Err(failure) => Err(*failure),
     };
@@ -100,7 +111,11 @@ struct Routed<'r> {
     route: RouteId,
     path: NormalPath<'r>,
     decision: Decision,
+    /// The lane that is to answer: the one decided, or stable where a gray attempt failed under the shield.
+    lane: LaneId,
     target: Target,
+    /// The right to a trial where the lane's breaker is half-open; its outcome must be reported.
+    lease: Option<Lease>,
 }
 
 /// Extract and decide.
@@ -113,44 +128,143 @@ fn route<'r>(worker: &Worker, view: &View, request: &Request<'r, '_>) -> Result<
     let found = lane::find(snapshot, head, path.as_str())?;
     let decision = lane::decide(worker, snapshot, head, &found, request.peer);
     let route = found.route;
-    let target = snapshot.target(&snapshot.routes[route.index()], decision.lane);
     drop(found);
-    Ok(Routed { route, path, decision, target })
+    let target = snapshot.target(&snapshot.routes[route.index()], decision.lane);
+    Ok(Routed { route, path, decision, lane: decision.lane, target, lease: None })
 }
 
-/// Choose an upstream connection and attempt; once more on a fresh connection where a kept one closed under the
-/// request and sending it twice is as good as once.
+impl Routed<'_> {
+    /// Asks the breakers: gray's requests go to stable while gray's is open; stable's fail fast or pass, as set.
+    fn admit(&mut self, worker: &Worker, snapshot: &Snapshot, now: Instant) -> Result<(), Failure> {
+        let route = &snapshot.routes[self.route.index()];
+        let now = worker.tick(now);
+        if self.lane != LaneId::STABLE && self.ask(route, now).is_err() {
+            self.decision = self.decision.fall_back(Reason::BreakerOpen);
+            self.turn_to_stable(snapshot);
+        }
+        if self.lane != LaneId::STABLE {
+            return Ok(());
+        }
+        self.ask(route, now).or_else(|retry_after| match snapshot.when_stable_opens(route) {
+            StableOpen::Pass => Ok(()),
+            StableOpen::FailFast => Err(Failure::BreakerOpen { retry_after: whole_seconds(retry_after) }),
+        })
+    }
+
+    /// Asks the breaker of the lane that is to answer; refused, says when to ask again.
+    fn ask(&mut self, route: &Route, now: Tick) -> Result<(), Duration> {
+        let Some(guard) = &route.guards[self.target.lane] else { return Ok(()) };
+        match guard.admit(now) {
+            Admission::Pass => {}
+            Admission::Trial(lease) => self.lease = Some(lease),
+            Admission::Refuse { retry_after } => return Err(retry_after),
+        }
+        Ok(())
+    }
+
+    fn turn_to_stable(&mut self, snapshot: &Snapshot) {
+        self.lane = LaneId::STABLE;
+        self.target = snapshot.target(&snapshot.routes[self.route.index()], LaneId::STABLE);
+    }
+}
+
+fn whole_seconds(time: Duration) -> u32 {
+    u32::try_from(time.as_millis().div_ceil(1000)).unwrap_or(u32::MAX).max(1)
+}
+
+/// Choose and attempt. Where a shielded gray attempt fails, stable makes it good.
 async fn send<'c>(
     worker: &Worker,
     view: &View,
-    routed: &Routed<'_>,
+    routed: &mut Routed<'_>,
     request: &mut Request<'_, 'c>,
-    responder: &mut Option<Responder<'c>>,
-    timer: &mut Timer,
-    record: &mut Record,
+    way: &mut Way<'_, 'c>,
 ) -> Result<(), Failure> {
     let (snapshot, head) = (&*view.snapshot, request.head);
     if max_forwards(head) == Some(0) {
         return Err(Failure::NoForwards);
     }
-    let plan = &snapshot.routes[routed.route.index()].plan;
-    let limits = &plan.timeouts;
+    let route = &snapshot.routes[routed.route.index()];
+    let limits = &route.plan.timeouts;
     let ignored = |field| worker.telemetry.totals().deadline_ignored(worker.id, field);
     let caller = CallerDeadline::of(head, request.peer, ignored);
-    record.deadline_is_callers = caller.holds_before(limits.request);
+    way.record.deadline_is_callers = caller.holds_before(limits.request);
     let whole = caller.within.into_iter().chain(limits.request).min();
-    let clock = Clock::new(request.started, whole, limits, snapshot.settings.limits.body_idle);
+    let mut clock = Clock::new(request.started, whole, limits, snapshot.settings.limits.body_idle);
+    clock.passed = caller.pass_on(head, limits);
+    if route.plan.shield.is_some() {
+        view.deposit(routed.route, worker.tick(request.started));
+    }
+    let id = routed.route;
+    let budget = || view.withdraw(id, worker.tick(Instant::now()));
+    let shield = route.plan.shield.as_ref().filter(|_| routed.decision.lane != LaneId::STABLE);
+    let guard = shield.map(|shield| Guard { shield, verb: head.verb, withdraw: &budget });
+    if let Some(guard) = guard {
+        request.body.replay.keep(guard.kept_body());
+    }
+    let first = judged(worker, view, routed, request, way, &clock, guard).await;
+    let Err(failure) = first else { return Ok(()) };
+    let caught = guard.is_some_and(|guard| guard.catches(failure, request.body.replay.is_complete()));
+    if !caught || clock.is_over() {
+        return Err(failure);
+    }
+    routed.turn_to_stable(snapshot);
+    if routed.admit(worker, snapshot, Instant::now()).is_err() {
+        return Err(failure);
+    }
+    way.record.shielded = Some(failure);
+    judged(worker, view, routed, request, way, &clock, None).await
+}
+
+/// An attempt whose outcome is recorded with the breaker of its lane.
+async fn judged<'c>(
+    worker: &Worker,
+    view: &View,
+    routed: &mut Routed<'_>,
+    request: &mut Request<'_, 'c>,
+    way: &mut Way<'_, 'c>,
+    clock: &Clock,
+    guard: Option<Guard<'_>>,
+) -> Result<(), Failure> {
+    let breaker = view.snapshot.routes[routed.route.index()].guards[routed.target.lane].as_ref();
+    let Some(breaker) = breaker else { return attempt(worker, view, routed, request, way, clock, guard).await };
+    let (began, lease) = (Instant::now(), routed.lease.take());
+    let attempted = attempt(worker, view, routed, request, way, clock, guard).await;
+    let outcome = breaker::outcome(attempted, way.record);
+    // The upstream's time is that to the head of its answer: what follows waits for the client as well.
+    let ended = way.record.answered_at.filter(|at| *at >= began).unwrap_or_else(Instant::now);
+    breaker.record(worker.id, lease, outcome, worker.tick(began), worker.tick(ended));
+    attempted
+}
+
+/// The client's end of the way: where the answer goes, and what is remembered.
+struct Way<'w, 'c> {
+    responder: &'w mut Option<Responder<'c>>,
+    timer: &'w mut Timer,
+    record: &'w mut Record,
+}
+
+/// Sends over a connection to the lane's upstream; once more over a fresh one where a kept one closed under the request
+/// and sending it twice is as good as once.
+async fn attempt<'c>(
+    worker: &Worker,
+    view: &View,
+    routed: &Routed<'_>,
+    request: &mut Request<'_, 'c>,
+    way: &mut Way<'_, 'c>,
+    clock: &Clock,
+    guard: Option<Guard<'_>>,
+) -> Result<(), Failure> {
+    let (snapshot, head) = (&*view.snapshot, request.head);
     let untrusted = |name: &[u8]| is_untrusted(snapshot, name);
     let program = &snapshot.settings.program;
-    let lane = program.lanes().name(routed.decision.lane);
+    let lane = program.lanes().name(routed.lane);
     let upgrade = wanted_upgrade(head, request.framing);
-    let slow = match fault::met(worker, &plan.name, lane) {
+    let slow = match fault::met(worker, &snapshot.routes[routed.route.index()].plan.name, lane, way.record) {
+        Some(fault) => Box::pin(fault::inject(&fault, worker, clock, &mut request.body, way)).await?,
         None => None,
-        Some(fault) => {
-            let exchange = Exchange { body: &mut request.body, responder, timer, record };
-            Box::pin(fault::inject(fault, worker, &clock, exchange)).await?
-        }
     };
+    let shows_lane = snapshot.settings.response_mark != ResponseMark::Off;
     let call = Call {
         worker,
         head,
@@ -162,27 +276,30 @@ async fn send<'c>(
             pseudonym: &snapshot.pseudonym,
             peer: request.peer,
             upgrade,
-            deadline: caller.pass_on(head, &clock, limits.pass_on),
+            deadline: clock.passed.any().then_some(clock),
         },
         untrusted: &untrusted,
-        clock: &clock,
+        clock,
         limits: snapshot.limits,
-        mark: (snapshot.settings.response_mark != ResponseMark::Off)
-            .then(|| Mark { lane, cache: snapshot.cache_field() }),
+        mark: shows_lane.then(|| Mark { lane, cache: snapshot.cache_field() }),
+        guard,
         slow,
     };
     let dialect = dialect(routed.target, &call);
     let pool = &view.pools[routed.target.upstream];
+    let connect = snapshot.routes[routed.route.index()].plan.timeouts.connect;
     for fresh in [false, true] {
-        let left = clock.left(limits.connect);
+        let left = clock.left(connect);
         if left.is_zero() {
             return Err(Failure::RequestLate);
         }
-        let lease = pool.lease(dialect, fresh, left).await.map_err(|error| lease_failure(error, &clock))?;
+        let lease = pool.lease(dialect, fresh, left).await.map_err(|error| lease_failure(error, clock))?;
+        clock.wait_for(Waiting::FirstByte, Instant::now());
+        let Way { responder, timer, record } = way;
         let exchange = Exchange { body: &mut request.body, responder, timer, record };
         let attempted = match lease {
-            Lease::H1(lease) => over_h1(&call, lease, exchange).await,
-            Lease::H2(lease) => over_h2(&call, lease, exchange).await,
+            upstream::Lease::H1(lease) => over_h1(&call, lease, exchange).await,
+            upstream::Lease::H2(lease) => over_h2(&call, lease, exchange).await,
         };
         match attempted {
             Ok(()) => return Ok(()),
@@ -191,7 +308,7 @@ async fn send<'c>(
                 if fresh || !again {
                     return Err(failure);
                 }
-                record.replayed = true;
+                way.record.replayed = true;
             }
         }
     }

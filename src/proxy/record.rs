@@ -5,13 +5,18 @@ use std::time::Instant;
 
 use super::failure::Failure;
 use super::fault_table::Fault;
-use crate::wire::ResponseHead;
+use crate::wire::{Fields, Known, ResponseHead};
+
+/// UNKNOWN of gRPC: what a status that cannot be read is to be taken for.
+const GRPC_UNKNOWN: u16 = 2;
 
 /// One exchange as it went.
 #[derive(Default)]
 pub(super) struct Record {
     /// The status the client got; 0 while none was sent.
     pub(super) status: u16,
+    /// The status of a gRPC answer.
+    pub(super) grpc_status: Option<u16>,
     /// When the upstream's answer began.
     pub(super) answered_at: Option<Instant>,
     /// Bytes of the answer's body.
@@ -20,15 +25,17 @@ pub(super) struct Record {
     pub(super) stripped: usize,
     /// Whether the request was sent once more on a fresh connection.
     pub(super) replayed: bool,
+    /// How gray failed, where stable answered in its place.
+    pub(super) shielded: Option<Failure>,
     /// What went wrong, if anything did.
     pub(super) failure: Option<Failure>,
     /// Whether the caller's own deadline is the one that holds: then [`Failure::RequestLate`] means that it passed.
     pub(super) deadline_is_callers: bool,
-    /// The fault on purpose that the request met.
+    /// The fault on purpose that the request met; the last one, where stable's attempt met another.
     pub(super) fault: Option<Arc<Fault>>,
-    /// Whether that fault counts against the release and its breaker as if it were real. A request that met a fault which
-    /// does not says nothing about its lane.
-    pub(super) fault_counts: bool,
+    /// Whether the attempt under way met a fault that does not count against the release and its breaker: it says nothing
+    /// about its lane.
+    pub(super) is_drill: bool,
     /// The request's id, once somebody asked for it.
     pub(super) id: Option<Box<str>>,
     /// Whether an answer was broken off, so that the connection cannot be used again.
@@ -40,6 +47,16 @@ impl Record {
     pub(super) fn answered(&mut self, head: &ResponseHead, now: Instant) {
         self.status = head.status;
         self.answered_at = Some(now);
+        self.grpc_status = None;
+        self.note_grpc(&head.fields);
+    }
+
+    /// A head or a trailer section may tell how a gRPC call ended.
+    pub(super) fn note_grpc(&mut self, fields: &Fields) {
+        if let Some(status) = fields.first(Known::GrpcStatus) {
+            let number = std::str::from_utf8(status).ok().and_then(|text| text.parse().ok());
+            self.grpc_status = Some(number.unwrap_or(GRPC_UNKNOWN));
+        }
     }
 
     /// The answer was broken off.

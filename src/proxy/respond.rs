@@ -95,6 +95,9 @@ impl<'c> Responder<'c> {
         head.fields.push(b"content-type", b"application/json");
         head.fields.push(b"content-length", itoa::Buffer::new().format(body.len()).as_bytes());
         head.fields.push(b"cache-control", b"no-store");
+        if let Failure::BreakerOpen { retry_after } = failure {
+            head.fields.push(b"retry-after", itoa::Buffer::new().format(retry_after).as_bytes());
+        }
         let has_body = request.verb != Verb::Head;
         let framing = if has_body { Framing::Length(body.len() as u64) } else { Framing::Empty };
         let mut writer = self.begin(&head, request.verb, framing, None)?;

@@ -5,9 +5,10 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::failure::Failure;
 use super::record::Record;
+use super::snapshot::Snapshot;
 use super::worker::{View, Worker};
 use super::{Request, Routed};
-use crate::decide::{FactId, Facts};
+use crate::decide::{Decision, FactId, Facts};
 use crate::extract;
 use crate::telemetry::access::{Asked, Decided, Entry, LoggedFacts, Outcome};
 use crate::telemetry::{CodeClass, Refusal, RouteSeries};
@@ -30,6 +31,12 @@ impl Drop for Inflight<'_> {
     fn drop(&mut self) {
         self.series.end(self.worker);
     }
+}
+
+/// Counts a decision as it stands after the breakers had their say.
+pub(super) fn decided(worker: &Worker, snapshot: &Snapshot, decision: &Decision) {
+    let series = decision.release.map_or(&snapshot.no_release, |release| &snapshot.releases[release.index()]);
+    series.decided(worker.id, decision.level, decision.reason);
 }
 
 /// Counts the request, and writes it to the access log where that wants it.
@@ -58,6 +65,9 @@ pub(super) fn told(
             }
             if record.replayed {
                 series.replayed(worker.id);
+            }
+            if record.shielded.is_some() {
+                series.shielded(worker.id);
             }
         }
         (None, Some(failure)) => totals.refused(worker.id, refusal(failure)),
@@ -131,7 +141,7 @@ fn log(
             let release = routed.decision.release.map(|release| program.release(release));
             Decided {
                 route: &program.route(routed.route).name,
-                lane: program.lanes().name(routed.decision.lane),
+                lane: program.lanes().name(routed.lane),
                 level: routed.decision.level,
                 reason: routed.decision.reason,
                 release: release.map(|release| release.name.as_str()),
@@ -147,8 +157,9 @@ fn log(
             bytes_in: request.body.replay.bytes,
             bytes_out: record.bytes_out,
             replayed: record.replayed,
+            shielded: record.shielded.map(Failure::word),
             fault: record.fault.as_ref().map(|fault| &*fault.plan.name),
-            fault_counts: record.fault_counts,
+            fault_counts: record.fault.as_ref().is_some_and(|fault| fault.plan.counts),
             error: record.failure.map(Failure::word),
         },
     });

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use tokio::time::Sleep;
 
+use super::deadline::Passed;
 use super::failure::Failure;
 use crate::config::Timeouts;
 
@@ -72,7 +73,8 @@ pub(super) enum Waiting {
 /// The deadlines of one exchange.
 pub(super) struct Clock {
     last: Instant,
-    is_bounded: bool,
+    /// Whether and how the upstream is told what is left.
+    pub(super) passed: Passed,
     first_byte: Duration,
     upload: Duration,
     idle: Duration,
@@ -85,12 +87,11 @@ impl Clock {
     /// For a request that began at `started`; `whole` bounds the exchange as a whole, `upload` the client's pauses.
     pub(super) fn new(started: Instant, whole: Option<Duration>, limits: &Timeouts, upload: Duration) -> Self {
         let Timeouts { first_byte, idle, .. } = *limits;
-        let is_bounded = whole.is_some();
         let last = started + whole.map_or(NEVER, |whole| whole.min(NEVER));
         let due = Cell::new(last.min(started + first_byte));
         Self {
             last,
-            is_bounded,
+            passed: Passed::default(),
             first_byte,
             upload: upload.min(idle),
             idle,
@@ -118,11 +119,6 @@ impl Clock {
             Waiting::FirstByte => Failure::FirstByteLate,
             Waiting::Download => Failure::BodyLate,
         }
-    }
-
-    /// Whether the exchange as a whole has a deadline.
-    pub(super) fn is_bounded(&self) -> bool {
-        self.is_bounded
     }
 
     /// Whether the exchange as a whole is late, not one of its steps.

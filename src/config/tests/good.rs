@@ -139,9 +139,7 @@ fn what_is_not_enforced_yet_is_a_warning() {
         "18:64: a `json` source is checked but not enforced by this version (here and 2 times more)
          24:57: a `geoip` source is checked but not enforced by this version (here and once more)
          39:53: key file `override.key` is not here; `run` needs it
-         45:17: `rollback` is checked but not enforced by this version
-         48:3: `breakers` is checked but not enforced by this version
-         67:15: `shield` is checked but not enforced by this version",
+         45:17: `rollback` is checked but not enforced by this version",
     );
 }
 

@@ -80,6 +80,7 @@ fn outcome(outcome: &Outcome<'_>, out: &mut Vec<u8>) {
     if outcome.replayed {
         out.extend_from_slice(b",\"replayed\":true");
     }
+    optional("shielded", outcome.shielded, out);
     optional("fault", outcome.fault, out);
     if outcome.fault_counts {
         out.extend_from_slice(b",\"fault_counts\":true");

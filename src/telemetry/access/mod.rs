@@ -18,6 +18,7 @@
 //! | `duration_ms`, `upstream_ms` | number | whole request; until the upstream's response head |
 //! | `bytes_in`, `bytes_out` | number | bytes of the bodies |
 //! | `replayed` | true | sent once more on a fresh connection; absent otherwise |
+//! | `shielded` | text | how the gray attempt failed that stable made good; absent otherwise |
 //! | `fault` | text | the fault on purpose that the request met; absent otherwise |
 //! | `fault_counts` | true | that fault counts against the release as if it were real; absent otherwise |
 //! | `error` | text | what went wrong, as in the error answer; absent otherwise |
@@ -136,6 +137,8 @@ pub struct Outcome<'a> {
     pub bytes_out: u64,
     /// Sent once more on a fresh connection.
     pub replayed: bool,
+    /// How gray failed, where stable answered in its place.
+    pub shielded: Option<&'a str>,
     /// The fault on purpose that the request met, by its name.
     pub fault: Option<&'a str>,
     /// Whether that fault counts against the release as if it were real.

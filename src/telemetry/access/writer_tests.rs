@@ -28,6 +28,7 @@ fn entry(request_id: &str) -> Entry<'_> {
             bytes_in: 0,
             bytes_out: 0,
             replayed: false,
+            shielded: None,
             fault: None,
             fault_counts: false,
             error: None,

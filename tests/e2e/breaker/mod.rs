@@ -1,0 +1,3 @@
+//! A lane that hurts is taken out, tried again, and let back in.
+
+mod lanes;

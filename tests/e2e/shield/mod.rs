@@ -1,0 +1,4 @@
+//! What gray breaks, stable makes good: where that is safe, and only there.
+
+mod budget;
+mod retries;
