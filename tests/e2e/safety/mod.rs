@@ -5,3 +5,4 @@ mod departures;
 mod fault_api;
 mod faults;
 mod scene;
+mod verdicts;
