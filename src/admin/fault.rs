@@ -1,10 +1,11 @@
 //! Faults on purpose at the admin port: what is set, and setting and taking away for those who may change things.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::{ConnectInfo, Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -13,7 +14,8 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use super::AdminState;
-use super::guard::may_change;
+use super::change::{caller, may_change};
+use super::listener::Peer;
 use super::problem::Problem;
 
 /// The faults of a sidecar. Every call answers at once.
@@ -21,14 +23,14 @@ pub trait FaultControl: Send + Sync + 'static {
     /// Those that are set.
     fn faults(&self) -> Vec<FaultView>;
 
-    /// Sets one, written as in a configuration.
-    fn add_fault(&self, text: &[u8]) -> Result<FaultView, FaultError>;
+    /// Sets one, written as in a configuration; `by` says who asks.
+    fn add_fault(&self, text: &[u8], by: &str) -> Result<FaultView, FaultError>;
 
     /// Takes one away; says whether there was one.
-    fn remove_fault(&self, name: &str) -> bool;
+    fn remove_fault(&self, name: &str, by: &str) -> bool;
 
     /// Takes all of them away; says their names.
-    fn clear_faults(&self) -> Vec<Arc<str>>;
+    fn clear_faults(&self, by: &str) -> Vec<Arc<str>>;
 }
 
 /// Why a fault is not set.
@@ -93,27 +95,29 @@ async fn list(State(state): State<AdminState>) -> Json<Faults> {
 
 async fn add(
     State(state): State<AdminState>,
+    ConnectInfo(Peer(peer)): ConnectInfo<Peer>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<(StatusCode, Json<FaultView>), Problem> {
-    may_change(&state.changes, &headers)?;
-    match state.faults.add_fault(&body) {
+    change(state, peer, headers, move |faults, by| match faults.add_fault(&body, by) {
         Ok(fault) => Ok((StatusCode::CREATED, Json(fault))),
         Err(FaultError::Unfit(why)) => Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, why)),
         Err(FaultError::InTheWay(why)) => Err(Problem::new(StatusCode::CONFLICT, why)),
-    }
+    })
+    .await
 }
 
 async fn remove(
     State(state): State<AdminState>,
+    ConnectInfo(Peer(peer)): ConnectInfo<Peer>,
     headers: HeaderMap,
     Path(name): Path<String>,
 ) -> Result<StatusCode, Problem> {
-    may_change(&state.changes, &headers)?;
-    match state.faults.remove_fault(&name) {
+    change(state, peer, headers, move |faults, by| match faults.remove_fault(&name, by) {
         true => Ok(StatusCode::NO_CONTENT),
         false => Err(Problem::new(StatusCode::NOT_FOUND, "there is no fault of this name")),
-    }
+    })
+    .await
 }
 
 #[derive(Serialize)]
@@ -121,7 +125,24 @@ struct Cleared {
     removed: Vec<Arc<str>>,
 }
 
-async fn clear(State(state): State<AdminState>, headers: HeaderMap) -> Result<Json<Cleared>, Problem> {
-    may_change(&state.changes, &headers)?;
-    Ok(Json(Cleared { removed: state.faults.clear_faults() }))
+async fn clear(
+    State(state): State<AdminState>,
+    ConnectInfo(Peer(peer)): ConnectInfo<Peer>,
+    headers: HeaderMap,
+) -> Result<Json<Cleared>, Problem> {
+    change(state, peer, headers, |faults, by| Ok(Json(Cleared { removed: faults.clear_faults(by) }))).await
+}
+
+/// Does what a caller asks for who may; the token's file is on a disk, which may be slow.
+async fn change<T: Send + 'static>(
+    state: AdminState,
+    peer: SocketAddr,
+    headers: HeaderMap,
+    work: impl FnOnce(&dyn FaultControl, &str) -> Result<T, Problem> + Send + 'static,
+) -> Result<T, Problem> {
+    let work = tokio::task::spawn_blocking(move || {
+        let how = may_change(&state.view.changes(), &headers)?;
+        work(&*state.faults, &caller(peer, how, None))
+    });
+    work.await.unwrap_or_else(|_| Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the change broke off")))
 }

@@ -20,7 +20,6 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 
 use super::problem::Problem;
-use crate::config::AdminChanges;
 
 /// The longest time an answer may take to make.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
@@ -110,18 +109,6 @@ fn same_origin(origin: &str, asked: &Authority) -> bool {
     let Ok(origin) = rest.parse::<Authority>() else { return false };
     let port = |authority: &Authority| authority.port_u16().unwrap_or(default_port);
     canonical(origin.host()) == canonical(asked.host()) && port(&origin) == port(asked)
-}
-
-/// Whether a call that changes something is let through. It has passed the guard, so it comes from no page of another
-/// origin.
-pub(super) fn may_change(changes: &AdminChanges, _headers: &HeaderMap) -> Result<(), Problem> {
-    match changes {
-        AdminChanges::Loopback => Ok(()),
-        AdminChanges::Refused | AdminChanges::Token(_) => {
-            let detail = "nothing may be changed here; on loopback, `admin.insecure_changes: true` allows it";
-            Err(Problem::new(StatusCode::FORBIDDEN, detail))
-        }
-    }
 }
 
 /// Puts the guard before every path.

@@ -1,7 +1,8 @@
 //! The port for people and tools: health, metrics, what the sidecar knows, and a page that shows it.
 //!
-//! It reads what [`AdminView`] gives and changes nothing but faults on purpose, and those only for who may. It is not part of the data path: it runs on the control
-//! runtime, its connections, bodies and times are bounded, and however busy it is, no request of the service waits.
+//! It reads what [`AdminView`] gives; the few calls that change something (releases, faults on purpose) ask for a token
+//! first (`change`). It is not part of the data path: it runs on the control runtime, its connections, bodies and times
+//! are bounded, and however busy it is, no request of the service waits.
 //!
 //! A browser on the same machine can reach a loopback port on behalf of any web page, so every request passes a
 //! guard first: the `Host` must be one that only means this port, and a page of another origin is refused.
@@ -10,6 +11,7 @@ mod audit;
 mod view;
 
 mod api;
+mod change;
 mod explain;
 mod fault;
 mod guard;
@@ -24,14 +26,15 @@ use std::sync::Arc;
 
 use tokio::net::TcpListener;
 
-use crate::config::AdminChanges;
 use crate::telemetry::Telemetry;
 
 pub use audit::{AuditAction, AuditRecord, AuditTrail};
+pub use change::{ChangeError, Changed, ReleaseAction, ReleaseChange};
 pub use explain::{ExplainError, ExplainRequest};
 pub use fault::{FaultControl, FaultError, FaultView};
 pub use view::{
-    AdminView, BreakerView, ConfigView, EndpointView, LaneView, NotReady, ReleaseView, RouteView, UpstreamView,
+    AddressView, AdminView, BreakerView, ConfigView, EndpointView, LaneView, NotReady, ReleaseView, RollbackView,
+    RouteView, UpstreamView,
 };
 
 /// What the admin port answers from.
@@ -41,8 +44,6 @@ pub struct AdminState {
     pub view: Arc<dyn AdminView>,
     /// Its faults on purpose.
     pub faults: Arc<dyn FaultControl>,
-    /// Who may change things.
-    pub changes: AdminChanges,
     /// Its metrics.
     pub telemetry: Arc<Telemetry>,
     /// Names beside loopback and the bound address that the port may be asked by, such as a Service's.
@@ -56,7 +57,7 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let bound = listener.local_addr()?;
-    let app = router(state, bound);
+    let app = router(state, bound).into_make_service_with_connect_info::<listener::Peer>();
     axum::serve(listener::BoundedListener::new(listener), app).with_graceful_shutdown(shutdown).await
 }
 

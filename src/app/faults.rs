@@ -24,7 +24,7 @@ impl FaultControl for FaultDesk {
         self.faults.list().iter().map(|fault| fault_view(fault)).collect()
     }
 
-    fn add_fault(&self, text: &[u8]) -> Result<FaultView, FaultError> {
+    fn add_fault(&self, text: &[u8], by: &str) -> Result<FaultView, FaultError> {
         let snapshot = self.live.get();
         let plan = parse_fault(text, &snapshot.settings, SystemTime::now()).map_err(|problems| {
             let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
@@ -33,32 +33,32 @@ impl FaultControl for FaultDesk {
         let fault = self.faults.add(&plan).map_err(|error| FaultError::InTheWay(error.to_string()))?;
         let FaultPlan { name, lane, share, injection, .. } = &fault.plan;
         let (kind, permille) = (injection.as_str(), share.get());
-        tracing::warn!(fault = %name, kind, %lane, permille, "a fault on purpose was set");
-        self.view.changed(AuditAction::FaultSet, vec![name.to_string()]);
+        tracing::warn!(fault = %name, kind, %lane, permille, by, "a fault on purpose was set");
+        self.view.changed(AuditAction::FaultSet, vec![name.to_string()], by);
         Ok(fault_view(&fault))
     }
 
-    fn remove_fault(&self, name: &str) -> bool {
+    fn remove_fault(&self, name: &str, by: &str) -> bool {
         let removed = self.faults.remove(name);
         if removed {
-            self.removed(vec![name.to_owned()]);
+            self.removed(vec![name.to_owned()], by);
         }
         removed
     }
 
-    fn clear_faults(&self) -> Vec<Arc<str>> {
+    fn clear_faults(&self, by: &str) -> Vec<Arc<str>> {
         let names = self.faults.clear();
         if !names.is_empty() {
-            self.removed(names.iter().map(ToString::to_string).collect());
+            self.removed(names.iter().map(ToString::to_string).collect(), by);
         }
         names
     }
 }
 
 impl FaultDesk {
-    fn removed(&self, names: Vec<String>) {
-        tracing::warn!(faults = names.join(", "), "faults on purpose were taken away");
-        self.view.changed(AuditAction::FaultRemoved, names);
+    fn removed(&self, names: Vec<String>, by: &str) {
+        tracing::warn!(faults = names.join(", "), by, "faults on purpose were taken away");
+        self.view.changed(AuditAction::FaultRemoved, names, by);
     }
 }
 

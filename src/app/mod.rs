@@ -7,6 +7,7 @@
 mod bind;
 mod faults;
 mod merger;
+mod releases;
 mod sidecar;
 mod signal;
 mod view;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use super::endpoints::EndpointPolicy;
 use super::fault::FaultPlan;
 use super::file::{EncodedWord, Environment, MarkCache, Normalize, Protocol, ShieldWord, StableOpen};
 use crate::decide::{FactId, LaneId, Permille, Program};
@@ -91,6 +92,8 @@ pub struct Upstream {
     pub idle: Duration,
     /// Most connections kept without a request, per worker and endpoint.
     pub max_idle: usize,
+    /// How its endpoints are chosen among and watched.
+    pub policy: EndpointPolicy,
 }
 
 /// Where a connection is made to.
@@ -221,6 +224,19 @@ impl Breaker {
             trials: self.trials,
         };
         Plan::new(thresholds, timing)
+    }
+
+    /// Its limits, for people and logs.
+    pub fn thresholds(&self) -> serde_json::Value {
+        serde_json::json!({
+            "window_seconds": self.window.as_secs_f64(),
+            "min_calls": self.min_calls,
+            "error_rate_permille": self.error_rate.get(),
+            "p99_seconds": self.p99.as_secs_f64(),
+            "mean_seconds": self.mean.as_secs_f64(),
+            "slow_call_seconds": self.slow_call.as_secs_f64(),
+            "slow_call_rate_permille": self.slow_call_rate.get(),
+        })
     }
 }
 

@@ -6,6 +6,8 @@ use std::time::Instant;
 use super::failure::Failure;
 use super::record::Record;
 use super::snapshot::Snapshot;
+use crate::decide::ReleaseId;
+use crate::latch::LaneFigures;
 use crate::resilience::{
     Answer, Cause, Fault, Guard, Outcome, Plan, Tick, TooManyRequests, Transition, Watch, classify, guarded,
 };
@@ -45,6 +47,27 @@ impl Watches {
             Some(guard)
         };
         (0..lanes).map(guard).collect()
+    }
+
+    /// What both lanes of a release's routes did in the breakers' long windows.
+    pub fn figures(&self, snapshot: &Snapshot, release: ReleaseId) -> Vec<LaneFigures> {
+        let routes = snapshot.settings.program.routes();
+        let lanes = snapshot.settings.program.lanes();
+        let governed = self.0.iter().filter(|watched| routes[watched.route].release == Some(release));
+        let figures = governed.map(|Watched { route, lane, watch }| {
+            let (plan, figures) = (&snapshot.routes[*route].plan, watch.merged().long);
+            LaneFigures {
+                route: plan.name.to_string(),
+                lane: lanes.name(plan.lanes[*lane].0).to_owned(),
+                over_seconds: Some(watch.plan().timing().window.as_secs_f64()),
+                calls: figures.finished,
+                failures: figures.failures,
+                mean_seconds: figures.mean().map(|mean| mean.as_secs_f64()),
+                p99_seconds: figures.p99.map(|p99| p99.as_secs_f64()),
+                slow_calls: Some(figures.slow),
+            }
+        });
+        figures.collect()
     }
 
     /// Takes in what workers recorded and judges; to be called every [`crate::resilience::MERGE_EVERY`]. Tells metrics

@@ -20,9 +20,26 @@ use super::worker::Worker;
 use crate::resilience::{Injection, pick};
 use crate::wire::{BodyReader, BodyWriter, Moved, Part, PumpError, next_part};
 
+/// Lets an attempt on this route and lane meet a fault, if it does. Returns the rate at which its answer is to come down,
+/// where that is the fault.
+pub(super) async fn meet(
+    worker: &Worker,
+    route: &str,
+    lane: &str,
+    clock: &Clock,
+    body: &mut RequestBody<'_>,
+    way: &mut Way<'_, '_>,
+) -> Result<Option<NonZeroU64>, Failure> {
+    match met(worker, route, lane, way.record) {
+        None => Ok(None),
+        // On the heap: other requests shall not carry its room.
+        Some(fault) => Box::pin(inject(&fault, worker, clock, body, way)).await,
+    }
+}
+
 /// The fault that an attempt on this route and lane meets, if any: one draw an attempt, and each fault takes a range of its
 /// own. Notes whether the attempt says something about its lane.
-pub(super) fn met(worker: &Worker, route: &str, lane: &str, record: &mut Record) -> Option<Arc<Fault>> {
+fn met(worker: &Worker, route: &str, lane: &str, record: &mut Record) -> Option<Arc<Fault>> {
     record.is_drill = false;
     let table = worker.faults.any()?;
     let mut here = table.iter().filter(|fault| fault.plan.is_on(route, lane) && fault.is_on());
@@ -34,9 +51,8 @@ pub(super) fn met(worker: &Worker, route: &str, lane: &str, record: &mut Record)
     Some(fault.clone())
 }
 
-/// Does to the request what is to be done before it goes up. Returns the rate at which its answer is to come down, where
-/// that is the fault.
-pub(super) async fn inject(
+/// Does to the request what is to be done before it goes up.
+async fn inject(
     fault: &Fault,
     worker: &Worker,
     clock: &Clock,

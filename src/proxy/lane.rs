@@ -69,7 +69,7 @@ pub(super) fn decide(
         facts: &facts,
         override_token: token.as_deref(),
         mark: lane_mark(head, speaker),
-        latched: false,
+        latched: release.is_some_and(|release| snapshot.is_latched(release)),
         // Only a token's expiry asks for the time of day.
         now_unix: if token.is_some() { now_unix() } else { 0 },
     };

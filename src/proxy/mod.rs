@@ -23,8 +23,11 @@ mod shield;
 mod upgrade;
 
 mod failure;
+mod outcome;
 mod record;
 mod tell;
+
+mod evidence;
 
 mod deadline;
 mod drain;
@@ -226,14 +229,18 @@ async fn judged<'c>(
     clock: &Clock,
     guard: Option<Guard<'_>>,
 ) -> Result<(), Failure> {
-    let breaker = view.snapshot.routes[routed.route.index()].guards[routed.target.lane].as_ref();
-    let Some(breaker) = breaker else { return attempt(worker, view, routed, request, way, clock, guard).await };
+    let route = &view.snapshot.routes[routed.route.index()];
     let (began, lease) = (Instant::now(), routed.lease.take());
     let attempted = attempt(worker, view, routed, request, way, clock, guard).await;
     let outcome = breaker::outcome(attempted, way.record);
-    // The upstream's time is that to the head of its answer: what follows waits for the client as well.
-    let ended = way.record.answered_at.filter(|at| *at >= began).unwrap_or_else(Instant::now);
-    breaker.record(worker.id, lease, outcome, worker.tick(began), worker.tick(ended));
+    if let Some(breaker) = &route.guards[routed.target.lane] {
+        // The upstream's time is that to the head of its answer: what follows waits for the client as well.
+        let ended = way.record.answered_at.filter(|at| *at >= began).unwrap_or_else(Instant::now);
+        breaker.record(worker.id, lease, outcome, worker.tick(began), worker.tick(ended));
+    }
+    if outcome.is_failure() {
+        tell::failed(worker, &route.series, routed.target.lane, request.head, attempted.err(), way.record);
+    }
     attempted
 }
 
@@ -260,10 +267,8 @@ async fn attempt<'c>(
     let program = &snapshot.settings.program;
     let lane = program.lanes().name(routed.lane);
     let upgrade = wanted_upgrade(head, request.framing);
-    let slow = match fault::met(worker, &snapshot.routes[routed.route.index()].plan.name, lane, way.record) {
-        Some(fault) => Box::pin(fault::inject(&fault, worker, clock, &mut request.body, way)).await?,
-        None => None,
-    };
+    let plan = &snapshot.routes[routed.route.index()].plan;
+    let slow = fault::meet(worker, &plan.name, lane, clock, &mut request.body, way).await?;
     let shows_lane = snapshot.settings.response_mark != ResponseMark::Off;
     let call = Call {
         worker,
@@ -287,20 +292,23 @@ async fn attempt<'c>(
     };
     let dialect = dialect(routed.target, &call);
     let pool = &view.pools[routed.target.upstream];
-    let connect = snapshot.routes[routed.route.index()].plan.timeouts.connect;
     for fresh in [false, true] {
-        let left = clock.left(connect);
+        let left = clock.left(plan.timeouts.connect);
         if left.is_zero() {
             return Err(Failure::RequestLate);
         }
         let lease = pool.lease(dialect, fresh, left).await.map_err(|error| lease_failure(error, clock))?;
         clock.wait_for(Waiting::FirstByte, Instant::now());
         let Way { responder, timer, record } = way;
+        record.trial = lease.trial();
         let exchange = Exchange { body: &mut request.body, responder, timer, record };
         let attempted = match lease {
             upstream::Lease::H1(lease) => over_h1(&call, lease, exchange).await,
             upstream::Lease::H2(lease) => over_h2(&call, lease, exchange).await,
         };
+        if let Some(trial) = way.record.trial.take() {
+            trial.ended(outcome::of_end(&attempted, way.record.failure), Instant::now());
+        }
         match attempted {
             Ok(()) => return Ok(()),
             Err(Failed { failure, untouched }) => {

@@ -5,6 +5,8 @@ use std::time::Instant;
 
 use super::failure::Failure;
 use super::fault_table::Fault;
+use super::outcome;
+use crate::upstream::Trial;
 use crate::wire::{Fields, Known, ResponseHead};
 
 /// UNKNOWN of gRPC: what a status that cannot be read is to be taken for.
@@ -40,6 +42,8 @@ pub(super) struct Record {
     pub(super) id: Option<Box<str>>,
     /// Whether an answer was broken off, so that the connection cannot be used again.
     pub(super) is_broken: bool,
+    /// Where the endpoint's part in it is told, if anybody asks.
+    pub(super) trial: Option<Trial>,
 }
 
 impl Record {
@@ -47,6 +51,9 @@ impl Record {
     pub(super) fn answered(&mut self, head: &ResponseHead, now: Instant) {
         self.status = head.status;
         self.answered_at = Some(now);
+        if let Some(trial) = &mut self.trial {
+            trial.answered(outcome::of_head(head), now);
+        }
         self.grpc_status = None;
         self.note_grpc(&head.fields);
     }

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use super::breaker::{Guards, Making, Watches};
 use crate::config::{Endpoint, Loaded, MarkCache, Protocol, ResponseMark, RoutePlan, Settings, StableOpen};
-use crate::decide::{AllowEncoded, LaneId};
+use crate::decide::{AllowEncoded, LaneId, ReleaseId};
 use crate::extract::{Extractor, allow_encoded};
+use crate::latch::{Flag, Latches};
 use crate::resilience::State;
 use crate::telemetry::{FactSeries, ReleaseSeries, RouteSeries, Telemetry, UpstreamSeries};
-use crate::upstream::{Directory, EndpointName, UpstreamSpec};
+use crate::upstream::{Dialect, Directory, EndpointName, UpstreamSpec};
 use crate::wire::h1;
 
 /// The configuration in force, compiled.
@@ -29,6 +30,7 @@ pub struct Snapshot {
     /// At the index of their `RouteId`.
     pub routes: Vec<Route>,
     pub(super) releases: Vec<Arc<ReleaseSeries>>,
+    latches: Vec<Flag>,
     pub(super) no_release: Arc<ReleaseSeries>,
     pub(super) facts: Arc<FactSeries>,
     pub(super) pseudonym: String,
@@ -69,12 +71,18 @@ pub(super) struct Target {
 const LOCAL: &str = "local";
 
 impl Snapshot {
-    /// Compiles a configuration. Upstreams that did not change since `old` keep their connections.
-    /// The second part is for the one who merges what workers record.
-    pub fn build(loaded: Loaded, old: &Directory, telemetry: &Telemetry, making: &Making) -> (Self, Watches) {
+    /// Compiles a configuration whose releases `latches` has adopted. Upstreams that did not change since `old` keep
+    /// their connections. The second part is for the one who merges what workers record.
+    pub fn build(
+        loaded: Loaded,
+        old: &Directory,
+        telemetry: &Telemetry,
+        latches: &Latches,
+        making: &Making,
+    ) -> (Self, Watches) {
         let Loaded { settings, version, sources, .. } = loaded;
         let local = settings.local.as_ref().map(|_| settings.upstreams.len());
-        let directory = Directory::build(upstream_specs(&settings), old);
+        let directory = Directory::build(upstream_specs(&settings), old, telemetry);
         let upstreams = directory.upstreams().iter().map(|upstream| telemetry.upstream(&upstream.spec.name)).collect();
         let lanes = settings.program.lanes();
         let mut watches = Watches::default();
@@ -94,6 +102,7 @@ impl Snapshot {
             series
         });
         let releases = releases.collect();
+        let latches = settings.program.releases().iter().map(|release| latches.flag(&release.name)).collect();
         let facts: Vec<&str> = settings.program.facts().names().collect();
         let extractor = Extractor::of(&settings);
         let limits = &settings.limits;
@@ -104,6 +113,7 @@ impl Snapshot {
             upstreams,
             routes,
             releases,
+            latches,
             no_release: telemetry.release(""),
             facts: telemetry.facts(&facts),
             pseudonym: pseudonym(&settings.service),
@@ -140,6 +150,12 @@ impl Snapshot {
         route.plan.breaker.map_or(StableOpen::Pass, |breaker| self.settings.breakers[breaker].when_stable_opens)
     }
 
+    /// Whether a release was taken back and nobody has opened it again.
+    #[inline]
+    pub fn is_latched(&self, release: ReleaseId) -> bool {
+        self.latches[release.index()].is_set()
+    }
+
     /// The name and value that keep shared caches from mixing lanes, where answers show theirs.
     pub(super) fn cache_field(&self) -> Option<(&'static str, &str)> {
         match self.settings.response_mark {
@@ -162,12 +178,14 @@ fn upstream_specs(settings: &Settings) -> Vec<UpstreamSpec> {
         endpoints: upstream.endpoints.iter().filter_map(|endpoint| name(endpoint).or(own.clone())).collect(),
         idle: upstream.idle,
         max_idle: upstream.max_idle,
+        policy: upstream.policy.clone(),
+        checked_in: if upstream.protocol == Protocol::H2 { Dialect::H2 } else { Dialect::Http1 },
     });
     let mut specs: Vec<UpstreamSpec> = configured.collect();
     if let Some(own) = own {
         let (idle, max_idle) =
             settings.upstreams.first().map_or((DEFAULT_IDLE, 128), |known| (known.idle, known.max_idle));
-        specs.push(UpstreamSpec { name: LOCAL.into(), endpoints: vec![own], idle, max_idle });
+        specs.push(UpstreamSpec { idle, max_idle, ..UpstreamSpec::new(LOCAL, vec![own]) });
     }
     specs
 }

@@ -11,7 +11,7 @@ use super::{Request, Routed};
 use crate::decide::{Decision, FactId, Facts};
 use crate::extract;
 use crate::telemetry::access::{Asked, Decided, Entry, LoggedFacts, Outcome};
-use crate::telemetry::{CodeClass, Refusal, RouteSeries};
+use crate::telemetry::{CodeClass, FailedRequest, Refusal, RouteSeries};
 use crate::wire::{Known, RequestHead};
 
 /// A request under way on its route, for as long as this lives.
@@ -80,6 +80,22 @@ pub(super) fn told(
             log(worker, view, request, routed, record, took);
         }
     }
+}
+
+/// Remembers a request that its lane failed, for the evidence of a rollback; one that stable made good as well.
+pub(super) fn failed(
+    worker: &Worker,
+    series: &RouteSeries,
+    lane: usize,
+    head: &RequestHead,
+    failure: Option<Failure>,
+    record: &mut Record,
+) {
+    let failure = failure.or(record.failure);
+    let status = failure.map_or(record.status, Failure::status);
+    let request_id = request_id(head, worker, record).into();
+    let error = failure.map(Failure::word);
+    series.failed(worker.id, lane, FailedRequest { at: SystemTime::now(), request_id, status, error });
 }
 
 /// The counter of requests that were answered before a route was found.

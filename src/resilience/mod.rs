@@ -8,7 +8,6 @@
 //! * [`classify`] says what counts as a failure.
 //! * `window` remembers what happened lately: counts, sums and a quantile within 1 %.
 //! * `breaker` judges the window and opens, tries again, closes.
-//! * [`Openings`] says when a breaker has opened too often.
 //! * [`RetryBudget`], [`TokenBucket`], [`ConcurrencyLimit`], [`AdaptiveLimit`] bound what else could grow.
 //! * [`Injection`] is a fault on purpose, and [`pick`] says which requests meet one.
 //!
@@ -22,8 +21,6 @@ mod outcome;
 mod window;
 
 mod breaker;
-
-mod openings;
 
 mod retry_budget;
 
@@ -40,7 +37,6 @@ pub use breaker::{
 };
 pub use injection::{Delay, DelayError, Injection, pick};
 pub use limits::{AdaptiveError, AdaptiveLimit, AdaptivePermit, AdaptivePlan, ConcurrencyLimit, Permit, TokenBucket};
-pub use openings::{Openings, OpeningsError, Verdict};
 pub use outcome::{Answer, Fault, Load, Outcome, TooManyRequests, classify, load};
 pub use retry_budget::RetryBudget;
 pub use tick::Tick;

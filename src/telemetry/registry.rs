@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::endpoint::EndpointSeries;
 use super::fault::FaultSeries;
 use super::release::ReleaseSeries;
 use super::route::{LaneSeries, RouteSeries, RouteTotals};
@@ -28,6 +29,8 @@ pub(super) struct Registry {
     pub(super) routes: BTreeMap<Arc<str>, RouteEntry>,
     pub(super) releases: BTreeMap<Arc<str>, Arc<ReleaseSeries>>,
     pub(super) upstreams: BTreeMap<Arc<str>, Arc<UpstreamSeries>>,
+    /// By upstream and endpoint.
+    pub(super) endpoints: BTreeMap<(Arc<str>, Arc<str>), Arc<EndpointSeries>>,
     pub(super) facts: BTreeMap<Arc<str>, Arc<FactRejections>>,
     /// By name and kind.
     pub(super) faults: BTreeMap<(Arc<str>, &'static str), Arc<FaultSeries>>,
@@ -35,6 +38,8 @@ pub(super) struct Registry {
     pub(super) version: Option<Arc<str>>,
     pub(super) applied: u64,
     pub(super) refused: u64,
+    /// Whether the state directory holds what it should.
+    pub(super) state_kept: bool,
 }
 
 impl Registry {
@@ -44,11 +49,13 @@ impl Registry {
             routes: BTreeMap::new(),
             releases: BTreeMap::new(),
             upstreams: BTreeMap::new(),
+            endpoints: BTreeMap::new(),
             facts: BTreeMap::new(),
             faults: BTreeMap::new(),
             version: None,
             applied: 0,
             refused: 0,
+            state_kept: false,
         }
     }
 
@@ -74,6 +81,10 @@ impl Registry {
     pub(super) fn upstream(&mut self, name: &str) -> Arc<UpstreamSeries> {
         let entry = self.upstreams.entry(name.into());
         entry.or_insert_with(|| Arc::new(UpstreamSeries::new(self.workers))).clone()
+    }
+
+    pub(super) fn endpoint(&mut self, upstream: &str, endpoint: &str) -> Arc<EndpointSeries> {
+        self.endpoints.entry((upstream.into(), endpoint.into())).or_default().clone()
     }
 
     pub(super) fn facts(&mut self, names: &[&str]) -> FactSeries {
@@ -102,6 +113,7 @@ impl Registry {
         self.routes.retain(|_, route| Arc::strong_count(&route.totals) > 1);
         self.releases.retain(|_, series| Arc::strong_count(series) > 1);
         self.upstreams.retain(|_, series| Arc::strong_count(series) > 1);
+        self.endpoints.retain(|_, series| Arc::strong_count(series) > 1);
         self.facts.retain(|_, series| Arc::strong_count(series) > 1);
         self.faults.retain(|_, series| Arc::strong_count(series) > 1);
     }

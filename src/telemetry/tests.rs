@@ -28,6 +28,7 @@ fn every_metric_of_the_list_is_there_before_any_traffic() {
     let route = telemetry.route("sku-detail", &["stable", "gray"]);
     let release = telemetry.release("pricing-v2");
     let upstream = telemetry.upstream("goods-gray");
+    let endpoint = telemetry.endpoint("goods-gray", "10.0.0.7:8080");
     let facts = telemetry.facts(&["sku_id"]);
     let fault = telemetry.fault("drill", "delay");
     telemetry.config_applied("4f1c");
@@ -45,7 +46,7 @@ fn every_metric_of_the_list_is_there_before_any_traffic() {
         }
     }
     assert_eq!(parsed.len(), METRICS.len());
-    drop((route, release, upstream, facts, fault));
+    drop((route, release, upstream, endpoint, facts, fault));
 }
 
 #[test]

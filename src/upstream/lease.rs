@@ -3,9 +3,9 @@
 use std::rc::Rc;
 use std::time::Instant;
 
-use super::ConnectError;
 use super::endpoint::Endpoint;
 use super::h2_pool::H2Connection;
+use super::{ConnectError, Trial};
 use crate::telemetry::ConnectionState;
 use crate::wire::{h1, h2};
 
@@ -26,6 +26,17 @@ pub enum Lease {
     H1(H1Lease),
     /// One stream of an HTTP/2 connection.
     H2(H2Lease),
+}
+
+impl Lease {
+    /// Follows the request that is now sent, where its outcome changes anything: what it returns is told how the
+    /// exchange goes.
+    pub fn trial(&self) -> Option<Trial> {
+        match self {
+            Self::H1(lease) => lease.hold.0.trial(),
+            Self::H2(lease) => lease.hold.0.trial(),
+        }
+    }
 }
 
 /// A whole HTTP/1 connection. Dropped, it is closed; [`H1Lease::finish`] keeps it.
@@ -49,7 +60,7 @@ impl H1Lease {
 
     /// The endpoint's authority, for a request that came without one.
     pub fn authority(&self) -> String {
-        self.hold.0.address.to_string()
+        self.hold.0.standing.address.to_string()
     }
 }
 
@@ -59,7 +70,7 @@ pub struct H2Lease {
     pub(super) connection: Rc<H2Connection>,
     /// Whether the connection has carried an exchange before.
     pub reused: bool,
-    pub(super) _hold: Hold,
+    pub(super) hold: Hold,
 }
 
 impl H2Lease {

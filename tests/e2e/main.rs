@@ -4,6 +4,7 @@
 mod breaker;
 mod failure;
 mod harness;
+mod latch;
 mod lifecycle;
 mod memory;
 mod protocol;

@@ -46,6 +46,7 @@ pub(super) fn upstreams(
             let written = written.as_ref().unwrap_or(&unread);
             Upstream {
                 name: name.value.clone(),
+                policy: super::endpoints::policy(written, &endpoints, findings),
                 endpoints,
                 protocol: written.protocol.as_ref().map_or(Protocol::Http1, |protocol| protocol.value),
                 idle: positive(written.idle.as_ref(), IDLE, "idle", findings),

@@ -8,6 +8,9 @@
 //! Quantiles come from a histogram of fixed buckets ([`latency`]): at most 0.8 % off from 26 us to 68 s. Rejected: a
 //! t-digest (small, but allocates and has no bound on the error), HdrHistogram (needs `&mut`, and twice the buckets).
 //!
+//! **Cost** (`cargo bench --bench record`, two shared cores under load): 12 ns a call; 0.05 us a tick where nothing happened
+//! and 2.5 us one with a hundred calls over eleven powers of two, their recording included.
+//!
 //! **Memory**, fixed by construction ([`Window::memory`]): 32 histograms of 5.5 KiB for the two windows and their sums
 //! (178 KiB), and 11.4 KiB for each worker.
 

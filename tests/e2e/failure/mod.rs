@@ -2,5 +2,6 @@
 
 mod configs;
 mod deadlines;
+mod endpoints;
 mod ports;
 mod upstreams;
