@@ -232,6 +232,9 @@ async fn judged<'c>(
     let route = &view.snapshot.routes[routed.route.index()];
     let (began, lease) = (Instant::now(), routed.lease.take());
     let attempted = attempt(worker, view, routed, request, way, clock, guard).await;
+    if request.head.is_grpc() {
+        way.record.ended_grpc();
+    }
     let outcome = breaker::outcome(attempted, way.record);
     if let Some(breaker) = &route.guards[routed.target.lane] {
         // The upstream's time is that to the head of its answer: what follows waits for the client as well.
@@ -300,14 +303,14 @@ async fn attempt<'c>(
         let lease = pool.lease(dialect, fresh, left).await.map_err(|error| lease_failure(error, clock))?;
         clock.wait_for(Waiting::FirstByte, Instant::now());
         let Way { responder, timer, record } = way;
-        record.trial = lease.trial();
+        record.report = lease.report();
         let exchange = Exchange { body: &mut request.body, responder, timer, record };
         let attempted = match lease {
             upstream::Lease::H1(lease) => over_h1(&call, lease, exchange).await,
             upstream::Lease::H2(lease) => over_h2(&call, lease, exchange).await,
         };
-        if let Some(trial) = way.record.trial.take() {
-            trial.ended(outcome::of_end(&attempted, way.record.failure), Instant::now());
+        if let Some(report) = way.record.report.take() {
+            report.ended(outcome::of_end(&attempted, way.record.failure), Instant::now());
         }
         match attempted {
             Ok(()) => return Ok(()),

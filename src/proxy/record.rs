@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::failure::Failure;
 use super::fault_table::Fault;
 use super::outcome;
-use crate::upstream::Trial;
+use crate::upstream::Report;
 use crate::wire::{Fields, Known, ResponseHead};
 
 /// UNKNOWN of gRPC: what a status that cannot be read is to be taken for.
@@ -43,7 +43,7 @@ pub(super) struct Record {
     /// Whether an answer was broken off, so that the connection cannot be used again.
     pub(super) is_broken: bool,
     /// Where the endpoint's part in it is told, if anybody asks.
-    pub(super) trial: Option<Trial>,
+    pub(super) report: Option<Report>,
 }
 
 impl Record {
@@ -51,8 +51,8 @@ impl Record {
     pub(super) fn answered(&mut self, head: &ResponseHead, now: Instant) {
         self.status = head.status;
         self.answered_at = Some(now);
-        if let Some(trial) = &mut self.trial {
-            trial.answered(outcome::of_head(head), now);
+        if let Some(report) = &mut self.report {
+            report.answered(outcome::of_head(head), now);
         }
         self.grpc_status = None;
         self.note_grpc(&head.fields);
@@ -63,6 +63,13 @@ impl Record {
         if let Some(status) = fields.first(Known::GrpcStatus) {
             let number = std::str::from_utf8(status).ok().and_then(|text| text.parse().ok());
             self.grpc_status = Some(number.unwrap_or(GRPC_UNKNOWN));
+        }
+    }
+
+    /// A whole gRPC answer that does not tell how the call ended is UNKNOWN.
+    pub(super) fn ended_grpc(&mut self) {
+        if self.status == 200 && self.failure.is_none() {
+            self.grpc_status.get_or_insert(GRPC_UNKNOWN);
         }
     }
 

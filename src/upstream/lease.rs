@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::endpoint::Endpoint;
 use super::h2_pool::H2Connection;
-use super::{ConnectError, Trial};
+use super::{ConnectError, Report};
 use crate::telemetry::ConnectionState;
 use crate::wire::{h1, h2};
 
@@ -31,10 +31,10 @@ pub enum Lease {
 impl Lease {
     /// Follows the request that is now sent, where its outcome changes anything: what it returns is told how the
     /// exchange goes.
-    pub fn trial(&self) -> Option<Trial> {
+    pub fn report(&self) -> Option<Report> {
         match self {
-            Self::H1(lease) => lease.hold.0.trial(),
-            Self::H2(lease) => lease.hold.0.trial(),
+            Self::H1(lease) => lease.hold.0.report(),
+            Self::H2(lease) => lease.hold.0.report(),
         }
     }
 }
