@@ -20,6 +20,7 @@ mod units;
 mod admin_token;
 mod compile;
 mod endpoints;
+mod fault;
 mod pending;
 mod settings;
 
@@ -33,6 +34,7 @@ use sha2::{Digest, Sha256};
 pub use admin_token::{AdminToken, AdminTokenError};
 pub use compile::KeyFiles;
 pub use endpoints::{Ejection, EndpointPolicy, Health, Probe};
+pub use fault::{Crowded, FaultPlan, parse_fault};
 pub use file::{Balance, EncodedWord, Environment, MarkCache, Normalize, Protocol, ShieldWord, StableOpen, schema};
 pub use problem::{Problem, Problems, Severity, Style};
 pub use settings::{

@@ -4,6 +4,7 @@
 //! them may end first; what each end means is decided here.
 
 use std::future::poll_fn;
+use std::num::NonZeroU64;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Instant;
@@ -12,6 +13,7 @@ use ::h2::Reason;
 
 use super::body::{ClientEnd, Progress, RequestBody, upload};
 use super::failure::Failure;
+use super::fault::trickle;
 use super::fields::{Told, clean_trailers, connection_has};
 use super::outgoing::{h2_request, upstream_framing, write_head};
 use super::record::Record;
@@ -37,6 +39,8 @@ pub(super) struct Call<'r> {
     pub(super) clock: &'r Clock,
     pub(super) limits: Limits,
     pub(super) mark: Option<Mark<'r>>,
+    /// The bytes a second that the answer's body may have, where a fault makes it slow.
+    pub(super) slow: Option<NonZeroU64>,
     /// The shield over this attempt, where there is one.
     pub(super) guard: Option<Guard<'r>>,
 }
@@ -206,7 +210,7 @@ impl Answer<'_, '_> {
             record.broken(Failure::ClientGone);
             return Ok(false);
         };
-        let moving = pump(self.reader, &mut writer, |moved| match moved {
+        let noted = |moved: Moved<'_>| match moved {
             Moved::Data(data) => {
                 call.clock.wait_for(Waiting::Delivery, Instant::now());
                 record.bytes_out += data.len() as u64;
@@ -216,7 +220,13 @@ impl Answer<'_, '_> {
                 clean_trailers(trailers, &self.head.fields, |_| false);
             }
             Moved::Dry => call.clock.wait_for(Waiting::Download, Instant::now()),
-        });
+        };
+        let moving = async {
+            match call.slow {
+                None => pump(self.reader, &mut writer, noted).await,
+                Some(rate) => Box::pin(trickle(self.reader, &mut writer, rate, noted)).await,
+            }
+        };
         let moved = beside(call, timer, side, |_| Poll::Pending, moving).await;
         let failure = match moved {
             Ok(Ok(())) => return Ok(true),
@@ -259,12 +269,7 @@ async fn beside<T>(
         Ok(Ok(done)) => Ok(done),
         Ok(Err(ClientEnd::Gone)) => Err(Failure::ClientGone.into()),
         Ok(Err(ClientEnd::BadBody)) => Err(Failure::ClientBody.into()),
-        Err(_) if call.clock.is_over() => Err(Failure::RequestLate.into()),
-        Err(_) => Err(match call.clock.waiting() {
-            Waiting::Upload | Waiting::Delivery => Failure::ClientLate.into(),
-            Waiting::FirstByte => Failure::FirstByteLate.into(),
-            Waiting::Download => Failure::BodyLate.into(),
-        }),
+        Err(_) => Err(call.clock.lateness().into()),
     }
 }
 

@@ -39,6 +39,7 @@ pub(super) async fn serve_client(worker: Rc<Worker>, socket: Socket, address: So
     match end {
         End::Closed => {}
         End::Linger => client.linger().await,
+        End::Reset => client.connection.reset(),
         End::H2 => {
             let Client { guest, connection, peer, worker, .. } = client;
             h2_connection::serve_client(worker, guest, connection, peer).await;
@@ -60,6 +61,8 @@ enum End {
     Closed,
     /// The last answer must arrive although the client may still be sending.
     Linger,
+    /// The client is to see it reset.
+    Reset,
     /// The client speaks HTTP/2.
     H2,
 }
@@ -89,6 +92,7 @@ impl Client {
             match goes_on {
                 Ok(Persistence::KeepAlive) => {}
                 Ok(Persistence::Close) => return End::Linger,
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return End::Reset,
                 Err(_) => return End::Closed,
             }
         }
@@ -154,6 +158,7 @@ impl Client {
         totals.client_enters(self.worker.id, ConnectionState::Idle);
         match served {
             Err(error) => self.refuse(Failure::Refused(error), head).await,
+            Ok(record) if record.failure == Some(Failure::InjectedReset) => Err(io::ErrorKind::ConnectionReset.into()),
             Ok(record) if record.is_broken => Err(io::ErrorKind::ConnectionAborted.into()),
             Ok(_) => Ok(persistence.get()),
         }

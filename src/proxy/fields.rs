@@ -2,6 +2,7 @@
 
 use smallvec::SmallVec;
 
+use super::timer::Clock;
 use crate::wire::h1::Framing;
 use crate::wire::{FieldSink, Fields, Known, RequestHead, ResponseHead, Version};
 
@@ -28,6 +29,8 @@ pub(super) struct Told<'t> {
     pub(super) peer: &'t Peer,
     /// The protocol of an upgrade that is asked for, where it may be.
     pub(super) upgrade: Option<&'t [u8]>,
+    /// The clock that says how long it has, where it is told.
+    pub(super) deadline: Option<&'t Clock>,
 }
 
 /// Writes the fields of a request for an upstream, `Host` and framing aside. Returns how many lines were removed
@@ -54,7 +57,12 @@ pub(super) fn to_upstream(
                 removed += usize::from(!trusted && !matches!(known, Known::Host | Known::ContentLength));
                 continue;
             }
-            Known::Forwarded | Known::XForwardedFor | Known::XForwardedProto | Known::XForwardedHost => {
+            Known::GrpcTimeout
+            | Known::RequestTimeout
+            | Known::Forwarded
+            | Known::XForwardedFor
+            | Known::XForwardedProto
+            | Known::XForwardedHost => {
                 removed += usize::from(!trusted);
                 continue;
             }
@@ -70,6 +78,9 @@ pub(super) fn to_upstream(
     sink.field(b"x-gray-lane", told.lane.as_bytes());
     if let Some(release) = told.release {
         sink.field(b"x-gray-release", release.as_bytes());
+    }
+    if let Some(clock) = told.deadline {
+        clock.passed.write(sink, clock.left());
     }
     if let Some(protocol) = told.upgrade {
         sink.field(b"connection", b"upgrade");
@@ -246,7 +257,8 @@ mod tests {
         let mut head = RequestHead::default();
         lines.iter().for_each(|(name, value)| head.fields.push(name.as_bytes(), value.as_bytes()));
         let peer = peer(trusted);
-        let told = Told { lane: "gray", release: Some("r"), pseudonym: "shop", peer: &peer, upgrade: None };
+        let told =
+            Told { lane: "gray", release: Some("r"), pseudonym: "shop", peer: &peer, upgrade: None, deadline: None };
         let mut out = Vec::new();
         to_upstream(&mut out, &head, &told, |name| name.eq_ignore_ascii_case(b"x-user-id"));
         String::from_utf8(out).unwrap()
@@ -318,7 +330,8 @@ mod tests {
         head.verb = crate::wire::Verb::Options;
         head.fields.push(b"max-forwards", b"3");
         let peer = peer(true);
-        let told = Told { lane: "stable", release: None, pseudonym: "shop", peer: &peer, upgrade: None };
+        let told =
+            Told { lane: "stable", release: None, pseudonym: "shop", peer: &peer, upgrade: None, deadline: None };
         let mut out = Vec::new();
         to_upstream(&mut out, &head, &told, |_| false);
         assert!(String::from_utf8(out).unwrap().contains("max-forwards: 2\r\n"));

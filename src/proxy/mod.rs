@@ -13,6 +13,9 @@ mod fields;
 mod lane;
 mod respond;
 
+mod fault;
+mod fault_table;
+
 mod attempt;
 mod body;
 mod breaker;
@@ -27,6 +30,7 @@ mod tell;
 
 mod evidence;
 
+mod deadline;
 mod drain;
 mod timer;
 
@@ -40,11 +44,13 @@ use smallvec::SmallVec;
 
 pub use accept::{Stop, run};
 pub use breaker::{Epoch, Making, Moved, Watches};
+pub use fault_table::{AddFaultError, Fault, FaultOrigin, Faults};
 pub use snapshot::{Route, Snapshot};
 pub use worker::{Parts, Worker};
 
 use attempt::{Call, Exchange, Failed, over_h1, over_h2};
 use body::RequestBody;
+use deadline::CallerDeadline;
 use failure::Failure;
 use fields::{Peer, Told, max_forwards, times_passed, wanted_upgrade};
 use record::Record;
@@ -186,8 +192,12 @@ async fn send<'c>(
     }
     let route = &snapshot.routes[routed.route.index()];
     let limits = &route.plan.timeouts;
-    let whole = tell::caller_deadline(head, request.peer).into_iter().chain(limits.request).min();
-    let clock = Clock::new(request.started, whole, limits, snapshot.settings.limits.body_idle);
+    let ignored = |field| worker.telemetry.totals().deadline_ignored(worker.id, field);
+    let caller = CallerDeadline::of(head, request.peer, ignored);
+    way.record.deadline_is_callers = caller.holds_before(limits.request);
+    let whole = caller.within.into_iter().chain(limits.request).min();
+    let mut clock = Clock::new(request.started, whole, limits, snapshot.settings.limits.body_idle);
+    clock.passed = caller.pass_on(head, limits);
     if route.plan.shield.is_some() {
         view.deposit(routed.route, worker.tick(request.started));
     }
@@ -225,7 +235,7 @@ async fn judged<'c>(
     let route = &view.snapshot.routes[routed.route.index()];
     let (began, lease) = (Instant::now(), routed.lease.take());
     let attempted = attempt(worker, view, routed, request, way, clock, guard).await;
-    if respond::is_grpc(request.head) {
+    if request.head.is_grpc() {
         way.record.ended_grpc();
     }
     let outcome = breaker::outcome(attempted, way.record);
@@ -263,6 +273,8 @@ async fn attempt<'c>(
     let program = &snapshot.settings.program;
     let lane = program.lanes().name(routed.lane);
     let upgrade = wanted_upgrade(head, request.framing);
+    let plan = &snapshot.routes[routed.route.index()].plan;
+    let slow = fault::meet(worker, &plan.name, lane, clock, &mut request.body, way).await?;
     let shows_lane = snapshot.settings.response_mark != ResponseMark::Off;
     let call = Call {
         worker,
@@ -275,27 +287,24 @@ async fn attempt<'c>(
             pseudonym: &snapshot.pseudonym,
             peer: request.peer,
             upgrade,
+            deadline: clock.passed.any().then_some(clock),
         },
         untrusted: &untrusted,
         clock,
         limits: snapshot.limits,
         mark: shows_lane.then(|| Mark { lane, cache: snapshot.cache_field() }),
         guard,
+        slow,
     };
-    let dialect = match routed.target.protocol {
-        Protocol::H2 if upgrade.is_none() => Dialect::H2,
-        Protocol::Same if head.version == Version::H2 => Dialect::H2,
-        _ => Dialect::Http1,
-    };
+    let dialect = dialect(routed.target, &call);
     let pool = &view.pools[routed.target.upstream];
-    let connect = snapshot.routes[routed.route.index()].plan.timeouts.connect;
     for fresh in [false, true] {
         let Way { responder, timer, record } = way;
         if clock.is_over() {
             return Err(Failure::RequestLate);
         }
-        let leased = timer.race(&clock.last(), pool.lease(dialect, fresh, connect)).await;
-        let lease = leased.map_err(|Late| Failure::RequestLate)?.map_err(lease_failure)?;
+        let leased = timer.race(&clock.last(), pool.lease(dialect, fresh, plan.timeouts.connect)).await;
+        let lease = leased.map_err(|Late| Failure::RequestLate)?.map_err(|error| lease_failure(error, clock))?;
         clock.wait_for(Waiting::FirstByte, Instant::now());
         record.report = lease.report();
         let exchange = Exchange { body: &mut request.body, responder, timer, record };
@@ -320,8 +329,18 @@ async fn attempt<'c>(
     Err(Failure::Reset)
 }
 
-fn lease_failure(error: LeaseError) -> Failure {
+/// What is spoken to the upstream.
+fn dialect(target: Target, call: &Call<'_>) -> Dialect {
+    match target.protocol {
+        Protocol::H2 if call.told.upgrade.is_none() => Dialect::H2,
+        Protocol::Same if call.head.version == Version::H2 => Dialect::H2,
+        _ => Dialect::Http1,
+    }
+}
+
+fn lease_failure(error: LeaseError, clock: &Clock) -> Failure {
     match error {
+        LeaseError::Connect(ConnectError::TimedOut) if clock.is_over() => Failure::RequestLate,
         LeaseError::NoEndpoint => Failure::NoEndpoint,
         LeaseError::Connect(ConnectError::Refused(_)) => Failure::Connect,
         LeaseError::Connect(ConnectError::TimedOut) => Failure::ConnectLate,
@@ -353,6 +372,11 @@ async fn refuse(
     worker: &Worker,
     record: &mut Record,
 ) {
+    if failure == Failure::InjectedReset {
+        record.is_broken = true;
+        responder.reset();
+        return;
+    }
     record.status = failure.status();
     if failure == Failure::ClientGone {
         record.is_broken = true;

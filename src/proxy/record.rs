@@ -1,8 +1,10 @@
 //! What is remembered of an exchange while it goes on, to be told at its end.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::failure::Failure;
+use super::fault_table::Fault;
 use super::outcome;
 use crate::upstream::Report;
 use crate::wire::{Fields, Known, ResponseHead};
@@ -29,6 +31,13 @@ pub(super) struct Record {
     pub(super) shielded: Option<Failure>,
     /// What went wrong, if anything did.
     pub(super) failure: Option<Failure>,
+    /// Whether the caller's own deadline is the one that holds: then [`Failure::RequestLate`] means that it passed.
+    pub(super) deadline_is_callers: bool,
+    /// The fault on purpose that the request met; the last one, where stable's attempt met another.
+    pub(super) fault: Option<Arc<Fault>>,
+    /// Whether the attempt under way met a fault that does not count against the release and its breaker: it says nothing
+    /// about its lane.
+    pub(super) is_drill: bool,
     /// The request's id, once somebody asked for it.
     pub(super) id: Option<Box<str>>,
     /// Whether an answer was broken off, so that the connection cannot be used again.

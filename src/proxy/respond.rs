@@ -91,7 +91,7 @@ impl<'c> Responder<'c> {
     }
 
     async fn write_failure(self, failure: Failure, request: &RequestHead, request_id: &str) -> io::Result<u64> {
-        if is_grpc(request) {
+        if request.is_grpc() {
             return self.fail_grpc(failure);
         }
         let body =
@@ -131,6 +131,13 @@ impl<'c> Responder<'c> {
             stream.end(None)?;
         }
         Ok(0)
+    }
+
+    /// Gives no answer: an HTTP/2 stream is reset; an HTTP/1 connection is, by its owner.
+    pub(super) fn reset(self) {
+        if let Self::H2(mut stream) = self {
+            stream.send_reset(::h2::Reason::INTERNAL_ERROR);
+        }
     }
 
     /// Ready when an HTTP/2 client has reset its stream.
@@ -207,10 +214,4 @@ fn add_mark(sink: &mut impl FieldSink, mark: Option<Mark<'_>>) {
             sink.field(name.as_bytes(), value.as_bytes());
         }
     }
-}
-
-/// Whether a client expects to hear of failures as gRPC puts them.
-pub(super) fn is_grpc(request: &RequestHead) -> bool {
-    let content_type = request.fields.first(crate::wire::Known::ContentType);
-    request.version == Version::H2 && content_type.is_some_and(|value| value.starts_with(b"application/grpc"))
 }

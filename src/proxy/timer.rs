@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 
 use tokio::time::Sleep;
 
+use super::deadline::Passed;
+use super::failure::Failure;
 use crate::config::Timeouts;
 
 /// The deadline passed before the work was done.
@@ -73,6 +75,8 @@ pub(super) enum Waiting {
 /// The deadlines of one exchange.
 pub(super) struct Clock {
     last: Instant,
+    /// Whether and how the upstream is told what is left.
+    pub(super) passed: Passed,
     first_byte: Duration,
     upload: Duration,
     idle: Duration,
@@ -85,9 +89,17 @@ impl Clock {
     /// For a request that began at `started`; `whole` bounds the exchange as a whole, `upload` the client's pauses.
     pub(super) fn new(started: Instant, whole: Option<Duration>, limits: &Timeouts, upload: Duration) -> Self {
         let Timeouts { first_byte, idle, .. } = *limits;
-        let last = started + whole.unwrap_or(NEVER);
+        let last = started + whole.map_or(NEVER, |whole| whole.min(NEVER));
         let due = Cell::new(last.min(started + first_byte));
-        Self { last, first_byte, upload: upload.min(idle), idle, due, waiting: Cell::new(Waiting::FirstByte) }
+        Self {
+            last,
+            passed: Passed::default(),
+            first_byte,
+            upload: upload.min(idle),
+            idle,
+            due,
+            waiting: Cell::new(Waiting::FirstByte),
+        }
     }
 
     /// The exchange now waits for this; what there was to wait for before has come. Once the answer has begun, the
@@ -105,9 +117,14 @@ impl Clock {
         self.due.set(self.last.min(now + within));
     }
 
-    /// What the exchange was waiting for when it got late.
-    pub(super) fn waiting(&self) -> Waiting {
-        self.waiting.get()
+    /// What went wrong when the exchange got late: whatever it was waiting for.
+    pub(super) fn lateness(&self) -> Failure {
+        match self.waiting.get() {
+            _ if self.is_over() => Failure::RequestLate,
+            Waiting::Upload | Waiting::Delivery => Failure::ClientLate,
+            Waiting::FirstByte => Failure::FirstByteLate,
+            Waiting::Download => Failure::BodyLate,
+        }
     }
 
     /// Whether the exchange as a whole is late, not one of its steps.
@@ -118,6 +135,11 @@ impl Clock {
     /// How long nothing may move.
     pub(super) fn idle(&self) -> Duration {
         self.idle
+    }
+
+    /// The time left for the exchange as a whole.
+    pub(super) fn left(&self) -> Duration {
+        self.last.saturating_duration_since(Instant::now())
     }
 
     /// When the exchange as a whole gets late.
@@ -150,10 +172,10 @@ mod tests {
         let start = Instant::now();
         let clock = Clock::new(start, None, &limits, Duration::from_secs(2));
         clock.wait_for(Waiting::Upload, start);
-        assert_eq!((clock.waiting(), clock.due.get()), (Waiting::Upload, start + Duration::from_secs(2)));
+        assert_eq!((clock.waiting.get(), clock.due.get()), (Waiting::Upload, start + Duration::from_secs(2)));
         clock.wait_for(Waiting::Download, start);
         clock.wait_for(Waiting::FirstByte, start);
-        assert_eq!((clock.waiting(), clock.due.get()), (Waiting::Download, start + Duration::from_secs(60)));
+        assert_eq!((clock.waiting.get(), clock.due.get()), (Waiting::Download, start + Duration::from_secs(60)));
     }
 
     #[tokio::test]

@@ -86,7 +86,8 @@ pub enum BodyWriter<'c> {
 }
 
 impl BodyWriter<'_> {
-    async fn part(&mut self, part: Part<'_>) -> io::Result<u64> {
+    /// Writes one part; returns how many bytes of it the source may let its peer send again.
+    pub async fn part(&mut self, part: Part<'_>) -> io::Result<u64> {
         match (self, part) {
             (Self::H1(body), Part::Data(data)) => body.data(data).await.map(|()| data.len() as u64),
             (Self::H1(body), Part::Owned(data)) => body.data(&data).await.map(|()| data.len() as u64),
@@ -184,7 +185,7 @@ pub async fn pump(
 }
 
 /// The next part; while there is none, what was gathered is sent and the receiver is watched.
-async fn next_part<'s>(
+pub async fn next_part<'s>(
     source: &'s mut BodyReader<'_>,
     sink: &mut BodyWriter<'_>,
     moved: &mut impl FnMut(Moved<'_>),

@@ -50,6 +50,8 @@ pub enum Known {
     Traceparent,
     /// `grpc-timeout`
     GrpcTimeout,
+    /// `x-request-timeout-ms`
+    RequestTimeout,
     /// `grpc-status`
     GrpcStatus,
     /// `content-type`
@@ -85,6 +87,7 @@ impl Known {
             16 => (b"x-forwarded-host", Self::XForwardedHost),
             17 if starts(name, b'x') => (b"x-forwarded-proto", Self::XForwardedProto),
             17 => (b"transfer-encoding", Self::TransferEncoding),
+            20 => (b"x-request-timeout-ms", Self::RequestTimeout),
             _ => (b"", Self::Other),
         };
         if name.eq_ignore_ascii_case(text) {
@@ -156,6 +159,7 @@ mod tests {
             ("X-Request-Id", Known::RequestId),
             ("traceparent", Known::Traceparent),
             ("grpc-timeout", Known::GrpcTimeout),
+            ("X-Request-Timeout-Ms", Known::RequestTimeout),
             ("grpc-status", Known::GrpcStatus),
             ("Content-Type", Known::ContentType),
             ("Content_Length", Known::Disguised),

@@ -3,6 +3,7 @@
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream, tcp, unix};
@@ -86,6 +87,19 @@ impl WriteHalf {
             // Fails only where the connection is gone already.
             let _ = half.as_ref().set_zero_linger();
             // Dropped, it would end its direction in order first.
+            half.forget();
+        }
+    }
+}
+
+impl WriteHalf {
+    /// Ends the connection so that the peer sees it reset, once the other half is dropped too. A Unix socket knows no
+    /// reset and is closed.
+    pub fn reset(self) {
+        if let Self::Tcp(half) = self {
+            // Where it cannot be set the connection has failed already.
+            let _ = socket2::SockRef::from(half.as_ref()).set_linger(Some(Duration::ZERO));
+            // Dropping the half would end the stream in order first.
             half.forget();
         }
     }
