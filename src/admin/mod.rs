@@ -31,7 +31,7 @@ pub use change::{ChangeError, Changed, ReleaseAction, ReleaseChange};
 pub use explain::{ExplainError, ExplainRequest};
 pub use view::{
     AddressView, AdminView, BreakerView, ConfigView, EndpointView, LaneView, NotReady, ReleaseView, RollbackView,
-    RouteView, UpstreamView,
+    RouteView, UpstreamView, VerdictView,
 };
 
 /// What the admin port answers from.

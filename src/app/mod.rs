@@ -5,6 +5,7 @@
 //! admin port, then the log.
 
 mod bind;
+mod judge;
 mod merger;
 mod releases;
 mod sidecar;

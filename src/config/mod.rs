@@ -21,6 +21,7 @@ mod admin_token;
 mod compile;
 mod endpoints;
 mod pending;
+mod rollback;
 mod settings;
 
 #[cfg(test)]
@@ -35,9 +36,10 @@ pub use compile::KeyFiles;
 pub use endpoints::{Ejection, EndpointPolicy, Health, Probe};
 pub use file::{Balance, EncodedWord, Environment, MarkCache, Normalize, Protocol, ShieldWord, StableOpen, schema};
 pub use problem::{Problem, Problems, Severity, Style};
+pub use rollback::{RollbackFigure, RollbackPlan};
 pub use settings::{
-    AccessLog, AdminChanges, Breaker, Endpoint, FactSource, FactSources, Limits, ResponseMark, RollbackFigure,
-    RollbackPlan, RoutePlan, Settings, Shield, Timeouts, Upstream, UpstreamIndex,
+    AccessLog, AdminChanges, Breaker, Endpoint, FactSource, FactSources, Limits, ResponseMark, RoutePlan, Settings,
+    Shield, Timeouts, Upstream, UpstreamIndex,
 };
 pub use units::parse_time;
 

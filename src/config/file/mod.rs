@@ -16,7 +16,9 @@ pub(super) use fact::FileSource;
 pub(super) use process::{
     AccessLogWord, FileAdmin, FileGeoip, FileLimits, FileListener, FileState, RegionCodes, ResponseMarkWord,
 };
-pub(super) use release::{FileAb, FileDeveloper, FileExperiment, FileRegions, FileRelease, HashKeyWord};
+pub(super) use release::{
+    FileAb, FileDeveloper, FileExperiment, FileRegions, FileRelease, FileWorse, FileWorseRules, HashKeyWord, Require,
+};
 pub(super) use route::{FileBreaker, FileHeaderMatch, FileMatch, FileRoute, FileShield, FileTimeouts};
 pub(super) use upstream::{FileEjection, FileHealth, FileUpstream};
 
