@@ -1,6 +1,8 @@
 //! Gray is compared with stable all the time, and a release whose gray is worse is taken back.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -148,7 +150,37 @@ fn what_the_bucket_did_not_decide_is_not_compared() {
     let sidecar = Sidecar::start(&plan);
     visit(&mut sidecar.client(), 0..300);
     // Two looks later.
-    std::thread::sleep(std::time::Duration::from_millis(2100));
+    std::thread::sleep(Duration::from_millis(2100));
     let figures = release(&sidecar)["verdict"]["figures"].clone();
     assert_eq!((&figures["calls"]["gray"], &figures["split"]["counts"]["gray"]), (&0.into(), &0.into()), "{figures}");
+}
+
+#[test]
+fn an_outage_of_both_is_not_held_against_gray_though_breakers_refuse() {
+    let failing = Arc::new(AtomicBool::new(false));
+    let origin = || {
+        let failing = failing.clone();
+        Origin::answering(move |_| answer(if failing.load(Ordering::Relaxed) { "500 Oops" } else { "200 OK" }, "", b""))
+    };
+    let (stable, gray) = (origin(), origin());
+    let plan = Plan::new()
+        .upstream("stable", stable.address())
+        .upstream("gray", gray.address())
+        .release("r", "level: permille\npermille: 200\nrollback: { worse: true }")
+        .more("state: { dir: state }\nbreakers: { b: { min_calls: 20, open_for: 300ms } }")
+        .route("all", "/{*rest}", "stable: stable, gray: gray", "release: r\nbreaker: b");
+    let sidecar = Sidecar::start(&plan);
+    let mut client = sidecar.client();
+    visit(&mut client, 0..1000);
+    for part in 2..8 {
+        failing.store(part < 6, Ordering::Relaxed);
+        visit(&mut client, part * 500..part * 500 + 500);
+        // One look at least for each part.
+        std::thread::sleep(Duration::from_millis(600));
+        assert!(!is_latched(&sidecar), "{}", release(&sidecar));
+    }
+    let shown = release(&sidecar);
+    assert_eq!(shown["verdict"]["word"], "not worse so far", "{shown}");
+    let figures = &shown["verdict"]["figures"]["errors"]["hits"];
+    assert!(figures["stable"].as_u64() > Some(500), "what the breaker refused counts: {shown}");
 }
