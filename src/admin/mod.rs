@@ -34,7 +34,7 @@ pub use explain::{ExplainError, ExplainRequest};
 pub use fault::{FaultControl, FaultError, FaultView};
 pub use view::{
     AddressView, AdminView, BreakerView, ConfigView, EndpointView, LaneView, NotReady, ReleaseView, RollbackView,
-    RouteView, UpstreamView,
+    RouteView, UpstreamView, VerdictView,
 };
 
 /// What the admin port answers from.

@@ -59,6 +59,7 @@ impl AdminView for Still {
             pause: None,
             revision: 0,
             rollback: None,
+            verdict: None,
             routes: vec!["sku-detail".to_owned()],
             conditions: 2,
         }]

@@ -6,6 +6,7 @@
 
 mod bind;
 mod faults;
+mod judge;
 mod merger;
 mod releases;
 mod sidecar;

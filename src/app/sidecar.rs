@@ -12,6 +12,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::bind::{self, BindError};
 use super::faults::FaultDesk;
+use super::judge::Judge;
 use super::merger::Merger;
 use super::view::ControlView;
 use super::worker::{self, Parts};
@@ -99,11 +100,14 @@ impl Sidecar {
             let seed = RandomState::new().hash_one(std::process::id());
             async move { tokio::join!(directory.keep_fresh(), directory.keep_watched(seed)) }
         });
-        let merger = Merger { watches, epoch, snapshot: snapshot.clone(), latches: latches.clone() };
+        let judge = Judge::of(&snapshot.settings);
+        let judgements = judge.judgements();
+        let merger = Merger { watches, epoch, snapshot: snapshot.clone(), latches: latches.clone(), judge };
         control.spawn(merger.run());
         control.spawn(latches.clone().keep());
         let live = Arc::new(Live::new(snapshot));
-        let view = Arc::new(ControlView::new(live.clone(), telemetry.clone(), latches.clone(), traffic.clone()));
+        let view = ControlView::new(live.clone(), telemetry.clone(), latches.clone(), judgements, traffic.clone());
+        let view = Arc::new(view);
 
         let (stop, stops) = watch::channel(Stop::No);
         let mut workers = Vec::new();

@@ -19,6 +19,7 @@ mod fault_table;
 mod attempt;
 mod body;
 mod breaker;
+mod compare;
 mod outgoing;
 mod shield;
 mod upgrade;
@@ -94,6 +95,7 @@ async fn serve<'c>(worker: &Worker, request: Request<'_, 'c>, responder: Respond
             let _inflight = tell::Inflight::begin(series, worker.id);
             let admitted = routed.admit(worker, &view.snapshot, request.started);
             tell::decided(worker, &view.snapshot, &routed.decision);
+            routed.compare_split(worker, &view.snapshot, admitted.is_err());
             let mut way = Way { responder: &mut responder, timer, record: &mut record };
             match admitted {
                 Ok(()) => send(worker, &view, routed, &mut request, &mut way).await,
@@ -239,9 +241,10 @@ async fn judged<'c>(
         way.record.ended_grpc();
     }
     let outcome = breaker::outcome(attempted, way.record);
+    // The upstream's time is that to the head of its answer: what follows waits for the client as well.
+    let ended = way.record.answered_at.filter(|at| *at >= began).unwrap_or_else(Instant::now);
+    routed.compare(worker, route, outcome, ended.saturating_duration_since(began));
     if let Some(breaker) = &route.guards[routed.target.lane] {
-        // The upstream's time is that to the head of its answer: what follows waits for the client as well.
-        let ended = way.record.answered_at.filter(|at| *at >= began).unwrap_or_else(Instant::now);
         breaker.record(worker.id, lease, outcome, worker.tick(began), worker.tick(ended));
     }
     if outcome.is_failure() {

@@ -55,7 +55,8 @@ pub(super) fn told(
     match (routed, record.failure) {
         (Some(routed), failure) => {
             let series = &view.snapshot.routes[routed.route.index()].series;
-            let class = if record.status == 0 { CodeClass::None } else { CodeClass::of(record.status) };
+            let left = failure == Some(Failure::ClientGone) || record.status == 0;
+            let class = if left { CodeClass::None } else { CodeClass::of(record.status) };
             series.record(worker.id, routed.target.lane, routed.decision.level, class, took);
             if failure == Some(Failure::ClientGone) {
                 series.client_disconnected(worker.id);

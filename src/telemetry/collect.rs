@@ -136,6 +136,7 @@ fn releases(registry: &Registry) -> Vec<Family> {
     let mut permille = Family::new(&metrics::RELEASE_PERMILLE);
     let mut latched = Family::new(&metrics::RELEASE_LATCHED);
     let mut paused = Family::new(&metrics::RELEASE_PAUSED);
+    let mut verdict = Family::new(&metrics::RELEASE_VERDICT);
     for (name, series) in &registry.releases {
         // The empty name collects decisions of routes without a release; it is open for nobody.
         let real = !name.is_empty();
@@ -151,9 +152,10 @@ fn releases(registry: &Registry) -> Vec<Family> {
             permille.count(&[name], &[], series.permille());
             latched.count(&[name], &[], series.latched());
             paused.count(&[name], &[], series.paused());
+            verdict.count(&[name], &[], series.verdict());
         }
     }
-    vec![decisions, permille, latched, paused]
+    vec![decisions, permille, latched, paused, verdict]
 }
 
 fn upstreams(registry: &Registry) -> Vec<Family> {

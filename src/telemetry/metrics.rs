@@ -68,6 +68,8 @@ metrics! {
         "1 while the release is rolled back and stays closed, else 0.";
     RELEASE_PAUSED = Gauge "graylane_release_paused" ["release"]
         "1 while nothing may open the release, else 0.";
+    RELEASE_VERDICT = Gauge "graylane_release_verdict" ["release"]
+        "Gray against stable: 0 no data, 1 not worse so far, 2 worse.";
     UPSTREAM_CONNECTIONS = Gauge "graylane_upstream_connections" ["upstream", "state"]
         "Connections to the upstream: active ones carry a request, idle ones wait for the next.";
     UPSTREAM_CONNECTS = Counter "graylane_upstream_connects_total" ["upstream", "result"]

@@ -18,7 +18,9 @@ pub(super) use fault::{FileDelay, FileFault};
 pub(super) use process::{
     AccessLogWord, FileAdmin, FileGeoip, FileLimits, FileListener, FileState, RegionCodes, ResponseMarkWord,
 };
-pub(super) use release::{FileAb, FileDeveloper, FileExperiment, FileRegions, FileRelease, HashKeyWord};
+pub(super) use release::{
+    FileAb, FileDeveloper, FileExperiment, FileRegions, FileRelease, FileWorse, FileWorseRules, HashKeyWord, Require,
+};
 pub(super) use route::{FileBreaker, FileHeaderMatch, FileMatch, FileRoute, FileShield, FileTimeouts};
 pub(super) use upstream::{FileEjection, FileHealth, FileUpstream};
 
