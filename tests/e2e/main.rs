@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test's functions may fail by panicking wherever they stand")]
 
 mod breaker;
+mod drill;
 mod failure;
 mod harness;
 mod latch;
