@@ -26,6 +26,10 @@ use play::{Shown, Stage};
 
 /// Visits a second on each of the two routes.
 const RPS: u32 = 500;
+/// So long all of it, whatever the machine does.
+const MOST: Duration = Duration::from_secs(90);
+/// How long the sidecar may take to start the last of its threads.
+const SETTLE: Duration = Duration::from_millis(300);
 /// How long the sidecar may take to let go of what nobody uses any more.
 const LET_GO: Duration = Duration::from_secs(5);
 
@@ -38,7 +42,8 @@ pub(super) fn run(
 ) -> anyhow::Result<()> {
     ports::check(args.port, args.admin_port)?;
     let runtime = runtime().context("cannot start the threads of the shops")?;
-    let mut ending = runtime.block_on(async { Ending::listen(args.duration) }).context("cannot wait for signals")?;
+    let mut ending =
+        runtime.block_on(async { Ending::listen(args.duration.or(Some(MOST))) }).context("cannot wait for signals")?;
     let (closing, closes) = tokio::sync::watch::channel(false);
     let shops = runtime.block_on(shop::open_both(&closes)).context("cannot open the shops")?;
     let scratch = Scratch::create().context("cannot write the configuration of the drill")?;
@@ -51,10 +56,14 @@ pub(super) fn run(
     let played = runtime.block_on(async {
         let stage = Stage { traffic: running.traffic, admin: running.admin, shops: &shops, rps };
         tokio::select! {
-            played = play_all(stage, act, screen) => played,
-            () = ending.wait(start) => Ok(()),
+            played = play_all(stage, act, screen) => Some(played),
+            () = ending.wait(start) => None,
         }
     });
+    let played = match played {
+        Some(played) => played,
+        None => screen.say("Ended before all acts were played.").map_err(anyhow::Error::from),
+    };
     finish(running, shops, || closing.send_replace(true));
     runtime.shutdown_timeout(CLOSE);
     match played {
@@ -83,6 +92,8 @@ async fn play_all(stage: Stage<'_>, act: Option<Act>, screen: &mut Screen) -> an
         crowd::BEARABLE.as_millis()
     ))?;
     screen.say("")?;
+    // The sidecar answers before each of its threads has opened what it keeps for good.
+    tokio::time::sleep(SETTLE).await;
     let before = Held::now();
     let mut all: Vec<Shown> = Vec::new();
     for act in Act::ALL.into_iter().filter(|each| act.is_none_or(|act| act == *each)) {

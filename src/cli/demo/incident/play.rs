@@ -11,7 +11,7 @@ use super::gauges::{GLANCE, Gauges};
 use super::told;
 
 /// How long all is well at first.
-const BEFORE: Duration = Duration::from_secs(2);
+const BEFORE: Duration = Duration::from_millis(1_500);
 /// How long gray stays bad after it was taken out.
 const STILL_BAD: Duration = Duration::from_millis(300);
 /// What has not happened by then does not happen.
@@ -90,6 +90,9 @@ impl Scene<'_> {
                 Some(Opening { after: self.turned.elapsed(), gray_requests, cause })
             })
             .await?;
+        if shown.opened.contains(&None) {
+            return Ok(shown);
+        }
         match act.ends() {
             Ends::Healed => {
                 tokio::time::sleep(STILL_BAD).await;

@@ -5,9 +5,8 @@ use std::time::Duration;
 
 /// How long a steady answer takes.
 const STEADY: Duration = Duration::from_millis(5);
-/// What the slow tail of the incident takes, and which share of the answers it is: one of so many.
+/// What the slow tail of the incident takes.
 const TAIL: Duration = Duration::from_millis(2_800);
-const TAIL_ONE_OF: u64 = 50;
 /// What every answer takes where the mean is bad.
 const SLUGGISH: Duration = Duration::from_millis(900);
 /// The hang ends with the connection, and at the latest after this.
@@ -22,7 +21,7 @@ pub(in super::super) enum Mood {
     Steady,
     /// 92 of 100 answers are 500.
     Erring,
-    /// One of 50 answers takes 2.8 s, so the P99 is 2.8 s and the mean 61 ms.
+    /// 2 of 100 answers take 2.8 s, so the P99 is 2.8 s and the mean 61 ms.
     Tailed,
     /// Every answer takes 900 ms: the mean, and the P99 too.
     Sluggish,
@@ -35,12 +34,13 @@ impl Mood {
 
     /// How long the answer with this number takes, and whether it is a failure.
     pub(super) fn of(self, number: u64) -> (Duration, bool) {
+        // 37 and 100 have no common divisor, so each share is exact in every 100 and spread out over odd and even numbers.
+        let place = number % 100 * 37 % 100;
         match self {
             Mood::Well => (Duration::ZERO, false),
             Mood::Steady => (STEADY, false),
-            // 37 and 100 have no common divisor: exactly 92 of every 100, spread out.
-            Mood::Erring => (STEADY, number % 100 * 37 % 100 < 92),
-            Mood::Tailed if number % TAIL_ONE_OF == TAIL_ONE_OF - 1 => (TAIL, false),
+            Mood::Erring => (STEADY, place < 92),
+            Mood::Tailed if place < 2 => (TAIL, false),
             Mood::Tailed => (STEADY, false),
             Mood::Sluggish => (SLUGGISH, false),
             Mood::Mute => (HANG, true),
