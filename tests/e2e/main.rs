@@ -3,6 +3,7 @@
 
 mod attack;
 mod breaker;
+mod drill;
 mod failure;
 mod harness;
 mod latch;

@@ -5,5 +5,10 @@
 #[path = "../e2e/harness/mod.rs"]
 mod harness;
 
+#[allow(dead_code, unused_imports, reason = "the stage is shared with the short drill of the end-to-end tests")]
+#[path = "../e2e/drill/stage/mod.rs"]
+mod stage;
+
 mod bodies;
 mod crowd;
+mod drill;

@@ -8,6 +8,7 @@ mod cast;
 mod configuration;
 mod ending;
 mod hints;
+mod incident;
 mod ports;
 mod scratch;
 mod screen;
@@ -33,6 +34,7 @@ use cast::Cast;
 use configuration::Addresses;
 use ending::Ending;
 use hints::Scene;
+pub use incident::Act;
 use scratch::Scratch;
 use screen::{Ink, Screen};
 use shop::{Edition, OpenShop};
@@ -62,6 +64,10 @@ pub struct DemoArgs {
     /// End by itself after this time, such as 30s or 5m
     #[arg(long, value_name = "TIME", value_parser = crate::config::parse_time)]
     pub duration: Option<Duration>,
+    /// The incident drill instead: gray turns bad in several ways, and a table tells who was hurt; 500 visits a second
+    #[arg(long, value_name = "ACT")]
+    #[allow(clippy::option_option, reason = "clap's form of an option whose value may be left out")]
+    pub incident: Option<Option<Act>>,
 }
 
 /// Starts the sidecar with the configuration in this folder, as `graylane run --config FOLDER` does, and returns once it
@@ -89,7 +95,10 @@ impl fmt::Debug for Running {
 /// # Errors
 /// A port that is taken (named, with the option that changes it), or a sidecar that does not start.
 pub fn run(args: &DemoArgs, start_sidecar: StartSidecar) -> anyhow::Result<ExitCode> {
-    play(args, start_sidecar, &mut Screen::stdout())?;
+    match args.incident {
+        Some(act) => incident::run(args, act, start_sidecar, &mut Screen::stdout())?,
+        None => play(args, start_sidecar, &mut Screen::stdout())?,
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -126,14 +135,17 @@ fn runtime() -> io::Result<Runtime> {
 }
 
 /// The folder with the configuration and the key for signed overrides.
-fn furnish(args: &DemoArgs, [stable, gray]: &[OpenShop; 2]) -> io::Result<Scratch> {
+fn furnish(args: &DemoArgs, shops: &[OpenShop; 2]) -> io::Result<Scratch> {
     let scratch = Scratch::create()?;
-    let on = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let addresses =
-        Addresses { traffic: on(args.port), admin: on(args.admin_port), stable: stable.address, gray: gray.address };
-    scratch.write(configuration::FILE, &configuration::yaml(addresses))?;
+    scratch.write(configuration::FILE, &configuration::yaml(addresses(args, shops)))?;
     scratch.write(configuration::KEY_FILE, &scratch::new_key()?)?;
     Ok(scratch)
+}
+
+/// What goes into a configuration.
+fn addresses(args: &DemoArgs, [stable, gray]: &[OpenShop; 2]) -> Addresses {
+    let on = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    Addresses { traffic: on(args.port), admin: on(args.admin_port), stable: stable.address, gray: gray.address }
 }
 
 /// Tells where everything is and what to try.

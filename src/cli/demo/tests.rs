@@ -8,7 +8,13 @@ use super::stand_in;
 use super::*;
 
 fn args(traffic: u32, ms: u64) -> DemoArgs {
-    DemoArgs { port: 0, admin_port: 0, traffic: Some(traffic), duration: Some(Duration::from_millis(ms)) }
+    DemoArgs {
+        port: 0,
+        admin_port: 0,
+        traffic: Some(traffic),
+        duration: Some(Duration::from_millis(ms)),
+        incident: None,
+    }
 }
 
 /// What is printed, and the folder of the configuration.
@@ -91,7 +97,11 @@ fn the_options_are_read_and_bounded() {
     let given = parse("demo --port 0 --admin-port 1 --traffic 20000 --duration 2s").unwrap();
     assert_eq!((given.port, given.admin_port, given.traffic), (0, 1, Some(20_000)));
     assert_eq!(given.duration, Some(Duration::from_secs(2)));
-    for wrong in ["demo --traffic 20001", "demo --traffic -1", "demo --duration 2", "demo --port 70000"] {
+    assert_eq!(parse("demo --incident").unwrap().incident, Some(None));
+    assert_eq!(parse("demo --incident hang").unwrap().incident, Some(Some(Act::Hang)));
+    for wrong in
+        ["demo --incident fire", "demo --traffic 20001", "demo --traffic -1", "demo --duration 2", "demo --port 70000"]
+    {
         assert!(parse(wrong).is_err(), "{wrong}");
     }
 }

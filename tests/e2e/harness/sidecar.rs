@@ -141,11 +141,22 @@ impl Sidecar {
 
     /// A figure of `/proc/PID/status` in KiB: `VmRSS:` is the resident memory now, `VmHWM:` the greatest so far.
     pub(crate) fn memory_kib(&self, key: &str) -> u64 {
+        self.status_figure(key)
+    }
+
+    /// A figure of `/proc/PID/status` by the word its line begins with, `Threads:` for example.
+    pub(crate) fn status_figure(&self, key: &str) -> u64 {
         let path = format!("/proc/{}/status", self.process.id());
         let status = std::fs::read_to_string(path).expect("the process lives");
         let line = status.lines().find(|line| line.starts_with(key));
         let figure = line.and_then(|line| line.split_whitespace().nth(1));
-        figure.expect("Linux tells a process's memory").parse().expect("a number of KiB")
+        figure.expect("Linux tells it of every process").parse().expect("a number")
+    }
+
+    /// How many descriptors the process holds now.
+    pub(crate) fn descriptors(&self) -> usize {
+        let path = format!("/proc/{}/fd", self.process.id());
+        std::fs::read_dir(path).expect("the process lives").count()
     }
 
     /// Asks it to drain.

@@ -45,6 +45,20 @@ fn the_demo_tells_its_addresses_serves_visitors_and_ends_on_ctrl_c() {
 }
 
 #[test]
+fn the_incident_drill_tells_in_a_table_who_was_hurt() {
+    let output = graylane(["demo", "--port", "0", "--admin-port", "0", "--incident", "errors", "--traffic", "300"]);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    let row = said.lines().find(|line| line.starts_with("| 92 % of 500s")).expect(&said);
+    let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+    let (shielded, bare) = cells[3].split_once(" / ").expect(row);
+    assert_eq!(shielded, "0", "{said}");
+    assert!(bare.parse::<u64>().expect(row) > 0, "{said}");
+    assert!(cells[5].starts_with("back after "), "{said}");
+    assert!(said.contains("Left behind: 0 requests under way") && !said.contains('\x1b'), "{said}");
+}
+
+#[test]
 fn the_demo_says_which_port_is_taken_and_what_to_do() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = taken.local_addr().expect("bound").port().to_string();

@@ -7,7 +7,7 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, Path, Query, Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{self, Next};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde::{Deserialize, Serialize};
 
@@ -33,7 +33,14 @@ pub(super) fn router(shop: Arc<Shop>) -> Router {
 }
 
 async fn count(State(shop): State<Arc<Shop>>, request: Request, next: Next) -> Response {
-    shop.served.fetch_add(1, Ordering::Relaxed);
+    let number = shop.served.fetch_add(1, Ordering::Relaxed);
+    let (takes, fails) = shop.mood.mood().of(number);
+    if !takes.is_zero() {
+        tokio::time::sleep(takes).await;
+    }
+    if fails {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    }
     next.run(request).await
 }
 

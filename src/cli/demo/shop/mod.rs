@@ -7,6 +7,7 @@
 mod answer;
 mod api;
 mod catalog;
+mod mood;
 mod orders;
 mod price;
 mod shelf;
@@ -23,6 +24,8 @@ use tokio::task::JoinHandle;
 #[cfg(test)]
 pub(super) use catalog::product;
 pub(super) use catalog::{CATEGORIES, Product, products};
+pub(super) use mood::Mood;
+use mood::MoodSwitch;
 use shelf::Shelf;
 
 /// The two versions of the service, which are also the two lanes of the demo.
@@ -64,11 +67,12 @@ struct Shop {
     shelf: Arc<Shelf>,
     served: AtomicU64,
     orders: AtomicU64,
+    mood: MoodSwitch,
 }
 
 impl Shop {
     fn new(edition: Edition, shelf: Arc<Shelf>) -> Shop {
-        Shop { edition, shelf, served: AtomicU64::new(0), orders: AtomicU64::new(0) }
+        Shop { edition, shelf, served: AtomicU64::new(0), orders: AtomicU64::new(0), mood: MoodSwitch::default() }
     }
 }
 
@@ -114,6 +118,11 @@ impl OpenShop {
     /// How many orders this version has taken.
     pub(super) fn orders(&self) -> u64 {
         self.shop.orders.load(Ordering::Relaxed)
+    }
+
+    /// From now on the service is like this.
+    pub(super) fn turn(&self, mood: Mood) {
+        self.shop.mood.turn(mood);
     }
 
     /// Ends the service at once; whoever still holds a connection has had the time to leave.

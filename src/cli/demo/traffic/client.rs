@@ -57,7 +57,7 @@ impl Connection {
     }
 
     /// Whether another request may be sent on this connection.
-    pub(super) fn is_fresh(&self) -> bool {
+    pub(in super::super) fn is_fresh(&self) -> bool {
         self.reusable && self.read.is_empty() && self.last_used.elapsed() < MAX_IDLE
     }
 

@@ -22,7 +22,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use super::shop::Edition;
 use chance::Chance;
 pub(super) use client::Connection;
-use pace::Pace;
+pub(super) use pace::Pace;
 pub(super) use tally::{Change, Percentiles, Ramp, Report, Sum, Trouble};
 use tally::{Outcome, Tally};
 use visitors::{Ask, CROWD, Visitor};

@@ -8,30 +8,30 @@ const MAX_CATCH_UP: Duration = Duration::from_millis(200);
 
 /// A rate of requests per second.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(in super::super) struct Pace {
     rps: u32,
     issued: u64,
 }
 
 /// What to do at a moment.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Due {
+pub(in super::super) struct Due {
     /// How many requests to send now.
-    pub(super) now: u64,
+    pub(in super::super) now: u64,
     /// How many were due so long ago that they are given up.
-    pub(super) missed: u64,
+    pub(in super::super) missed: u64,
     /// When the next one is due, since the start.
-    pub(super) next: Duration,
+    pub(in super::super) next: Duration,
 }
 
 impl Pace {
     /// `rps` is more than 0.
-    pub(super) fn new(rps: u32) -> Pace {
+    pub(in super::super) fn new(rps: u32) -> Pace {
         Pace { rps: rps.max(1), issued: 0 }
     }
 
     /// What is due at `elapsed` since the start, each request once.
-    pub(super) fn due(&mut self, elapsed: Duration) -> Due {
+    pub(in super::super) fn due(&mut self, elapsed: Duration) -> Due {
         let total = u64::try_from(elapsed.as_nanos() * u128::from(self.rps) / 1_000_000_000).unwrap_or(u64::MAX);
         let waiting = total.saturating_sub(self.issued);
         let most = (MAX_CATCH_UP.as_secs_f64() * f64::from(self.rps)).ceil() as u64;
