@@ -1,6 +1,6 @@
 //! What goes wrong, and what users are told then.
 
 mod configs;
-mod deadlines;
+pub(crate) mod deadlines;
 mod ports;
 mod upstreams;
