@@ -9,6 +9,7 @@ pub mod evidence;
 
 pub mod config;
 pub mod extract;
+pub mod latch;
 pub mod live;
 
 pub mod wire;

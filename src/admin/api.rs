@@ -1,20 +1,24 @@
 //! The paths and what they answer.
 
-use axum::extract::rejection::JsonRejection;
-use axum::extract::{DefaultBodyLimit, State};
+use std::sync::Arc;
+
+use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::{DefaultBodyLimit, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::AdminState;
 use super::audit::AuditRecord;
+use super::change;
 use super::explain::{ExplainRequest, Question};
 use super::page;
 use super::problem::Problem;
 use super::view::{BreakerView, ConfigView, ReleaseView, RouteView, UpstreamView};
+use crate::latch::Incident;
 use crate::telemetry;
 
 /// The longest body that is read.
@@ -32,6 +36,8 @@ pub(super) fn routes(state: AdminState) -> Router {
         .route("/api/v1/upstreams", get(upstreams))
         .route("/api/v1/breakers", get(breakers))
         .route("/api/v1/audit", get(audit))
+        .route("/api/v1/incidents", get(incidents))
+        .route("/api/v1/releases/{release}/{action}", post(change::release))
         .route("/api/v1/explain", post(explain))
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
@@ -107,6 +113,28 @@ struct Audit {
 
 async fn audit(State(state): State<AdminState>) -> Json<Audit> {
     Json(Audit { audit: state.view.audit() })
+}
+
+#[derive(Serialize)]
+struct Incidents {
+    incidents: Vec<Arc<Incident>>,
+}
+
+#[derive(Deserialize)]
+struct Wanted {
+    /// How many, the last ones; all that are kept where nothing is said.
+    last: Option<usize>,
+}
+
+async fn incidents(
+    State(state): State<AdminState>,
+    wanted: Result<Query<Wanted>, QueryRejection>,
+) -> Result<Json<Incidents>, Problem> {
+    let Query(Wanted { last }) = wanted.map_err(|why| Problem::new(why.status(), why.body_text()))?;
+    let mut incidents = state.view.incidents();
+    let extra = incidents.len().saturating_sub(last.unwrap_or(usize::MAX));
+    incidents.drain(..extra);
+    Ok(Json(Incidents { incidents }))
 }
 
 async fn explain(

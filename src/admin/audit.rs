@@ -1,4 +1,4 @@
-//! What happened to configurations, kept in memory.
+//! What happened to configurations and releases, kept in memory.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
@@ -10,7 +10,7 @@ use serde::{Serialize, Serializer};
 /// How many records are kept; the oldest go first.
 const KEPT: usize = 1000;
 
-/// One configuration that was offered.
+/// One configuration that was offered, or one change of a release.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct AuditRecord {
     /// When; written as `time` (RFC 3339 with nanoseconds) and, since numbers of that size do not survive a browser, as
@@ -19,19 +19,23 @@ pub struct AuditRecord {
     pub time: SystemTime,
     /// What became of it.
     pub action: AuditAction,
-    /// The version that was in use before; `null` at the start.
+    /// The version that was in use before; `null` at the start, and where a release changed.
     pub from: Option<String>,
-    /// Its own version; `null` where it could not be read far enough to have one.
+    /// Its own version; `null` where it could not be read far enough to have one, and where a release changed.
     pub version: Option<String>,
     /// Where it came from.
     pub source: String,
-    /// Names of what it adds, changes or takes away.
+    /// Names of what it adds, changes or takes away; the release that changed.
     pub changed: Vec<String>,
     /// Why it was refused; empty if it was not.
     pub problems: Vec<String>,
+    /// Who changed a release, as far as that is known; `null` for configurations.
+    pub by: Option<String>,
+    /// Why, where that was said.
+    pub detail: Option<String>,
 }
 
-/// What became of a configuration.
+/// What became of a configuration or a release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AuditAction {
@@ -39,6 +43,14 @@ pub enum AuditAction {
     Applied,
     /// It was refused as a whole.
     Refused,
+    /// A release was taken back.
+    Latched,
+    /// A release that was taken back was opened again.
+    Lifted,
+    /// Nothing may open a release any more.
+    Paused,
+    /// It may be opened again.
+    Resumed,
 }
 
 fn time<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
@@ -85,6 +97,8 @@ mod tests {
             source: "config/goods.yaml".to_owned(),
             changed: Vec::new(),
             problems: Vec::new(),
+            by: None,
+            detail: None,
         }
     }
 

@@ -1,6 +1,6 @@
 //! The port for people and tools: health, metrics, what the sidecar knows, and a page that shows it.
 //!
-//! It reads what [`AdminView`] gives and changes nothing. It is not part of the data path: it runs on the control
+//! It reads what [`AdminView`] gives; the few calls that change something ask for a token first (`change`). It is not part of the data path: it runs on the control
 //! runtime, its connections, bodies and times are bounded, and however busy it is, no request of the service waits.
 //!
 //! A browser on the same machine can reach a loopback port on behalf of any web page, so every request passes a
@@ -10,6 +10,7 @@ mod audit;
 mod view;
 
 mod api;
+mod change;
 mod explain;
 mod guard;
 mod listener;
@@ -26,9 +27,11 @@ use tokio::net::TcpListener;
 use crate::telemetry::Telemetry;
 
 pub use audit::{AuditAction, AuditRecord, AuditTrail};
+pub use change::{ChangeError, Changed, ReleaseAction, ReleaseChange};
 pub use explain::{ExplainError, ExplainRequest};
 pub use view::{
-    AdminView, BreakerView, ConfigView, EndpointView, LaneView, NotReady, ReleaseView, RouteView, UpstreamView,
+    AddressView, AdminView, BreakerView, ConfigView, EndpointView, LaneView, NotReady, ReleaseView, RollbackView,
+    RouteView, UpstreamView,
 };
 
 /// What the admin port answers from.
@@ -49,7 +52,7 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let bound = listener.local_addr()?;
-    let app = router(state, bound);
+    let app = router(state, bound).into_make_service_with_connect_info::<listener::Peer>();
     axum::serve(listener::BoundedListener::new(listener), app).with_graceful_shutdown(shutdown).await
 }
 

@@ -9,11 +9,22 @@ use serde::Serialize;
 pub(super) struct Problem {
     status: StatusCode,
     detail: String,
+    asks_for_token: bool,
 }
 
 impl Problem {
     pub(super) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { status, detail: detail.into() }
+        Self { status, detail: detail.into(), asks_for_token: false }
+    }
+
+    /// 401: a token is missing or wrong.
+    pub(super) fn unauthorised(detail: impl Into<String>) -> Self {
+        Self { asks_for_token: true, ..Self::new(StatusCode::UNAUTHORIZED, detail) }
+    }
+
+    #[cfg(test)]
+    pub(super) fn status(&self) -> StatusCode {
+        self.status
     }
 }
 
@@ -36,6 +47,10 @@ impl IntoResponse for Problem {
         let mut response = (self.status, axum::Json(body)).into_response();
         let content_type = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+        if self.asks_for_token {
+            let scheme = HeaderValue::from_static("Bearer realm=\"graylane\"");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
+        }
         response
     }
 }

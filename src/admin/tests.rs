@@ -1,6 +1,7 @@
 //! The port as a client sees it: a real listener on loopback, and raw bytes.
 
 use std::net::SocketAddr;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, SystemTime};
 
@@ -10,13 +11,22 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
 use super::*;
+use crate::config::AdminChanges;
 use crate::decide::Level;
+use crate::latch::{Cause, Evidence, Incident, LatchError};
 use crate::telemetry::BreakerState;
 
 /// A sidecar that was never started.
-#[derive(Default)]
 struct Still {
     draining: AtomicBool,
+    changes: Mutex<AdminChanges>,
+    changed: Mutex<Vec<ReleaseChange>>,
+}
+
+impl Default for Still {
+    fn default() -> Self {
+        Self { draining: AtomicBool::default(), changes: Mutex::new(AdminChanges::Refused), changed: Mutex::default() }
+    }
 }
 
 impl AdminView for Still {
@@ -44,6 +54,11 @@ impl AdminView for Still {
             permille: 50,
             salt: "pricing-v2".to_owned(),
             latched: false,
+            latch: None,
+            paused: false,
+            pause: None,
+            revision: 0,
+            rollback: None,
             routes: vec!["sku-detail".to_owned()],
             conditions: 2,
         }]
@@ -71,7 +86,13 @@ impl AdminView for Still {
         vec![UpstreamView {
             name: "goods-gray".to_owned(),
             protocol: "http1".to_owned(),
-            endpoints: vec![EndpointView { address: "127.0.0.1:9002".to_owned(), healthy: None }],
+            balance: "p2c".to_owned(),
+            panic: false,
+            endpoints: vec![EndpointView {
+                address: "127.0.0.1:9002".to_owned(),
+                healthy: None,
+                addresses: Vec::new(),
+            }],
             active: 1,
             idle: 2,
         }]
@@ -96,7 +117,38 @@ impl AdminView for Still {
             source: "config/goods.yaml".to_owned(),
             changed: Vec::new(),
             problems: vec!["goods.yaml:3:1: unknown field".to_owned()],
+            by: None,
+            detail: None,
         }]
+    }
+
+    fn incidents(&self) -> Vec<Arc<Incident>> {
+        let incident = |number| Incident {
+            number,
+            time: SystemTime::UNIX_EPOCH.into(),
+            release: "pricing-v2".to_owned(),
+            revision: 3,
+            config_version: "4f1c".to_owned(),
+            evidence: Evidence::of(Cause::Openings, "breaker", "breakers opened 3 times within 600s"),
+        };
+        vec![Arc::new(incident(1)), Arc::new(incident(2))]
+    }
+
+    fn changes(&self) -> AdminChanges {
+        self.changes.lock().unwrap().clone()
+    }
+
+    fn change(&self, change: &ReleaseChange) -> Result<Changed, ChangeError> {
+        let release = change.release.clone();
+        match release.as_str() {
+            "pricing-v2" if change.action == ReleaseAction::Reset => Err(LatchError::Paused { release }.into()),
+            "pricing-v2" => {
+                self.changed.lock().unwrap().push(change.clone());
+                let release = self.releases().remove(0);
+                Ok(Changed { changed: true, survives_restart: false, incident: Some(3), release })
+            }
+            _ => Err(LatchError::Unknown { release }.into()),
+        }
     }
 
     fn explain(&self, request: &ExplainRequest) -> Result<Value, ExplainError> {
@@ -223,6 +275,7 @@ async fn every_list_is_json_under_its_name() {
         ("upstreams", "/0/endpoints/0/address", json!("127.0.0.1:9002")),
         ("breakers", "/0/state", json!("half_open")),
         ("audit", "/0/time_unix_nano", json!("0")),
+        ("incidents", "/1/detail", json!("breakers opened 3 times within 600s")),
     ] {
         let json = port.get(&format!("/api/v1/{name}")).await.json();
         assert_eq!(json[name].pointer(path), Some(&expected), "{json}");
@@ -246,6 +299,90 @@ async fn a_bad_question_is_a_problem_that_names_it() {
     let large = format!(r#"{{"url":"/","body":"{}"}}"#, "x".repeat(257 * 1024));
     port.explain(&large).await.problem(413);
     port.ask("POST /api/v1/explain", &["Content-Type: text/plain"], "{}").await.problem(415);
+}
+
+#[tokio::test]
+async fn the_last_incidents_can_be_asked_for_alone() {
+    let port = Port::open().await;
+    let last = port.get("/api/v1/incidents?last=1").await.json();
+    assert_eq!(last["incidents"].as_array().map(Vec::len), Some(1));
+    assert_eq!(last["incidents"][0]["number"], 2);
+    assert_eq!(port.get("/api/v1/incidents?last=0").await.json()["incidents"], json!([]));
+    port.get("/api/v1/incidents?last=x").await.problem(400);
+}
+
+const ROLLBACK: &str = "POST /api/v1/releases/pricing-v2/rollback";
+
+#[tokio::test]
+async fn nothing_is_changed_unless_the_configuration_allows_it() {
+    let port = Port::open().await;
+    assert!(port.ask(ROLLBACK, &[], "").await.problem(403).contains("token_file"));
+    port.ask(ROLLBACK, &["Authorization: Bearer secret"], "").await.problem(403);
+    assert!(port.view.changed.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_change_needs_the_token_that_stands_in_the_file_now() {
+    let port = Port::open().await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("admin.token");
+    *port.view.changes.lock().unwrap() = AdminChanges::Token(file.clone());
+    let ask = async |token: &str| port.ask(ROLLBACK, &[&format!("Authorization: {token}")], "").await;
+    ask("Bearer secret").await.problem(503);
+    std::fs::write(&file, "secret\n").unwrap();
+    let none = port.ask(ROLLBACK, &[], "").await;
+    none.problem(401);
+    assert_eq!(none.header("www-authenticate"), Some("Bearer realm=\"graylane\""));
+    for wrong in ["Bearer secret1", "Bearer ", "secret", "Basic secret"] {
+        ask(wrong).await.problem(401);
+    }
+    assert!(port.view.changed.lock().unwrap().is_empty());
+    assert_eq!(ask("Bearer secret").await.status, 200);
+    std::fs::write(&file, "another\n").unwrap();
+    ask("Bearer secret").await.problem(401);
+    assert_eq!(ask("Bearer another").await.status, 200);
+    let own = format!("Origin: http://{}", port.address);
+    port.ask(ROLLBACK, &[&own], "").await.problem(401);
+    let foreign = ["Authorization: Bearer another", "Origin: http://evil.example"];
+    port.ask(ROLLBACK, &foreign, "").await.problem(403);
+    assert_eq!(port.view.changed.lock().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_change_says_what_it_did_and_who_asked() {
+    let port = Port::open().await;
+    *port.view.changes.lock().unwrap() = AdminChanges::Loopback;
+    let json = "Content-Type: application/json";
+    let body = r#"{"by":"li.wei","reason":"orders are down"}"#;
+    let answer = port.ask(ROLLBACK, &[json], body).await.json();
+    assert_eq!(
+        (&answer["changed"], &answer["incident"], &answer["survives_restart"]),
+        (&json!(true), &json!(3), &json!(false))
+    );
+    assert_eq!(answer["release"]["level"], "permille");
+    assert_eq!(port.ask("POST /api/v1/releases/pricing-v2/pause", &[], "").await.status, 200);
+    let changed = port.view.changed.lock().unwrap().clone();
+    assert_eq!(changed[0].by, "li.wei (no token, 127.0.0.1)");
+    assert_eq!(changed[0].reason.as_deref(), Some("orders are down"));
+    assert_eq!((changed[1].action, changed[1].by.as_str()), (ReleaseAction::Pause, "no token, 127.0.0.1"));
+}
+
+#[tokio::test]
+async fn a_change_that_cannot_be_made_says_why() {
+    let port = Port::open().await;
+    *port.view.changes.lock().unwrap() = AdminChanges::Loopback;
+    let json = "Content-Type: application/json";
+    assert!(port.ask("POST /api/v1/releases/x/rollback", &[], "").await.problem(404).contains("`x`"));
+    assert!(port.ask("POST /api/v1/releases/pricing-v2/destroy", &[], "").await.problem(404).contains("reset"));
+    assert!(port.ask("POST /api/v1/releases/pricing-v2/reset", &[], "").await.problem(409).contains("paused"));
+    assert!(port.ask(ROLLBACK, &[json], r#"{"who":"me"}"#).await.problem(422).contains("who"));
+    assert!(
+        port.ask(ROLLBACK, &[json], &format!(r#"{{"by":"{}"}}"#, "x".repeat(501))).await.problem(422).contains("by")
+    );
+    port.ask(ROLLBACK, &["Content-Type: text/plain"], "{}").await.problem(415);
+    port.ask(ROLLBACK, &["X-Graylane-Change: 1"], "{}").await.problem(415);
+    port.ask("GET /api/v1/releases/pricing-v2/rollback", &[], "").await.problem(405);
+    assert!(port.view.changed.lock().unwrap().is_empty());
 }
 
 #[tokio::test]

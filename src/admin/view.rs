@@ -3,15 +3,20 @@
 //! Whoever wires the sidecar implements [`AdminView`]; so this room knows neither the data path nor its locks. Field
 //! names are part of the surface: add to them, change none.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 use serde_json::Value;
 
 use super::audit::AuditRecord;
+use super::change::{ChangeError, Changed, ReleaseChange};
 use super::explain::{ExplainError, ExplainRequest};
+use crate::config::AdminChanges;
 use crate::decide::Level;
+use crate::latch::{Incident, Latched, Paused};
 use crate::telemetry::BreakerState;
 
-/// The sidecar as the admin port sees it. Every call answers from memory, at once.
+/// The sidecar as the admin port sees it. Every call but [`AdminView::change`] answers from memory, at once.
 pub trait AdminView: Send + Sync + 'static {
     /// Configured, listening and not draining; else why not.
     fn readiness(&self) -> Result<(), NotReady>;
@@ -31,7 +36,16 @@ pub trait AdminView: Send + Sync + 'static {
     /// Every breaker: one per route and lane.
     fn breakers(&self) -> Vec<BreakerView>;
 
-    /// What happened to configurations since the start, oldest first.
+    /// The last releases that were taken back, oldest first.
+    fn incidents(&self) -> Vec<Arc<Incident>>;
+
+    /// Who may change things.
+    fn changes(&self) -> AdminChanges;
+
+    /// Changes a release, and keeps that where state is kept: waits for the disk.
+    fn change(&self, change: &ReleaseChange) -> Result<Changed, ChangeError>;
+
+    /// What happened to configurations and releases since the start, oldest first.
     fn audit(&self) -> Vec<AuditRecord>;
 
     /// The decision for one request and its whole reasoning, in the form of `graylane explain --json`.
@@ -77,10 +91,31 @@ pub struct ReleaseView {
     pub salt: String,
     /// Rolled back, and closed until somebody opens it.
     pub latched: bool,
+    /// Since when and why; `null` while it is not.
+    pub latch: Option<Latched>,
+    /// Nothing may open it.
+    pub paused: bool,
+    /// Since when and by whom; `null` while it is not.
+    pub pause: Option<Paused>,
+    /// The revision in use: another one lifts a latch.
+    pub revision: u32,
+    /// What latches it by itself; `null` where nothing does.
+    pub rollback: Option<RollbackView>,
     /// The routes it governs.
     pub routes: Vec<String>,
     /// How many conditions it has.
     pub conditions: usize,
+}
+
+/// So many openings of breakers within so long take a release back.
+#[derive(Debug, Clone, Serialize)]
+pub struct RollbackView {
+    /// How many.
+    pub openings: u32,
+    /// Within how long.
+    pub within_seconds: f64,
+    /// How many count now.
+    pub counted: usize,
 }
 
 /// One route.
@@ -124,6 +159,10 @@ pub struct UpstreamView {
     pub name: String,
     /// What is spoken to it: `http1`, `h2`, `same`.
     pub protocol: String,
+    /// Which endpoint takes a request: `p2c`, `least_latency`.
+    pub balance: String,
+    /// Whether all endpoints are used because too few are fit.
+    pub panic: bool,
     /// Its endpoints.
     pub endpoints: Vec<EndpointView>,
     /// Connections that carry a request.
@@ -137,8 +176,19 @@ pub struct UpstreamView {
 pub struct EndpointView {
     /// As written in the configuration.
     pub address: String,
-    /// Whether requests are sent to it; `null` where nobody knows yet.
+    /// Whether requests are sent to it, panic aside; `null` where nobody knows yet, or nothing is watched.
     pub healthy: Option<bool>,
+    /// What it stands for now.
+    pub addresses: Vec<AddressView>,
+}
+
+/// One address of an endpoint.
+#[derive(Debug, Clone, Serialize)]
+pub struct AddressView {
+    /// The address.
+    pub address: String,
+    /// `usable`, `unchecked`, `unhealthy`, `ejected`.
+    pub state: &'static str,
 }
 
 /// The breaker of one lane of a route.

@@ -5,6 +5,8 @@
 //! admin port, then the log.
 
 mod bind;
+mod merger;
+mod releases;
 mod sidecar;
 mod signal;
 mod view;

@@ -1,5 +1,6 @@
 //! The sidecar as one thing that starts and drains.
 
+use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,12 +11,15 @@ use tokio::runtime::Runtime;
 use tokio::sync::{oneshot, watch};
 
 use super::bind::{self, BindError};
+use super::merger::Merger;
 use super::view::ControlView;
 use super::worker::{self, Parts};
 use crate::admin::{self, AdminState};
 use crate::config::{self, Loaded};
+use crate::latch::{Keeping, Latches};
 use crate::live::Live;
-use crate::proxy::{Snapshot, Stop};
+use crate::proxy::{Epoch, Making, Snapshot, Stop};
+use crate::resilience::Tick;
 use crate::telemetry::Telemetry;
 use crate::telemetry::access::{AccessLog, KeyError, Sampling, Sink, UserHash};
 use crate::upstream::Directory;
@@ -28,6 +32,7 @@ pub struct Sidecar {
     admin_stop: oneshot::Sender<()>,
     view: Arc<ControlView>,
     log: AccessLog,
+    latches: Arc<Latches>,
     traffic: Vec<SocketAddr>,
     admin: SocketAddr,
     drain: Duration,
@@ -77,23 +82,32 @@ impl Sidecar {
         let telemetry = Arc::new(Telemetry::new(count));
         let log = AccessLog::start(Sink::Stdout, sampling, UserHash::random()?, telemetry.clone());
         let log = log.map_err(StartError::system("the access log"))?;
-        let snapshot = Arc::new(Snapshot::build(loaded, &Directory::default(), &telemetry));
+        let latches = Arc::new(latches(&loaded, &telemetry));
+        let epoch = Epoch::now();
+        let making = Making { workers: count, seed: RandomState::new().hash_one(0), now: Tick::START };
+        let (snapshot, watches) = Snapshot::build(loaded, &Directory::default(), &telemetry, &latches, &making);
+        let snapshot = Arc::new(snapshot);
         telemetry.config_applied(&snapshot.version);
         let control = control_runtime().map_err(StartError::system("the control threads"))?;
         control.block_on(snapshot.directory.refresh());
         control.spawn({
             let directory = snapshot.directory.clone();
-            async move { directory.keep_fresh().await }
+            // Checks of many sidecars must not come together; that is all the number is for.
+            let seed = RandomState::new().hash_one(std::process::id());
+            async move { tokio::join!(directory.keep_fresh(), directory.keep_watched(seed)) }
         });
+        let merger = Merger { watches, epoch, snapshot: snapshot.clone(), latches: latches.clone() };
+        control.spawn(merger.run());
+        control.spawn(latches.clone().keep());
         let live = Arc::new(Live::new(snapshot));
-        let view = Arc::new(ControlView::new(live.clone(), telemetry.clone(), traffic.clone()));
+        let view = Arc::new(ControlView::new(live.clone(), telemetry.clone(), latches.clone(), traffic.clone()));
 
         let (stop, stops) = watch::channel(Stop::No);
         let mut workers = Vec::new();
         for id in 0..count {
             let listeners = bound.iter_mut().filter_map(Vec::pop).collect();
             let (live, telemetry, stop) = (live.clone(), telemetry.clone(), stops.clone());
-            let parts = Parts { id, listeners, live, telemetry, log: log.worker(id), stop };
+            let parts = Parts { id, listeners, live, telemetry, log: log.worker(id), epoch, stop };
             workers.push(worker::start(parts).map_err(StartError::system("a worker"))?);
         }
         let (admin_stop, admin_stops) = oneshot::channel::<()>();
@@ -111,7 +125,7 @@ impl Sidecar {
             }
         });
         view.ready();
-        Ok(Self { control, workers, stop, admin_stop, view, log, traffic, admin, drain })
+        Ok(Self { control, workers, stop, admin_stop, view, log, latches, traffic, admin, drain })
     }
 
     /// The addresses that take traffic, with the ports they really have.
@@ -127,13 +141,14 @@ impl Sidecar {
     /// Ends in order: nothing more is accepted, what is under way is finished within the configured time, then the
     /// rest is cut off. Returns how many connections that were.
     pub fn drain(self) -> usize {
-        let Self { control, workers, stop, admin_stop, view, log, drain, .. } = self;
+        let Self { control, workers, stop, admin_stop, view, log, latches, drain, .. } = self;
         view.draining();
         stop.send_replace(Stop::Drain(drain));
         // A worker that panicked outside of its connections has nothing left to drain.
         let cut = workers.into_iter().map(|worker| worker.join().unwrap_or(0)).sum();
         let _ = admin_stop.send(());
         control.shutdown_timeout(CONTROL_END);
+        save_last(latches);
         log.flush(LOG_END);
         cut
     }
@@ -141,8 +156,31 @@ impl Sidecar {
 
 /// How long control work may take to end.
 const CONTROL_END: Duration = Duration::from_secs(1);
+/// How long the state directory may take to hold the last changes.
+const STATE_END: Duration = Duration::from_secs(2);
 /// How long the access log may take to write its last lines.
 const LOG_END: Duration = Duration::from_secs(2);
+
+/// What an earlier process left, and what this configuration makes of it. Kept at once: that the directory cannot be
+/// written is better told now than when something has to be kept.
+fn latches(loaded: &Loaded, telemetry: &Arc<Telemetry>) -> Latches {
+    let latches = Latches::open(loaded.settings.state_dir.as_deref(), telemetry.clone());
+    latches.adopt(&loaded.settings, &loaded.version);
+    latches.save();
+    latches
+}
+
+/// Keeps what changed last, if the disk answers in time.
+fn save_last(latches: Arc<Latches>) {
+    if !latches.is_unsaved() {
+        return;
+    }
+    let (saved, outcome) = std::sync::mpsc::channel::<Keeping>();
+    std::thread::spawn(move || saved.send(latches.save()));
+    if !matches!(outcome.recv_timeout(STATE_END), Ok(Keeping::Kept)) {
+        tracing::error!("the last changes of releases are not kept");
+    }
+}
 
 fn control_runtime() -> io::Result<Runtime> {
     tokio::runtime::Builder::new_multi_thread().worker_threads(1).thread_name("control").enable_all().build()

@@ -3,25 +3,31 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use serde_json::{Value, json};
 
+use super::releases;
 use crate::admin::{
-    AdminView, AuditAction, AuditRecord, AuditTrail, BreakerView, ConfigView, EndpointView, ExplainError,
-    ExplainRequest, LaneView, NotReady, ReleaseView, RouteView, UpstreamView,
+    AddressView, AdminView, AuditAction, AuditRecord, AuditTrail, BreakerView, ChangeError, Changed, ConfigView,
+    EndpointView, ExplainError, ExplainRequest, LaneView, NotReady, ReleaseChange, ReleaseView, RouteView,
+    UpstreamView,
 };
-use crate::config::{Breaker, Endpoint, UpstreamIndex};
+use crate::config::{AdminChanges, Breaker, Endpoint, UpstreamIndex};
 use crate::decide::RouteSpec;
 use crate::extract::{self, Surroundings};
+use crate::latch::{Incident, Latches};
 use crate::live::Live;
 use crate::proxy::{Route, Snapshot};
-use crate::telemetry::{BreakerState, ConnectionState, Telemetry};
+use crate::resilience::State;
+use crate::telemetry::{BreakerState, ConnectionState, EndpointState, Telemetry};
+use crate::upstream::{AddressState, Upstream};
 
 /// Answers the admin port from what is in force.
 pub(super) struct ControlView {
     live: Arc<Live<Snapshot>>,
     telemetry: Arc<Telemetry>,
+    latches: Arc<Latches>,
     traffic: Vec<SocketAddr>,
     audit: AuditTrail,
     phase: AtomicU8,
@@ -32,7 +38,12 @@ const READY: u8 = 1;
 const DRAINING: u8 = 2;
 
 impl ControlView {
-    pub(super) fn new(live: Arc<Live<Snapshot>>, telemetry: Arc<Telemetry>, traffic: Vec<SocketAddr>) -> Self {
+    pub(super) fn new(
+        live: Arc<Live<Snapshot>>,
+        telemetry: Arc<Telemetry>,
+        latches: Arc<Latches>,
+        traffic: Vec<SocketAddr>,
+    ) -> Self {
         let audit = AuditTrail::default();
         let first = live.get();
         audit.push(AuditRecord {
@@ -43,8 +54,10 @@ impl ControlView {
             source: first.sources.join(", "),
             changed: Vec::new(),
             problems: Vec::new(),
+            by: None,
+            detail: None,
         });
-        Self { live, telemetry, traffic, audit, phase: AtomicU8::new(STARTING) }
+        Self { live, telemetry, latches, traffic, audit, phase: AtomicU8::new(STARTING) }
     }
 
     pub(super) fn ready(&self) {
@@ -85,28 +98,13 @@ impl AdminView for ControlView {
                     "uri_bytes": settings.limits.uri_bytes,
                 },
                 "drain_seconds": settings.drain.as_secs_f64(),
+                "state": releases::state(&self.latches),
             }),
         }
     }
 
     fn releases(&self) -> Vec<ReleaseView> {
-        let snapshot = self.live.get();
-        let program = &snapshot.settings.program;
-        let governed = |at: usize| {
-            let routes =
-                program.routes().iter().filter(|route| route.release.is_some_and(|release| release.index() == at));
-            routes.map(|route| route.name.clone()).collect()
-        };
-        let views = program.releases().iter().enumerate().map(|(at, release)| ReleaseView {
-            name: release.name.clone(),
-            level: release.level,
-            permille: release.permille.get(),
-            salt: release.salt.clone(),
-            latched: false,
-            routes: governed(at),
-            conditions: release.conditions.len(),
-        });
-        views.collect()
+        releases::views(&self.live.get(), &self.latches)
     }
 
     fn routes(&self) -> Vec<RouteView> {
@@ -117,16 +115,17 @@ impl AdminView for ControlView {
 
     fn upstreams(&self) -> Vec<UpstreamView> {
         let snapshot = self.live.get();
-        let views = snapshot.settings.upstreams.iter().map(|upstream| {
+        let now = Instant::now();
+        // The directory has them in the same order, and the pod's own service behind them.
+        let views = snapshot.settings.upstreams.iter().zip(snapshot.directory.upstreams()).map(|(upstream, known)| {
             let series = self.telemetry.upstream(&upstream.name);
+            let endpoints = upstream.endpoints.iter().enumerate();
             UpstreamView {
                 name: upstream.name.clone(),
                 protocol: upstream.protocol.as_str().to_owned(),
-                endpoints: upstream
-                    .endpoints
-                    .iter()
-                    .map(|one| EndpointView { address: endpoint(one), healthy: None })
-                    .collect(),
+                balance: upstream.policy.balance.as_str().to_owned(),
+                panic: known.in_panic(now),
+                endpoints: endpoints.map(|(at, one)| endpoint_view(endpoint(one), known, at, now)).collect(),
                 active: series.connections(ConnectionState::Active),
                 idle: series.connections(ConnectionState::Idle),
             }
@@ -139,19 +138,31 @@ impl AdminView for ControlView {
         let lanes = snapshot.settings.program.lanes();
         let views = snapshot.routes.iter().flat_map(|route| {
             let breaker = route.plan.breaker.map(|at| &snapshot.settings.breakers[at]);
-            route.plan.lanes.iter().map(move |(lane, _)| BreakerView {
+            route.plan.lanes.iter().enumerate().map(move |(at, (lane, _))| BreakerView {
                 route: route.plan.name.to_string(),
                 lane: lanes.name(*lane).to_owned(),
                 breaker: breaker.map(|breaker| breaker.name.clone()),
-                state: BreakerState::Closed,
-                thresholds: breaker.map_or(Value::Null, thresholds),
+                state: state(route.breaker_state(at)),
+                thresholds: breaker.map_or(Value::Null, Breaker::thresholds),
             })
         });
         views.collect()
     }
 
     fn audit(&self) -> Vec<AuditRecord> {
-        self.audit.records()
+        releases::audit(self.audit.records(), &self.latches)
+    }
+
+    fn incidents(&self) -> Vec<Arc<Incident>> {
+        self.latches.incidents()
+    }
+
+    fn changes(&self) -> AdminChanges {
+        self.live.get().settings.admin_changes.clone()
+    }
+
+    fn change(&self, change: &ReleaseChange) -> Result<Changed, ChangeError> {
+        releases::change(&self.live.get(), &self.latches, change)
     }
 
     fn explain(&self, request: &ExplainRequest) -> Result<Value, ExplainError> {
@@ -160,7 +171,7 @@ impl AdminView for ControlView {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let surroundings = Surroundings {
             allow: snapshot.allow,
-            latched: &|_| false,
+            latched: &|release| snapshot.is_latched(release),
             now_unix: now.map_or(0, |since| since.as_secs()),
         };
         let reasoning = extract::explain(&snapshot.settings.program, &snapshot.extractor, &asked, surroundings)
@@ -207,6 +218,19 @@ fn route_view(snapshot: &Snapshot, spec: &RouteSpec, route: &Route) -> RouteView
     }
 }
 
+fn endpoint_view(name: String, upstream: &Upstream, place: usize, now: Instant) -> EndpointView {
+    let states = upstream.states(place, now);
+    let any = |wanted: EndpointState| states.iter().any(|address| address.state == wanted);
+    let healthy = match upstream.is_watched() && !states.is_empty() {
+        true if any(EndpointState::Usable) => Some(true),
+        true if any(EndpointState::Unchecked) => None,
+        true => Some(false),
+        false => None,
+    };
+    let view = |one: AddressState| AddressView { address: one.address.to_string(), state: one.state.as_str() };
+    EndpointView { address: name, healthy, addresses: states.into_iter().map(view).collect() }
+}
+
 fn endpoint(endpoint: &Endpoint) -> String {
     match endpoint {
         Endpoint::Host { host, port } if host.contains(':') => format!("[{host}]:{port}"),
@@ -216,14 +240,10 @@ fn endpoint(endpoint: &Endpoint) -> String {
     }
 }
 
-fn thresholds(breaker: &Breaker) -> Value {
-    json!({
-        "window_seconds": breaker.window.as_secs_f64(),
-        "min_calls": breaker.min_calls,
-        "error_rate_permille": breaker.error_rate.get(),
-        "p99_seconds": breaker.p99.as_secs_f64(),
-        "mean_seconds": breaker.mean.as_secs_f64(),
-        "slow_call_seconds": breaker.slow_call.as_secs_f64(),
-        "slow_call_rate_permille": breaker.slow_call_rate.get(),
-    })
+fn state(state: Option<State>) -> BreakerState {
+    match state {
+        None | Some(State::Closed) => BreakerState::Closed,
+        Some(State::HalfOpen) => BreakerState::HalfOpen,
+        Some(State::Open) => BreakerState::Open,
+    }
 }

@@ -11,7 +11,7 @@ use tokio::runtime;
 use tokio::sync::watch;
 
 use crate::live::Live;
-use crate::proxy::{self, Snapshot, Stop, Worker};
+use crate::proxy::{self, Epoch, Snapshot, Stop, Worker};
 use crate::telemetry::Telemetry;
 use crate::telemetry::access::WorkerLog;
 
@@ -22,6 +22,7 @@ pub(super) struct Parts {
     pub(super) live: Arc<Live<Snapshot>>,
     pub(super) telemetry: Arc<Telemetry>,
     pub(super) log: WorkerLog,
+    pub(super) epoch: Epoch,
     pub(super) stop: watch::Receiver<Stop>,
 }
 
@@ -34,7 +35,7 @@ pub(super) fn start(parts: Parts) -> io::Result<JoinHandle<usize>> {
 }
 
 fn run(parts: Parts) -> usize {
-    let Parts { id, listeners, live, telemetry, log, stop } = parts;
+    let Parts { id, listeners, live, telemetry, log, epoch, stop } = parts;
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .build_local(runtime::LocalOptions::default())
@@ -42,7 +43,7 @@ fn run(parts: Parts) -> usize {
     // Balancing and request ids want numbers that differ between workers and processes, not secret ones.
     let seed = RandomState::new().hash_one(id);
     runtime.block_on(async move {
-        let worker = Rc::new(Worker::new(id, seed, live, telemetry, log));
+        let worker = Rc::new(Worker::new(proxy::Parts { id, seed, epoch, live, telemetry, log }));
         let listeners = listeners.into_iter().map(tokio::net::TcpListener::from_std).collect::<io::Result<_>>();
         proxy::run(worker, listeners.expect("a bound listener can be registered"), stop).await
     })

@@ -17,7 +17,9 @@ mod merge;
 mod read;
 mod units;
 
+mod admin_token;
 mod compile;
+mod endpoints;
 mod pending;
 mod settings;
 
@@ -28,8 +30,10 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+pub use admin_token::{AdminToken, AdminTokenError};
 pub use compile::KeyFiles;
-pub use file::{EncodedWord, Environment, MarkCache, Normalize, Protocol, ShieldWord, StableOpen, schema};
+pub use endpoints::{Ejection, EndpointPolicy, Health, Probe};
+pub use file::{Balance, EncodedWord, Environment, MarkCache, Normalize, Protocol, ShieldWord, StableOpen, schema};
 pub use problem::{Problem, Problems, Severity, Style};
 pub use settings::{
     AccessLog, AdminChanges, Breaker, Endpoint, FactSource, FactSources, Limits, ResponseMark, RollbackFigure,

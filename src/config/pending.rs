@@ -22,26 +22,10 @@ pub(super) fn warn(config: &FileConfig, rules: &[FileBusinessRule], findings: &m
 
 fn features(config: &FileConfig, rules: &[FileBusinessRule]) -> Vec<(&'static str, Vec<Span>)> {
     let releases = || config.releases.iter().flat_map(|table| table.iter()).map(|(_, release)| release);
-    let admin = || config.admin.iter();
     let rule_figures = rules.iter().filter_map(|rule| rule.spec.as_ref()?.rollbackOn.as_ref()?.first());
     let release_figures = releases().filter_map(|release| release.rollback_on.as_ref()?.first());
     vec![
-        ("`breakers`", config.breakers.iter().flat_map(|table| &table.entries).map(|(name, _)| name.at).collect()),
-        (
-            "`rollback`",
-            releases().filter_map(|release| release.rollback.as_ref()).map(|rollback| rollback.at).collect(),
-        ),
         ("`rollbackOn`", release_figures.chain(rule_figures).map(|figure| figure.at).collect()),
-        (
-            "`revision`",
-            releases().filter_map(|release| release.revision.as_ref()).map(|revision| revision.at).collect(),
-        ),
-        ("`token_file`", admin().filter_map(|admin| admin.token_file.as_ref()).map(|file| file.at).collect()),
-        (
-            "`insecure_changes`",
-            admin().filter_map(|admin| admin.insecure_changes.as_ref()).map(|flag| flag.at).collect(),
-        ),
-        ("`state`", config.state.iter().map(|state| state.at).collect()),
         ("`geoip`", config.geoip.iter().map(|geoip| geoip.at).collect()),
         ("a `json` source", sources(config, "json")),
         ("a `geoip` source", sources(config, "geoip")),

@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use super::endpoints::EndpointPolicy;
 use super::file::{EncodedWord, Environment, MarkCache, Normalize, Protocol, ShieldWord, StableOpen};
 use crate::decide::{FactId, LaneId, Permille, Program};
+use crate::resilience::{Plan, PlanError, Thresholds, Timing};
 
 /// One whole configuration, ready to run.
 #[derive(Debug)]
@@ -87,6 +89,8 @@ pub struct Upstream {
     pub idle: Duration,
     /// Most connections kept without a request, per worker and endpoint.
     pub max_idle: usize,
+    /// How its endpoints are chosen among and watched.
+    pub policy: EndpointPolicy,
 }
 
 /// Where a connection is made to.
@@ -192,6 +196,42 @@ pub struct Breaker {
     pub trials: u32,
     /// What happens where stable's breaker is open.
     pub when_stable_opens: StableOpen,
+}
+
+impl Breaker {
+    /// The same as the state machine takes it; the error names the setting that makes no breaker.
+    pub fn plan(&self) -> Result<Plan, PlanError> {
+        let thresholds = Thresholds {
+            error_rate: self.error_rate.get(),
+            p99: self.p99,
+            mean: self.mean,
+            slow_call: self.slow_call,
+            slow_call_rate: self.slow_call_rate.get(),
+            min_calls: self.min_calls,
+            min_calls_p99: self.min_calls_p99,
+        };
+        let timing = Timing {
+            window: self.window,
+            short_window: self.short_window,
+            open_for: self.open_for,
+            max_open: self.max_open,
+            trials: self.trials,
+        };
+        Plan::new(thresholds, timing)
+    }
+
+    /// Its limits, for people and logs.
+    pub fn thresholds(&self) -> serde_json::Value {
+        serde_json::json!({
+            "window_seconds": self.window.as_secs_f64(),
+            "min_calls": self.min_calls,
+            "error_rate_permille": self.error_rate.get(),
+            "p99_seconds": self.p99.as_secs_f64(),
+            "mean_seconds": self.mean.as_secs_f64(),
+            "slow_call_seconds": self.slow_call.as_secs_f64(),
+            "slow_call_rate_permille": self.slow_call_rate.get(),
+        })
+    }
 }
 
 /// What rolls a release back.

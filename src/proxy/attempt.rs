@@ -211,7 +211,10 @@ impl Answer<'_, '_> {
                 call.clock.wait_for(Waiting::Delivery, Instant::now());
                 record.bytes_out += data.len() as u64;
             }
-            Moved::Trailers(trailers) => clean_trailers(trailers, &self.head.fields, |_| false),
+            Moved::Trailers(trailers) => {
+                record.note_grpc(trailers);
+                clean_trailers(trailers, &self.head.fields, |_| false);
+            }
             Moved::Dry => call.clock.wait_for(Waiting::Download, Instant::now()),
         });
         let moved = beside(call, timer, side, |_| Poll::Pending, moving).await;

@@ -29,6 +29,12 @@ pub(super) enum Failure {
     /// The client went away.
     #[error("the client went away")]
     ClientGone,
+    /// Stable's breaker is open, and its requests are to fail fast.
+    #[error("the service is taken out for a moment because it fails; try again later")]
+    BreakerOpen {
+        /// When it is worth asking again, in whole seconds.
+        retry_after: u32,
+    },
     /// The upstream has no endpoint.
     #[error("the upstream has no endpoint")]
     NoEndpoint,
@@ -73,7 +79,7 @@ impl Failure {
             Self::ClientLate => 408,
             Self::ClientGone => 499,
             Self::Connect | Self::Reset | Self::BadAnswer | Self::Aborted => 502,
-            Self::NoEndpoint => 503,
+            Self::NoEndpoint | Self::BreakerOpen { .. } => 503,
             Self::ConnectLate | Self::FirstByteLate | Self::BodyLate | Self::RequestLate => 504,
             Self::Loop => 508,
         }
@@ -90,6 +96,7 @@ impl Failure {
             Self::ClientLate => "client_timeout",
             Self::ClientBody => "bad_body",
             Self::ClientGone => "client_gone",
+            Self::BreakerOpen { .. } => "breaker_open",
             Self::NoEndpoint => "no_endpoint",
             Self::Connect => "connect_failed",
             Self::ConnectLate => "connect_timeout",

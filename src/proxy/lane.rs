@@ -51,7 +51,7 @@ pub(super) fn find<'p>(snapshot: &'p Snapshot, head: &RequestHead, path: &'p str
     snapshot.settings.program.find(head, path).ok_or(Failure::NoRoute)
 }
 
-/// Decides, and counts what was decided and what was ignored on the way.
+/// Decides, and counts what was ignored on the way.
 pub(super) fn decide(
     worker: &Worker,
     snapshot: &Snapshot,
@@ -69,13 +69,11 @@ pub(super) fn decide(
         facts: &facts,
         override_token: token.as_deref(),
         mark: lane_mark(head, speaker),
-        latched: false,
+        latched: release.is_some_and(|release| snapshot.is_latched(release)),
         // Only a token's expiry asks for the time of day.
         now_unix: if token.is_some() { now_unix() } else { 0 },
     };
     let decision = program.decide(found.route, &inputs);
-    let series = release.map_or(&snapshot.no_release, |release| &snapshot.releases[release.index()]);
-    series.decided(worker.id, decision.level, decision.reason);
     if let Some(fault) = decision.override_rejected {
         worker.telemetry.totals().override_rejected(worker.id, fault);
     }

@@ -15,13 +15,17 @@ mod respond;
 
 mod attempt;
 mod body;
+mod breaker;
 mod outgoing;
 mod shield;
 mod upgrade;
 
 mod failure;
+mod outcome;
 mod record;
 mod tell;
+
+mod evidence;
 
 mod drain;
 mod timer;
@@ -30,13 +34,14 @@ mod snapshot;
 mod worker;
 
 use std::borrow::Cow;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
 
 pub use accept::{Stop, run};
+pub use breaker::{Epoch, Making, Moved, Watches};
 pub use snapshot::{Route, Snapshot};
-pub use worker::Worker;
+pub use worker::{Parts, Worker};
 
 use attempt::{Call, Exchange, Failed, over_h1, over_h2};
 use body::RequestBody;
@@ -49,9 +54,10 @@ use snapshot::Target;
 use timer::{Clock, Late, Timer, Waiting};
 use worker::View;
 
-use crate::config::{Normalize, Protocol, ResponseMark};
-use crate::decide::{Decision, LaneId, NormalPath, RouteId};
-use crate::upstream::{ConnectError, Dialect, Lease, LeaseError};
+use crate::config::{Normalize, Protocol, ResponseMark, StableOpen};
+use crate::decide::{Decision, LaneId, NormalPath, Reason, RouteId};
+use crate::resilience::{Admission, Lease, Tick};
+use crate::upstream::{self, ConnectError, Dialect, LeaseError};
 use crate::wire::h1::Framing;
 use crate::wire::{RequestHead, Verb, Version};
 
@@ -80,8 +86,13 @@ async fn serve<'c>(worker: &Worker, request: Request<'_, 'c>, responder: Respond
         Ok(routed) => {
             let series = &view.snapshot.routes[routed.route.index()].series;
             let _inflight = tell::Inflight::begin(series, worker.id);
+            let admitted = routed.admit(worker, &view.snapshot, request.started);
+            tell::decided(worker, &view.snapshot, &routed.decision);
             let mut way = Way { responder: &mut responder, timer, record: &mut record };
-            send(worker, &view, routed, &mut request, &mut way).await
+            match admitted {
+                Ok(()) => send(worker, &view, routed, &mut request, &mut way).await,
+                Err(failure) => Err(failure),
+            }
         }
         Err(failure) => Err(*failure),
     };
@@ -103,6 +114,8 @@ struct Routed<'r> {
     /// The lane that is to answer: the one decided, or stable where a gray attempt failed under the shield.
     lane: LaneId,
     target: Target,
+    /// The right to a trial where the lane's breaker is half-open; its outcome must be reported.
+    lease: Option<Lease>,
 }
 
 /// Extract and decide.
@@ -115,9 +128,48 @@ fn route<'r>(worker: &Worker, view: &View, request: &Request<'r, '_>) -> Result<
     let found = lane::find(snapshot, head, path.as_str())?;
     let decision = lane::decide(worker, snapshot, head, &found, request.peer);
     let route = found.route;
-    let target = snapshot.target(&snapshot.routes[route.index()], decision.lane);
     drop(found);
-    Ok(Routed { route, path, decision, lane: decision.lane, target })
+    let target = snapshot.target(&snapshot.routes[route.index()], decision.lane);
+    Ok(Routed { route, path, decision, lane: decision.lane, target, lease: None })
+}
+
+impl Routed<'_> {
+    /// Asks the breakers: gray's requests go to stable while gray's is open; stable's fail fast or pass, as set.
+    fn admit(&mut self, worker: &Worker, snapshot: &Snapshot, now: Instant) -> Result<(), Failure> {
+        let route = &snapshot.routes[self.route.index()];
+        let now = worker.tick(now);
+        if self.lane != LaneId::STABLE && self.ask(route, now).is_err() {
+            self.decision = self.decision.fall_back(Reason::BreakerOpen);
+            self.turn_to_stable(snapshot);
+        }
+        if self.lane != LaneId::STABLE {
+            return Ok(());
+        }
+        self.ask(route, now).or_else(|retry_after| match snapshot.when_stable_opens(route) {
+            StableOpen::Pass => Ok(()),
+            StableOpen::FailFast => Err(Failure::BreakerOpen { retry_after: whole_seconds(retry_after) }),
+        })
+    }
+
+    /// Asks the breaker of the lane that is to answer; refused, says when to ask again.
+    fn ask(&mut self, route: &Route, now: Tick) -> Result<(), Duration> {
+        let Some(guard) = &route.guards[self.target.lane] else { return Ok(()) };
+        match guard.admit(now) {
+            Admission::Pass => {}
+            Admission::Trial(lease) => self.lease = Some(lease),
+            Admission::Refuse { retry_after } => return Err(retry_after),
+        }
+        Ok(())
+    }
+
+    fn turn_to_stable(&mut self, snapshot: &Snapshot) {
+        self.lane = LaneId::STABLE;
+        self.target = snapshot.target(&snapshot.routes[self.route.index()], LaneId::STABLE);
+    }
+}
+
+fn whole_seconds(time: Duration) -> u32 {
+    u32::try_from(time.as_millis().div_ceil(1000)).unwrap_or(u32::MAX).max(1)
 }
 
 /// Choose and attempt. Where a shielded gray attempt fails, stable makes it good.
@@ -137,23 +189,55 @@ async fn send<'c>(
     let whole = tell::caller_deadline(head, request.peer).into_iter().chain(limits.request).min();
     let clock = Clock::new(request.started, whole, limits, snapshot.settings.limits.body_idle);
     if route.plan.shield.is_some() {
-        view.deposit(routed.route, request.started);
+        view.deposit(routed.route, worker.tick(request.started));
     }
-    let budget = || view.withdraw(routed.route, Instant::now());
+    let id = routed.route;
+    let budget = || view.withdraw(id, worker.tick(Instant::now()));
     let shield = route.plan.shield.as_ref().filter(|_| routed.decision.lane != LaneId::STABLE);
     let guard = shield.map(|shield| Guard { shield, verb: head.verb, withdraw: &budget });
     if let Some(guard) = guard {
         request.body.replay.keep(guard.kept_body());
     }
-    let Err(failure) = attempt(worker, view, routed, request, way, &clock, guard).await else { return Ok(()) };
+    let first = judged(worker, view, routed, request, way, &clock, guard).await;
+    let Err(failure) = first else { return Ok(()) };
     let caught = guard.is_some_and(|guard| guard.catches(failure, request.body.replay.is_complete()));
     if !caught || clock.is_over() {
         return Err(failure);
     }
+    routed.turn_to_stable(snapshot);
+    if routed.admit(worker, snapshot, Instant::now()).is_err() {
+        return Err(failure);
+    }
     way.record.shielded = Some(failure);
-    routed.lane = LaneId::STABLE;
-    routed.target = snapshot.target(route, LaneId::STABLE);
-    attempt(worker, view, routed, request, way, &clock, None).await
+    judged(worker, view, routed, request, way, &clock, None).await
+}
+
+/// An attempt whose outcome is recorded with the breaker of its lane.
+async fn judged<'c>(
+    worker: &Worker,
+    view: &View,
+    routed: &mut Routed<'_>,
+    request: &mut Request<'_, 'c>,
+    way: &mut Way<'_, 'c>,
+    clock: &Clock,
+    guard: Option<Guard<'_>>,
+) -> Result<(), Failure> {
+    let route = &view.snapshot.routes[routed.route.index()];
+    let (began, lease) = (Instant::now(), routed.lease.take());
+    let attempted = attempt(worker, view, routed, request, way, clock, guard).await;
+    if respond::is_grpc(request.head) {
+        way.record.ended_grpc();
+    }
+    let outcome = breaker::outcome(attempted, way.record);
+    if let Some(breaker) = &route.guards[routed.target.lane] {
+        // The upstream's time is that to the head of its answer: what follows waits for the client as well.
+        let ended = way.record.answered_at.filter(|at| *at >= began).unwrap_or_else(Instant::now);
+        breaker.record(worker.id, lease, outcome, worker.tick(began), worker.tick(ended));
+    }
+    if outcome.is_failure() {
+        tell::failed(worker, &route.series, routed.target.lane, request.head, attempted.err(), way.record);
+    }
+    attempted
 }
 
 /// The client's end of the way: where the answer goes, and what is remembered.
@@ -213,11 +297,15 @@ async fn attempt<'c>(
         let leased = timer.race(&clock.last(), pool.lease(dialect, fresh, connect)).await;
         let lease = leased.map_err(|Late| Failure::RequestLate)?.map_err(lease_failure)?;
         clock.wait_for(Waiting::FirstByte, Instant::now());
+        record.report = lease.report();
         let exchange = Exchange { body: &mut request.body, responder, timer, record };
         let attempted = match lease {
-            Lease::H1(lease) => over_h1(&call, lease, exchange).await,
-            Lease::H2(lease) => over_h2(&call, lease, exchange).await,
+            upstream::Lease::H1(lease) => over_h1(&call, lease, exchange).await,
+            upstream::Lease::H2(lease) => over_h2(&call, lease, exchange).await,
         };
+        if let Some(report) = way.record.report.take() {
+            report.ended(outcome::of_end(&attempted, way.record.failure), Instant::now());
+        }
         match attempted {
             Ok(()) => return Ok(()),
             Err(Failed { failure, untouched }) => {

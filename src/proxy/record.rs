@@ -3,13 +3,20 @@
 use std::time::Instant;
 
 use super::failure::Failure;
-use crate::wire::ResponseHead;
+use super::outcome;
+use crate::upstream::Report;
+use crate::wire::{Fields, Known, ResponseHead};
+
+/// UNKNOWN of gRPC: what a status that cannot be read is to be taken for.
+const GRPC_UNKNOWN: u16 = 2;
 
 /// One exchange as it went.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Record {
     /// The status the client got; 0 while none was sent.
     pub(super) status: u16,
+    /// The status of a gRPC answer.
+    pub(super) grpc_status: Option<u16>,
     /// When the upstream's answer began.
     pub(super) answered_at: Option<Instant>,
     /// Bytes of the answer's body.
@@ -26,6 +33,8 @@ pub(super) struct Record {
     pub(super) id: Option<Box<str>>,
     /// Whether an answer was broken off, so that the connection cannot be used again.
     pub(super) is_broken: bool,
+    /// Where the endpoint's part in it is told, if anybody asks.
+    pub(super) report: Option<Report>,
 }
 
 impl Record {
@@ -33,6 +42,26 @@ impl Record {
     pub(super) fn answered(&mut self, head: &ResponseHead, now: Instant) {
         self.status = head.status;
         self.answered_at = Some(now);
+        if let Some(report) = &mut self.report {
+            report.answered(outcome::of_head(head), now);
+        }
+        self.grpc_status = None;
+        self.note_grpc(&head.fields);
+    }
+
+    /// A head or a trailer section may tell how a gRPC call ended.
+    pub(super) fn note_grpc(&mut self, fields: &Fields) {
+        if let Some(status) = fields.first(Known::GrpcStatus) {
+            let number = std::str::from_utf8(status).ok().and_then(|text| text.parse().ok());
+            self.grpc_status = Some(number.unwrap_or(GRPC_UNKNOWN));
+        }
+    }
+
+    /// A whole gRPC answer that does not tell how the call ended is UNKNOWN.
+    pub(super) fn ended_grpc(&mut self) {
+        if self.status == 200 && self.failure.is_none() {
+            self.grpc_status.get_or_insert(GRPC_UNKNOWN);
+        }
     }
 
     /// The answer was broken off.

@@ -100,6 +100,9 @@ impl<'c> Responder<'c> {
         head.fields.push(b"content-type", b"application/json");
         head.fields.push(b"content-length", itoa::Buffer::new().format(body.len()).as_bytes());
         head.fields.push(b"cache-control", b"no-store");
+        if let Failure::BreakerOpen { retry_after } = failure {
+            head.fields.push(b"retry-after", itoa::Buffer::new().format(retry_after).as_bytes());
+        }
         let has_body = request.verb != Verb::Head;
         let framing = if has_body { Framing::Length(body.len() as u64) } else { Framing::Empty };
         let mut writer = self.begin(&head, request.verb, framing, None)?;
@@ -206,7 +209,8 @@ fn add_mark(sink: &mut impl FieldSink, mark: Option<Mark<'_>>) {
     }
 }
 
-fn is_grpc(request: &RequestHead) -> bool {
+/// Whether a client expects to hear of failures as gRPC puts them.
+pub(super) fn is_grpc(request: &RequestHead) -> bool {
     let content_type = request.fields.first(crate::wire::Known::ContentType);
     request.version == Version::H2 && content_type.is_some_and(|value| value.starts_with(b"application/grpc"))
 }

@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
-use crate::config::{Endpoint, Loaded, MarkCache, Protocol, ResponseMark, RoutePlan, Settings};
-use crate::decide::{AllowEncoded, LaneId};
+use super::breaker::{Guards, Making, Watches};
+use crate::config::{Endpoint, Loaded, MarkCache, Protocol, ResponseMark, RoutePlan, Settings, StableOpen};
+use crate::decide::{AllowEncoded, LaneId, ReleaseId};
 use crate::extract::{Extractor, allow_encoded};
+use crate::latch::{Flag, Latches};
+use crate::resilience::State;
 use crate::telemetry::{FactSeries, ReleaseSeries, RouteSeries, Telemetry, UpstreamSeries};
-use crate::upstream::{Directory, EndpointName, UpstreamSpec};
+use crate::upstream::{Dialect, Directory, EndpointName, UpstreamSpec};
 use crate::wire::h1;
 
 /// The configuration in force, compiled.
@@ -27,10 +30,12 @@ pub struct Snapshot {
     /// At the index of their `RouteId`.
     pub routes: Vec<Route>,
     pub(super) releases: Vec<Arc<ReleaseSeries>>,
+    latches: Vec<Flag>,
     pub(super) no_release: Arc<ReleaseSeries>,
     pub(super) facts: Arc<FactSeries>,
     pub(super) pseudonym: String,
     pub(super) limits: h1::Limits,
+    pub(super) workers: usize,
     local: Option<usize>,
     vary: String,
 }
@@ -41,6 +46,15 @@ pub struct Route {
     pub plan: RoutePlan,
     /// Its counters; a lane's place is that in `plan.lanes`.
     pub series: Arc<RouteSeries>,
+    /// Its breakers, at the same places.
+    pub(super) guards: Guards,
+}
+
+impl Route {
+    /// The state of a lane's breaker.
+    pub fn breaker_state(&self, lane: usize) -> Option<State> {
+        self.guards.get(lane)?.as_ref().map(|guard| guard.state())
+    }
 }
 
 /// Where a lane's requests go.
@@ -57,34 +71,49 @@ pub(super) struct Target {
 const LOCAL: &str = "local";
 
 impl Snapshot {
-    /// Compiles a configuration. Upstreams that did not change since `old` keep their connections.
-    pub fn build(loaded: Loaded, old: &Directory, telemetry: &Telemetry) -> Self {
+    /// Compiles a configuration whose releases `latches` has adopted. Upstreams that did not change since `old` keep
+    /// their connections. The second part is for the one who merges what workers record.
+    pub fn build(
+        loaded: Loaded,
+        old: &Directory,
+        telemetry: &Telemetry,
+        latches: &Latches,
+        making: &Making,
+    ) -> (Self, Watches) {
         let Loaded { settings, version, sources, .. } = loaded;
         let local = settings.local.as_ref().map(|_| settings.upstreams.len());
-        let directory = Directory::build(upstream_specs(&settings), old);
+        let directory = Directory::build(upstream_specs(&settings), old, telemetry);
         let upstreams = directory.upstreams().iter().map(|upstream| telemetry.upstream(&upstream.spec.name)).collect();
         let lanes = settings.program.lanes();
-        let route = |plan: &RoutePlan| {
+        let mut watches = Watches::default();
+        let route = |(at, plan): (usize, &RoutePlan)| {
             let names: Vec<&str> = plan.lanes.iter().map(|(lane, _)| lanes.name(*lane)).collect();
-            Route { series: telemetry.route(&plan.name, &names), plan: plan.clone() }
+            let breaker = plan.breaker.and_then(|breaker| settings.breakers[breaker].plan().ok());
+            let guards = match breaker {
+                Some(breaker) => watches.add(at, names.len(), breaker, making),
+                None => names.iter().map(|_| None).collect(),
+            };
+            Route { series: telemetry.route(&plan.name, &names), plan: plan.clone(), guards }
         };
-        let routes = settings.routes.iter().map(route).collect();
+        let routes = settings.routes.iter().enumerate().map(route).collect();
         let releases = settings.program.releases().iter().map(|release| {
             let series = telemetry.release(&release.name);
             series.set_permille(release.permille);
             series
         });
         let releases = releases.collect();
+        let latches = settings.program.releases().iter().map(|release| latches.flag(&release.name)).collect();
         let facts: Vec<&str> = settings.program.facts().names().collect();
         let extractor = Extractor::of(&settings);
         let limits = &settings.limits;
-        Self {
+        let snapshot = Self {
             extractor,
             allow: allow_encoded(&settings),
             directory: Arc::new(directory),
             upstreams,
             routes,
             releases,
+            latches,
             no_release: telemetry.release(""),
             facts: telemetry.facts(&facts),
             pseudonym: pseudonym(&settings.service),
@@ -93,12 +122,14 @@ impl Snapshot {
                 fields: limits.header_count,
                 uri_bytes: limits.uri_bytes,
             },
+            workers: making.workers,
             local,
             vary: vary(&settings),
             sources: sources.into_iter().map(|source| source.path.display().to_string()).collect(),
             settings,
             version,
-        }
+        };
+        (snapshot, watches)
     }
 
     /// Where this lane's requests go on this route; the sidecar's own lane ends at the pod's own service.
@@ -112,6 +143,17 @@ impl Snapshot {
             Some(local) if lane == self.settings.lane => Target { lane: lane_place, upstream: local, protocol },
             _ => Target { lane: lane_place, upstream, protocol },
         }
+    }
+
+    /// What happens to a route's requests while stable's breaker is open.
+    pub(super) fn when_stable_opens(&self, route: &Route) -> StableOpen {
+        route.plan.breaker.map_or(StableOpen::Pass, |breaker| self.settings.breakers[breaker].when_stable_opens)
+    }
+
+    /// Whether a release was taken back and nobody has opened it again.
+    #[inline]
+    pub fn is_latched(&self, release: ReleaseId) -> bool {
+        self.latches[release.index()].is_set()
     }
 
     /// The name and value that keep shared caches from mixing lanes, where answers show theirs.
@@ -136,12 +178,14 @@ fn upstream_specs(settings: &Settings) -> Vec<UpstreamSpec> {
         endpoints: upstream.endpoints.iter().filter_map(|endpoint| name(endpoint).or(own.clone())).collect(),
         idle: upstream.idle,
         max_idle: upstream.max_idle,
+        policy: upstream.policy.clone(),
+        checked_in: if upstream.protocol == Protocol::H2 { Dialect::H2 } else { Dialect::Http1 },
     });
     let mut specs: Vec<UpstreamSpec> = configured.collect();
     if let Some(own) = own {
         let (idle, max_idle) =
             settings.upstreams.first().map_or((DEFAULT_IDLE, 128), |known| (known.idle, known.max_idle));
-        specs.push(UpstreamSpec { name: LOCAL.into(), endpoints: vec![own], idle, max_idle });
+        specs.push(UpstreamSpec { idle, max_idle, ..UpstreamSpec::new(LOCAL, vec![own]) });
     }
     specs
 }

@@ -6,12 +6,13 @@ use std::time::{Duration, Instant, SystemTime};
 use super::failure::Failure;
 use super::fields::Peer;
 use super::record::Record;
+use super::snapshot::Snapshot;
 use super::worker::{View, Worker};
 use super::{Request, Routed};
-use crate::decide::{FactId, Facts};
+use crate::decide::{Decision, FactId, Facts};
 use crate::extract;
 use crate::telemetry::access::{Asked, Decided, Entry, LoggedFacts, Outcome};
-use crate::telemetry::{CodeClass, Refusal, RouteSeries};
+use crate::telemetry::{CodeClass, FailedRequest, Refusal, RouteSeries};
 use crate::wire::{Known, RequestHead};
 
 /// A request under way on its route, for as long as this lives.
@@ -31,6 +32,12 @@ impl Drop for Inflight<'_> {
     fn drop(&mut self) {
         self.series.end(self.worker);
     }
+}
+
+/// Counts a decision as it stands after the breakers had their say.
+pub(super) fn decided(worker: &Worker, snapshot: &Snapshot, decision: &Decision) {
+    let series = decision.release.map_or(&snapshot.no_release, |release| &snapshot.releases[release.index()]);
+    series.decided(worker.id, decision.level, decision.reason);
 }
 
 /// Counts the request, and writes it to the access log where that wants it.
@@ -71,6 +78,22 @@ pub(super) fn told(
             log(worker, view, request, routed, record, took);
         }
     }
+}
+
+/// Remembers a request that its lane failed, for the evidence of a rollback; one that stable made good as well.
+pub(super) fn failed(
+    worker: &Worker,
+    series: &RouteSeries,
+    lane: usize,
+    head: &RequestHead,
+    failure: Option<Failure>,
+    record: &mut Record,
+) {
+    let failure = failure.or(record.failure);
+    let status = failure.map_or(record.status, Failure::status);
+    let request_id = request_id(head, worker, record).into();
+    let error = failure.map(Failure::word);
+    series.failed(worker.id, lane, FailedRequest { at: SystemTime::now(), request_id, status, error });
 }
 
 /// The counter of requests that were answered before a route was found.

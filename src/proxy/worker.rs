@@ -6,11 +6,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::breaker::Epoch;
 use super::drain::Connections;
 use super::snapshot::{Route, Snapshot};
 use crate::decide::RouteId;
 use crate::live::Live;
-use crate::resilience::RetryBudget;
+use crate::resilience::{RetryBudget, Tick};
 use crate::telemetry::Telemetry;
 use crate::telemetry::access::WorkerLog;
 use crate::upstream::Pool;
@@ -18,6 +19,8 @@ use crate::wire::{BufferPool, RequestHead, ResponseHead};
 
 /// How often waiting connections are looked through.
 const SWEEP: Duration = Duration::from_secs(1);
+/// Second attempts a second that a shielded route may make however few requests pay for them.
+const FREE_RETRIES: u32 = 3;
 /// Heads kept for reuse.
 const KEPT_HEADS: usize = 256;
 
@@ -25,6 +28,7 @@ const KEPT_HEADS: usize = 256;
 pub struct Worker {
     /// Its number, from 0.
     pub(super) id: usize,
+    pub(super) epoch: Epoch,
     live: Arc<Live<Snapshot>>,
     view: RefCell<Rc<View>>,
     pools: RefCell<HashMap<u64, Rc<Pool>>>,
@@ -37,23 +41,40 @@ pub struct Worker {
     random: Cell<u64>,
 }
 
+/// What a worker is made of.
+pub struct Parts {
+    /// Its number, from 0.
+    pub id: usize,
+    /// Sets its draws (balancing, request ids).
+    pub seed: u64,
+    /// The clock it shares with the breakers.
+    pub epoch: Epoch,
+    /// The configuration in force.
+    pub live: Arc<Live<Snapshot>>,
+    /// Where it counts.
+    pub telemetry: Arc<Telemetry>,
+    /// Where it logs.
+    pub log: WorkerLog,
+}
+
 /// A snapshot with this worker's pools to its upstreams; what one request keeps from its start to its end.
 pub(super) struct View {
     pub(super) snapshot: Arc<Snapshot>,
     pub(super) pools: Vec<Rc<Pool>>,
     /// At the index of their `RouteId`: what the shield may spend.
     budgets: Vec<RefCell<RetryBudget>>,
-    started: Instant,
 }
 
 impl Worker {
-    /// Worker `id`; `seed` sets its draws (balancing, request ids).
-    pub fn new(id: usize, seed: u64, live: Arc<Live<Snapshot>>, telemetry: Arc<Telemetry>, log: WorkerLog) -> Self {
+    /// Ready to run on its thread.
+    pub fn new(parts: Parts) -> Self {
+        let Parts { id, seed, epoch, live, telemetry, log } = parts;
         let random = Cell::new(seed | 1);
         let pools = RefCell::default();
         let view = View::new(live.get(), &pools, id, &random);
         Self {
             id,
+            epoch,
             live,
             view: RefCell::new(Rc::new(view)),
             pools,
@@ -77,6 +98,11 @@ impl Worker {
         let fresh = Rc::new(View::new(self.live.get(), &self.pools, self.id, &self.random));
         *self.view.borrow_mut() = fresh.clone();
         fresh
+    }
+
+    /// Now, as breakers know it.
+    pub(super) fn tick(&self, at: Instant) -> Tick {
+        self.epoch.tick(at)
     }
 
     /// A random number; enough for names and balancing, not for secrets.
@@ -141,23 +167,23 @@ impl View {
                 known.entry(upstream.id).or_insert_with(fresh).clone()
             })
             .collect();
-        let share = |route: &Route| route.plan.shield.as_ref().map_or(0, |shield| shield.budget.get());
-        let budgets = snapshot.routes.iter().map(|route| RefCell::new(RetryBudget::new(share(route)))).collect();
-        Self { snapshot, pools, budgets, started: Instant::now() }
+        let budget = |route: &Route| {
+            let share = route.plan.shield.as_ref().map_or(0, |shield| shield.budget.get());
+            let free = if share == 0 { 0 } else { FREE_RETRIES };
+            RefCell::new(RetryBudget::new(share, free, snapshot.workers, Tick::START))
+        };
+        let budgets = snapshot.routes.iter().map(budget).collect();
+        Self { snapshot, pools, budgets }
     }
 
     /// A request of a shielded route pays for the second attempts of others.
-    pub(super) fn deposit(&self, route: RouteId, now: Instant) {
-        self.budgets[route.index()].borrow_mut().deposit(self.millis(now));
+    pub(super) fn deposit(&self, route: RouteId, now: Tick) {
+        self.budgets[route.index()].borrow_mut().request(now);
     }
 
     /// Takes a second attempt from the route's budget, if it has one left.
-    pub(super) fn withdraw(&self, route: RouteId, now: Instant) -> bool {
-        self.budgets[route.index()].borrow_mut().withdraw(self.millis(now))
-    }
-
-    fn millis(&self, now: Instant) -> u64 {
-        now.saturating_duration_since(self.started).as_millis() as u64
+    pub(super) fn withdraw(&self, route: RouteId, now: Tick) -> bool {
+        self.budgets[route.index()].borrow_mut().take(now)
     }
 }
 

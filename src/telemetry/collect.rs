@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::label::{BreakerCause, CodeClass, ConnectResult, ConnectionState, LineFate, Refusal, Reload};
+use super::label::{BreakerCause, CodeClass, LineFate, Refusal, Reload};
+use super::label::{CheckResult, ConnectResult, ConnectionState, EjectionResult, EndpointState};
 use super::metrics::{self, Metric};
 use super::process::ProcessFigures;
 use super::registry::{Registry, RouteEntry};
@@ -58,6 +59,7 @@ pub(super) fn collect(registry: &Registry, totals: &Totals, process: &ProcessFig
     families.extend(lanes(registry));
     families.extend(releases(registry));
     families.extend(upstreams(registry));
+    families.extend(endpoints(registry));
     families.extend(whole(registry, totals));
     families.extend(program(process));
     let place = |family: &Family| metrics::ALL.iter().position(|metric| *metric == family.metric);
@@ -132,6 +134,7 @@ fn releases(registry: &Registry) -> Vec<Family> {
     let mut decisions = Family::new(&metrics::DECISIONS);
     let mut permille = Family::new(&metrics::RELEASE_PERMILLE);
     let mut latched = Family::new(&metrics::RELEASE_LATCHED);
+    let mut paused = Family::new(&metrics::RELEASE_PAUSED);
     for (name, series) in &registry.releases {
         // The empty name collects decisions of routes without a release; it is open for nobody.
         let real = !name.is_empty();
@@ -146,9 +149,10 @@ fn releases(registry: &Registry) -> Vec<Family> {
         if real {
             permille.count(&[name], &[], series.permille());
             latched.count(&[name], &[], series.latched());
+            paused.count(&[name], &[], series.paused());
         }
     }
-    vec![decisions, permille, latched]
+    vec![decisions, permille, latched, paused]
 }
 
 fn upstreams(registry: &Registry) -> Vec<Family> {
@@ -162,7 +166,30 @@ fn upstreams(registry: &Registry) -> Vec<Family> {
             connects.count(&[name], &[result.as_str()], series.connects(*result));
         }
     }
-    vec![connections, connects]
+    let mut panic = Family::new(&metrics::UPSTREAM_PANIC);
+    for (name, series) in &registry.upstreams {
+        panic.count(&[name], &[], u64::from(series.panic()));
+    }
+    vec![connections, connects, panic]
+}
+
+fn endpoints(registry: &Registry) -> Vec<Family> {
+    let mut addresses = Family::new(&metrics::ENDPOINT_ADDRESSES);
+    let mut checks = Family::new(&metrics::ENDPOINT_CHECKS);
+    let mut ejections = Family::new(&metrics::ENDPOINT_EJECTIONS);
+    for ((upstream, endpoint), series) in &registry.endpoints {
+        let labels = [upstream, endpoint];
+        for state in EndpointState::ALL {
+            addresses.count(&labels, &[state.as_str()], series.addresses(*state));
+        }
+        for result in CheckResult::ALL {
+            checks.count(&labels, &[result.as_str()], series.checks(*result));
+        }
+        for result in EjectionResult::ALL {
+            ejections.count(&labels, &[result.as_str()], series.ejections(*result));
+        }
+    }
+    vec![addresses, checks, ejections]
 }
 
 fn whole(registry: &Registry, totals: &Totals) -> Vec<Family> {
@@ -193,11 +220,13 @@ fn whole(registry: &Registry, totals: &Totals) -> Vec<Family> {
     let mut reloads = Family::new(&metrics::CONFIG_RELOADS);
     reloads.count(&[], &[Reload::Applied.as_str()], registry.applied);
     reloads.count(&[], &[Reload::Refused.as_str()], registry.refused);
+    let mut kept = Family::new(&metrics::STATE_KEPT);
+    kept.count(&[], &[], u64::from(registry.state_kept));
     let mut lines = Family::new(&metrics::ACCESS_LOG_LINES);
     for fate in LineFate::ALL {
         lines.count(&[], &[fate.as_str()], totals.lines_sum(*fate));
     }
-    vec![clients, refused, stripped, overrides, facts, version, info, reloads, lines]
+    vec![clients, refused, stripped, overrides, facts, version, info, reloads, kept, lines]
 }
 
 fn program(process: &ProcessFigures) -> Vec<Family> {

@@ -86,6 +86,42 @@ label! {
 }
 
 label! {
+    /// How an address of an endpoint stands.
+    EndpointState {
+        /// It is sent to.
+        Usable = "usable",
+        /// It is sent to; the first check of it is still to be made.
+        Unchecked = "unchecked",
+        /// It is passed over because its checks fail.
+        Unhealthy = "unhealthy",
+        /// It is passed over because requests to it failed.
+        Ejected = "ejected",
+    }
+}
+
+label! {
+    /// How a check of an endpoint ended.
+    CheckResult {
+        /// It said that it is well.
+        Passed = "passed",
+        /// It could not be reached, or said that it is not well.
+        Failed = "failed",
+        /// No answer in time.
+        TimedOut = "timed_out",
+    }
+}
+
+label! {
+    /// What became of an endpoint whose requests failed.
+    EjectionResult {
+        /// It is passed over for a while.
+        Ejected = "ejected",
+        /// It stays, because as many are out as may be.
+        Capped = "capped",
+    }
+}
+
+label! {
     /// Why the sidecar answered itself, before any lane was chosen.
     Refusal {
         /// Not a well-formed request.

@@ -62,10 +62,20 @@ metrics! {
         "Share of users that the release is open for, in permille.";
     RELEASE_LATCHED = Gauge "graylane_release_latched" ["release"]
         "1 while the release is rolled back and stays closed, else 0.";
+    RELEASE_PAUSED = Gauge "graylane_release_paused" ["release"]
+        "1 while nothing may open the release, else 0.";
     UPSTREAM_CONNECTIONS = Gauge "graylane_upstream_connections" ["upstream", "state"]
         "Connections to the upstream: active ones carry a request, idle ones wait for the next.";
     UPSTREAM_CONNECTS = Counter "graylane_upstream_connects_total" ["upstream", "result"]
         "Attempts to connect to the upstream, by how they ended.";
+    UPSTREAM_PANIC = Gauge "graylane_upstream_panic" ["upstream"]
+        "1 while all endpoints are used because too few are fit, else 0.";
+    ENDPOINT_ADDRESSES = Gauge "graylane_endpoint_addresses" ["upstream", "endpoint", "state"]
+        "Addresses of the endpoint, by how they stand: usable and unchecked ones are sent to, unhealthy and ejected ones passed over.";
+    ENDPOINT_CHECKS = Counter "graylane_endpoint_checks_total" ["upstream", "endpoint", "result"]
+        "Health checks of the endpoint, by how they ended.";
+    ENDPOINT_EJECTIONS = Counter "graylane_endpoint_ejections_total" ["upstream", "endpoint", "result"]
+        "Times that failing requests took an address of the endpoint out, or would have if not so many were out (capped).";
     CLIENT_CONNECTIONS = Gauge "graylane_client_connections" ["state"]
         "Connections from clients: active ones carry a request, idle ones wait for the next.";
     REFUSED_REQUESTS = Counter "graylane_refused_requests_total" ["reason"]
@@ -82,6 +92,8 @@ metrics! {
         "1 for the version of the configuration in use.";
     CONFIG_RELOADS = Counter "graylane_config_reloads_total" ["result"]
         "Configurations offered, by what became of them.";
+    STATE_KEPT = Gauge "graylane_state_kept" []
+        "1 while the state directory holds every latch, 0 while it cannot be written or there is none.";
     ACCESS_LOG_LINES = Counter "graylane_access_log_lines_total" ["result"]
         "Lines of the access log: written, or dropped because the log could not keep up.";
     BUILD_INFO = Gauge "graylane_build_info" ["version"]

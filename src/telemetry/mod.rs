@@ -11,6 +11,8 @@ mod cells;
 mod label;
 mod metrics;
 
+mod endpoint;
+mod recent;
 mod registry;
 mod release;
 mod route;
@@ -32,9 +34,12 @@ use collect::collect;
 use process::ProcessFigures;
 use registry::Registry;
 
+pub use endpoint::EndpointSeries;
 pub use exposition::CONTENT_TYPE;
-pub use label::{BreakerCause, BreakerState, CodeClass, ConnectResult, ConnectionState, LineFate, Refusal, Reload};
+pub use label::{BreakerCause, BreakerState, CodeClass, LineFate, Refusal, Reload};
+pub use label::{CheckResult, ConnectResult, ConnectionState, EjectionResult, EndpointState};
 pub use metrics::{ALL as METRICS, Kind, Metric};
+pub use recent::FailedRequest;
 pub use release::ReleaseSeries;
 pub use route::{LaneCounts, RouteSeries};
 pub use totals::{FactSeries, Totals};
@@ -70,6 +75,11 @@ impl Telemetry {
         self.registry().upstream(name)
     }
 
+    /// The series of an endpoint of an upstream, as configured.
+    pub fn endpoint(&self, upstream: &str, endpoint: &str) -> Arc<EndpointSeries> {
+        self.registry().endpoint(upstream, endpoint)
+    }
+
     /// The series of the facts of one configuration, by their position.
     pub fn facts(&self, names: &[&str]) -> Arc<FactSeries> {
         Arc::new(self.registry().facts(names))
@@ -90,6 +100,11 @@ impl Telemetry {
     /// A configuration was refused.
     pub fn config_refused(&self) {
         self.registry().refused += 1;
+    }
+
+    /// Whether the state directory holds what it should; never called without one.
+    pub fn state_kept(&self, is_kept: bool) {
+        self.registry().state_kept = is_kept;
     }
 
     /// Drops the series that no configuration holds any more: those whose `Arc`s have all gone. A request that still

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::endpoint::EndpointSeries;
 use super::release::ReleaseSeries;
 use super::route::{LaneSeries, RouteSeries, RouteTotals};
 use super::totals::{FactRejections, FactSeries};
@@ -24,11 +25,15 @@ pub(super) struct Registry {
     pub(super) routes: BTreeMap<Arc<str>, RouteEntry>,
     pub(super) releases: BTreeMap<Arc<str>, Arc<ReleaseSeries>>,
     pub(super) upstreams: BTreeMap<Arc<str>, Arc<UpstreamSeries>>,
+    /// By upstream and endpoint.
+    pub(super) endpoints: BTreeMap<(Arc<str>, Arc<str>), Arc<EndpointSeries>>,
     pub(super) facts: BTreeMap<Arc<str>, Arc<FactRejections>>,
     /// The text version of the configuration in use.
     pub(super) version: Option<Arc<str>>,
     pub(super) applied: u64,
     pub(super) refused: u64,
+    /// Whether the state directory holds what it should.
+    pub(super) state_kept: bool,
 }
 
 impl Registry {
@@ -38,10 +43,12 @@ impl Registry {
             routes: BTreeMap::new(),
             releases: BTreeMap::new(),
             upstreams: BTreeMap::new(),
+            endpoints: BTreeMap::new(),
             facts: BTreeMap::new(),
             version: None,
             applied: 0,
             refused: 0,
+            state_kept: false,
         }
     }
 
@@ -69,6 +76,10 @@ impl Registry {
         entry.or_insert_with(|| Arc::new(UpstreamSeries::new(self.workers))).clone()
     }
 
+    pub(super) fn endpoint(&mut self, upstream: &str, endpoint: &str) -> Arc<EndpointSeries> {
+        self.endpoints.entry((upstream.into(), endpoint.into())).or_default().clone()
+    }
+
     pub(super) fn facts(&mut self, names: &[&str]) -> FactSeries {
         let workers = self.workers;
         let series = names.iter().map(|name| {
@@ -86,6 +97,7 @@ impl Registry {
         self.routes.retain(|_, route| Arc::strong_count(&route.totals) > 1);
         self.releases.retain(|_, series| Arc::strong_count(series) > 1);
         self.upstreams.retain(|_, series| Arc::strong_count(series) > 1);
+        self.endpoints.retain(|_, series| Arc::strong_count(series) > 1);
         self.facts.retain(|_, series| Arc::strong_count(series) > 1);
     }
 }

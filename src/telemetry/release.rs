@@ -12,6 +12,7 @@ pub struct ReleaseSeries {
     decisions: Cells,
     permille: AtomicU64,
     latched: AtomicBool,
+    paused: AtomicBool,
 }
 
 impl ReleaseSeries {
@@ -20,6 +21,7 @@ impl ReleaseSeries {
             decisions: Cells::new(workers, Level::ALL.len() * REASONS),
             permille: AtomicU64::new(0),
             latched: AtomicBool::new(false),
+            paused: AtomicBool::new(false),
         }
     }
 
@@ -39,6 +41,11 @@ impl ReleaseSeries {
         self.latched.store(latched, Relaxed);
     }
 
+    /// Tells whether nothing may open the release.
+    pub fn set_paused(&self, paused: bool) {
+        self.paused.store(paused, Relaxed);
+    }
+
     /// How many decisions were made with this level for this reason.
     pub fn decisions(&self, level: Level, reason: Reason) -> u64 {
         self.decisions.sum(level as usize * REASONS + reason as usize)
@@ -50,6 +57,10 @@ impl ReleaseSeries {
 
     pub(super) fn latched(&self) -> u64 {
         u64::from(self.latched.load(Relaxed))
+    }
+
+    pub(super) fn paused(&self) -> u64 {
+        u64::from(self.paused.load(Relaxed))
     }
 
     /// Whether the pair is one that decisions have by their nature, so that its series exists from the start.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::cells::Cells;
 use super::label::{BreakerCause, BreakerState, CodeClass};
+use super::recent::{FailedRequest, Recent};
 use crate::decide::Level;
 
 /// Upper bounds of the duration histogram in nanoseconds; above the last is `+Inf`.
@@ -71,6 +72,7 @@ pub(super) struct LaneSeries {
     /// Written by the one who judges, a few times a minute at most.
     breaker: AtomicU64,
     transitions: Box<[AtomicU64]>,
+    recent: Recent,
 }
 
 impl LaneSeries {
@@ -79,6 +81,7 @@ impl LaneSeries {
             cells: Cells::new(workers, LANE_CELLS),
             breaker: AtomicU64::new(BreakerState::Closed as u64),
             transitions: BreakerCause::ALL.iter().map(|_| AtomicU64::new(0)).collect(),
+            recent: Recent::new(workers),
         }
     }
 
@@ -151,6 +154,18 @@ impl RouteSeries {
         cells.add(worker, level as usize * CLASSES + class as usize, 1);
         cells.add(worker, HISTOGRAM + bucket, 1);
         cells.add(worker, SUM, nanos);
+    }
+
+    /// Remembers a request that failed, beside counting it; for a while, and not at any price.
+    pub fn failed(&self, worker: usize, lane: usize, request: FailedRequest) {
+        if let Some(series) = self.lanes.get(lane) {
+            series.recent.note(worker, request);
+        }
+    }
+
+    /// The last requests of a lane that failed, oldest first: a few.
+    pub fn last_failures(&self, lane: usize) -> Vec<FailedRequest> {
+        self.lanes.get(lane).map(|series| series.recent.last()).unwrap_or_default()
     }
 
     /// The client left before its answer was complete.

@@ -28,6 +28,7 @@ fn every_metric_of_the_list_is_there_before_any_traffic() {
     let route = telemetry.route("sku-detail", &["stable", "gray"]);
     let release = telemetry.release("pricing-v2");
     let upstream = telemetry.upstream("goods-gray");
+    let endpoint = telemetry.endpoint("goods-gray", "10.0.0.7:8080");
     let facts = telemetry.facts(&["sku_id"]);
     telemetry.config_applied("4f1c");
     let parsed = scrape(&telemetry);
@@ -44,7 +45,7 @@ fn every_metric_of_the_list_is_there_before_any_traffic() {
         }
     }
     assert_eq!(parsed.len(), METRICS.len());
-    drop((route, release, upstream, facts));
+    drop((route, release, upstream, endpoint, facts));
 }
 
 #[test]

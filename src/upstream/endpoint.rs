@@ -1,13 +1,20 @@
-//! One endpoint as one worker sees it: what is under way, what connections wait.
+//! One endpoint as one worker sees it: what is under way, what connections wait, how long it takes.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::balance::Load;
+use super::balance::{Fitness, Load};
+use super::ewma::PeakEwma;
 use super::h2_pool::H2Pool;
+use super::moment::Moment;
 use super::pool::Teller;
-use super::{Address, H1Lease};
+use super::report::{Outcome, Report};
+use super::slow_start::{WHOLE, warmth};
+use super::standing::Standing;
+use super::{H1Lease, Upstream};
+use crate::config::Balance;
 use crate::telemetry::ConnectionState;
 use crate::wire::h1::Connection;
 
@@ -16,12 +23,13 @@ const PASSED_OVER: Duration = Duration::from_secs(1);
 
 /// One endpoint.
 pub(super) struct Endpoint {
-    pub(super) address: Address,
+    pub(super) standing: Arc<Standing>,
+    upstream: Arc<Upstream>,
     pub(super) in_flight: Cell<u32>,
     failed_until: Cell<Option<Instant>>,
+    latency: Cell<PeakEwma>,
     idle: RefCell<Vec<Idle>>,
     pub(super) h2: H2Pool,
-    max_idle: usize,
     pub(super) teller: Teller,
 }
 
@@ -30,30 +38,96 @@ struct Idle {
     since: Instant,
 }
 
+/// The time of a choice, and whether all endpoints are used whatever is known of them.
+#[derive(Clone, Copy)]
+pub(super) struct Occasion {
+    pub(super) now: Instant,
+    pub(super) moment: Moment,
+    pub(super) in_panic: bool,
+}
+
 impl Endpoint {
-    pub(super) fn new(address: Address, max_idle: usize, teller: Teller) -> Self {
+    pub(super) fn new(standing: Arc<Standing>, upstream: Arc<Upstream>, teller: Teller) -> Self {
         Self {
-            address,
+            standing,
+            upstream,
             in_flight: Cell::new(0),
             failed_until: Cell::new(None),
+            latency: Cell::default(),
             idle: RefCell::default(),
             h2: H2Pool::default(),
-            max_idle,
             teller,
         }
     }
 
-    pub(super) fn load(&self, now: Instant) -> Load {
-        let failing = self.failed_until.get().is_some_and(|until| now < until);
-        Load { failing, in_flight: self.in_flight.get() }
+    pub(super) fn load(&self, occasion: &Occasion) -> Load {
+        let open_from = self.standing.open_from();
+        let fitness = if open_from > occasion.moment && !occasion.in_panic {
+            Fitness::Out
+        } else if self.failed_until.get().is_some_and(|until| occasion.now < until) {
+            Fitness::Unreachable
+        } else {
+            Fitness::Fit
+        };
+        let policy = &self.upstream.spec.policy;
+        let warmth = match policy.slow_start {
+            // What is not in yet and used all the same is used like all others.
+            Some(time) if open_from > Moment::START && open_from <= occasion.moment => {
+                warmth(occasion.moment.since(open_from), time)
+            }
+            _ => WHOLE,
+        };
+        let in_flight = self.in_flight.get();
+        let cost = match policy.balance {
+            Balance::P2c => u64::from(in_flight),
+            Balance::LeastLatency => self.latency.get().cost(in_flight, occasion.now),
+        };
+        Load { fitness, cost, warmth }
+    }
+
+    /// Follows a request, where what becomes of it changes anything.
+    pub(super) fn report(self: &Rc<Self>) -> Option<Report> {
+        let policy = &self.upstream.spec.policy;
+        let judged = policy.ejection.is_some() || policy.balance == Balance::LeastLatency;
+        judged.then(|| Report::new(self.clone(), Instant::now()))
     }
 
     pub(super) fn note_connected(&self) {
         self.failed_until.set(None);
     }
 
-    pub(super) fn note_unreachable(&self, now: Instant) {
+    pub(super) fn note_unreachable(&self, since: Instant, now: Instant) {
         self.failed_until.set(Some(now + PASSED_OVER));
+        self.timed(Outcome::Unavailable, now.saturating_duration_since(since), now);
+        self.failed(now);
+    }
+
+    /// A request took so long.
+    pub(super) fn timed(&self, outcome: Outcome, took: Duration, now: Instant) {
+        if self.upstream.spec.policy.balance != Balance::LeastLatency {
+            return;
+        }
+        let mut latency = self.latency.get();
+        match outcome {
+            Outcome::Answered => latency.answered(took, now),
+            Outcome::Erred | Outcome::Unavailable => latency.failed(took, now),
+            Outcome::Unknown => latency.abandoned(took, now),
+        }
+        self.latency.set(latency);
+    }
+
+    /// A request went well.
+    pub(super) fn succeeded(&self) {
+        self.standing.succeeded();
+    }
+
+    /// A request failed; after enough in a row the endpoint is taken out.
+    pub(super) fn failed(&self, now: Instant) {
+        if let Some(rule) = &self.upstream.spec.policy.ejection
+            && self.standing.failed(rule.failures)
+        {
+            self.upstream.eject(&self.standing, now);
+        }
     }
 
     /// The waiting connection used last: the fewer are in use, the more of the others fall idle and close.
@@ -69,7 +143,10 @@ impl Endpoint {
 
     pub(super) fn give_back(&self, mut connection: Connection, now: Instant) {
         let mut idle = self.idle.borrow_mut();
-        if idle.len() < self.max_idle && connection.input.buf.is_empty() && connection.output.buf.is_empty() {
+        if idle.len() < self.upstream.spec.max_idle
+            && connection.input.buf.is_empty()
+            && connection.output.buf.is_empty()
+        {
             connection.output.shed();
             idle.push(Idle { connection, since: now });
             self.teller.enter(ConnectionState::Idle);

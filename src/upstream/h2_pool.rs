@@ -92,7 +92,7 @@ impl H2Pool {
             client: connection.client.clone(),
             reused: connection.used.replace(true),
             connection: connection.clone(),
-            _hold: Hold::new(endpoint.clone()),
+            hold: Hold::new(endpoint.clone()),
         };
         match connection.client.clone().ready().await {
             Ok(client) => {
@@ -108,7 +108,7 @@ impl H2Pool {
     }
 
     async fn open(&self, endpoint: &Rc<Endpoint>, within: Duration) -> Result<Rc<H2Connection>, ConnectError> {
-        let Connection { input, output } = Connection::new(connect(&endpoint.address, within).await?);
+        let Connection { input, output } = Connection::new(connect(&endpoint.standing.address, within).await?);
         let greeting = tokio::time::timeout(within, h2::connect(input, output, &LIMITS));
         let greeted = greeting.await.map_err(|_| ConnectError::TimedOut)?;
         let (client, driver) = greeted.map_err(|error| ConnectError::Refused(std::io::Error::other(error)))?;

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::endpoint::Endpoint;
 use super::h2_pool::H2Connection;
-use super::{Address, ConnectError};
+use super::{Address, ConnectError, Report};
 use crate::telemetry::ConnectionState;
 use crate::wire::{h1, h2};
 
@@ -26,6 +26,17 @@ pub enum Lease {
     H1(H1Lease),
     /// One stream of an HTTP/2 connection.
     H2(H2Lease),
+}
+
+impl Lease {
+    /// Follows the request that is now sent, where its outcome changes anything: what it returns is told how the
+    /// exchange goes.
+    pub fn report(&self) -> Option<Report> {
+        match self {
+            Self::H1(lease) => lease.hold.0.report(),
+            Self::H2(lease) => lease.hold.0.report(),
+        }
+    }
 }
 
 /// A whole HTTP/1 connection. Dropped, it is closed; [`H1Lease::finish`] keeps it.
@@ -49,7 +60,7 @@ impl H1Lease {
 
     /// The endpoint's authority, for a request that came without one.
     pub fn authority(&self) -> String {
-        match &self.hold.0.address {
+        match &self.hold.0.standing.address {
             Address::Unix(_) => String::from("localhost"),
             address => address.to_string(),
         }
@@ -62,7 +73,7 @@ pub struct H2Lease {
     pub(super) connection: Rc<H2Connection>,
     /// Whether the connection has carried an exchange before.
     pub reused: bool,
-    pub(super) _hold: Hold,
+    pub(super) hold: Hold,
 }
 
 impl H2Lease {

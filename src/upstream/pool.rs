@@ -9,10 +9,11 @@ use smallvec::SmallVec;
 
 use super::balance::{choose, next_draw};
 use super::connect::{ConnectError, connect};
-use super::endpoint::Endpoint;
+use super::endpoint::{Endpoint, Occasion};
 use super::h2_pool::H2Pool;
 use super::lease::{H1Lease, Lease, LeaseError};
-use super::{Address, Dialect, Upstream};
+use super::standing::Standing;
+use super::{Dialect, Upstream};
 use crate::telemetry::{ConnectResult, ConnectionState, UpstreamSeries};
 use crate::wire::h1::Connection;
 
@@ -43,7 +44,7 @@ impl Teller {
 /// One worker's connections to one upstream.
 pub struct Pool {
     upstream: Arc<Upstream>,
-    known: RefCell<Arc<Vec<Address>>>,
+    known: RefCell<Arc<Vec<Arc<Standing>>>>,
     endpoints: RefCell<Vec<Rc<Endpoint>>>,
     random: Cell<u64>,
     teller: Teller,
@@ -88,7 +89,7 @@ impl Pool {
                 }
                 Err(error) => {
                     self.teller.connect(error.result());
-                    endpoint.note_unreachable(Instant::now());
+                    endpoint.note_unreachable(now, Instant::now());
                     tried.push(at);
                     last = LeaseError::Connect(error);
                 }
@@ -112,7 +113,9 @@ impl Pool {
         // Addresses may have changed while a connection was opened: a place is then another endpoint, or none.
         let count = endpoints.len();
         let tried: SmallVec<[usize; MOST_TRIES]> = tried.iter().copied().filter(|at| *at < count).collect();
-        let at = choose(count, &tried, draw, |at| endpoints[at].load(now))?;
+        let moment = self.upstream.moment(now);
+        let occasion = Occasion { now, moment, in_panic: self.upstream.panics_at(moment) };
+        let at = choose(count, &tried, draw, |at| endpoints[at].load(&occasion))?;
         Some((at, endpoints[at].clone()))
     }
 
@@ -120,7 +123,7 @@ impl Pool {
         match dialect {
             Dialect::H2 => H2Pool::lease(endpoint, within).await.map(Lease::H2),
             Dialect::Http1 => {
-                let socket = connect(&endpoint.address, within).await?;
+                let socket = connect(&endpoint.standing.address, within).await?;
                 self.teller.connect(ConnectResult::Connected);
                 Ok(Lease::H1(H1Lease::new(Connection::new(socket), endpoint.clone(), false)))
             }
@@ -129,17 +132,16 @@ impl Pool {
 
     /// Takes over a changed list of addresses; endpoints that stay keep their connections.
     fn follow_addresses(&self) {
-        let now = self.upstream.addresses();
+        let now = self.upstream.standings();
         if Arc::ptr_eq(&now, &self.known.borrow()) {
             return;
         }
         let mut endpoints = self.endpoints.borrow_mut();
         let old = std::mem::take(&mut *endpoints);
-        let kept = |address: &Address| old.iter().find(|endpoint| endpoint.address == *address).cloned();
-        endpoints.extend(now.iter().map(|address| {
-            kept(address).unwrap_or_else(|| {
-                Rc::new(Endpoint::new(address.clone(), self.upstream.spec.max_idle, self.teller.clone()))
-            })
+        let kept = |standing: &Arc<Standing>| old.iter().find(|known| Arc::ptr_eq(&known.standing, standing)).cloned();
+        endpoints.extend(now.iter().map(|standing| {
+            let fresh = || Endpoint::new(standing.clone(), self.upstream.clone(), self.teller.clone());
+            kept(standing).unwrap_or_else(|| Rc::new(fresh()))
         }));
         *self.known.borrow_mut() = Arc::clone(&now);
     }
@@ -148,16 +150,18 @@ impl Pool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Ejection;
     use crate::telemetry::Telemetry;
-    use crate::upstream::{EndpointName, UpstreamSpec};
+    use crate::upstream::{EndpointName, Outcome, UpstreamSpec};
     use tokio::net::TcpListener;
 
     const WITHIN: Duration = Duration::from_secs(1);
 
     fn pool(ports: &[u16]) -> Pool {
         let endpoints = ports.iter().map(|port| EndpointName::Host("127.0.0.1".into(), *port)).collect();
-        let spec = UpstreamSpec { name: "u".into(), endpoints, idle: Duration::from_secs(4), max_idle: 8 };
-        Pool::new(Arc::new(Upstream::new(spec)), Telemetry::new(1).upstream("u"), 0, 7)
+        let telemetry = Telemetry::new(1);
+        let upstream = Upstream::new(UpstreamSpec::new("u", endpoints), &telemetry);
+        Pool::new(Arc::new(upstream), telemetry.upstream("u"), 0, 7)
     }
 
     fn counts(pool: &Pool) -> (u64, u64) {
@@ -213,5 +217,28 @@ mod tests {
     async fn without_endpoints_nothing_is_lent() {
         let refused = pool(&[]).lease(Dialect::Http1, false, WITHIN).await;
         assert!(matches!(refused, Err(LeaseError::NoEndpoint)));
+    }
+
+    #[tokio::test]
+    async fn what_one_worker_sees_of_an_endpoint_keeps_all_workers_from_it() {
+        let (one, two) =
+            (TcpListener::bind("127.0.0.1:0").await.unwrap(), TcpListener::bind("127.0.0.1:0").await.unwrap());
+        let ports = [&one, &two].map(|listener| listener.local_addr().unwrap().port());
+        let endpoints = ports.map(|port| EndpointName::Host("127.0.0.1".into(), port)).to_vec();
+        let mut spec = UpstreamSpec::new("u", endpoints);
+        spec.policy.ejection = Some(Ejection { failures: 4, ..Ejection::default() });
+        let telemetry = Telemetry::new(2);
+        let upstream = Arc::new(Upstream::new(spec, &telemetry));
+        let pools = [0, 1].map(|worker| Pool::new(upstream.clone(), telemetry.upstream("u"), worker, 7));
+        let bad = format!("127.0.0.1:{}", ports[0]);
+        let mut failures = 0;
+        for turn in 0..60 {
+            let lease = Lease::H1(h1(&pools[turn % 2]).await);
+            let Lease::H1(h1) = &lease else { unreachable!("it was HTTP/1") };
+            let outcome = if h1.authority() == bad { Outcome::Unavailable } else { Outcome::Answered };
+            failures += usize::from(outcome == Outcome::Unavailable);
+            lease.report().expect("failures are counted").ended(outcome, Instant::now());
+        }
+        assert_eq!(failures, 4, "over both workers");
     }
 }

@@ -2,8 +2,10 @@
 #![allow(clippy::unwrap_used, reason = "a test's functions may fail by panicking wherever they stand")]
 
 mod attack;
+mod breaker;
 mod failure;
 mod harness;
+mod latch;
 mod lifecycle;
 mod memory;
 mod protocol;

@@ -1,6 +1,7 @@
 //! From the file mirror to settings: every reference resolved, every default filled in, every problem told.
 
 mod address;
+mod kept;
 mod process;
 
 mod condition;
@@ -8,6 +9,7 @@ mod experiment;
 mod fact;
 mod release;
 
+mod endpoints;
 mod route;
 mod rule;
 mod upstream;
@@ -54,7 +56,8 @@ pub(super) fn compile(
 ) -> Option<(Settings, Vec<Vec<u8>>)> {
     let config = &gathered.config;
     pending::warn(config, &gathered.rules, findings);
-    let process = process::process(config, texts, findings);
+    let process = process::process(config, key_files, texts, findings);
+    kept::warn(config, findings);
     let upstreams = upstream::upstreams(config.upstreams.as_ref(), config.local.is_some(), texts, findings);
     let breakers = upstream::breakers(config.breakers.as_ref(), findings);
     let experiments = experiment::experiments(config.experiments.as_ref(), findings);

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::address;
+use super::{KeyFiles, address};
+use crate::config::admin_token::{AdminToken, AdminTokenError};
 use crate::config::file::{
     AccessLogWord, EncodedWord, Environment, FileAdmin, FileConfig, FileLimits, MarkCache, Normalize, ResponseMarkWord,
 };
@@ -45,7 +46,7 @@ pub(super) struct Process {
     pub(super) geoip: Option<PathBuf>,
 }
 
-pub(super) fn process(config: &FileConfig, texts: &Texts, findings: &mut Findings) -> Process {
+pub(super) fn process(config: &FileConfig, key_files: KeyFiles, texts: &Texts, findings: &mut Findings) -> Process {
     if let Some(version) = config.version.as_ref().filter(|version| version.value != VERSION) {
         findings
             .error(version.at, format!("version {} is not known; this program reads version {VERSION}", version.value));
@@ -58,7 +59,7 @@ pub(super) fn process(config: &FileConfig, texts: &Texts, findings: &mut Finding
         local: local(config, texts, findings),
         listeners,
         admin,
-        admin_changes: admin_changes(config.admin.as_ref(), admin, texts, findings),
+        admin_changes: admin_changes(config.admin.as_ref(), admin, key_files, texts, findings),
         trust: config.trust.iter().flatten().filter_map(|written| address::network(written, findings)).collect(),
         workers: config
             .workers
@@ -133,11 +134,12 @@ fn admin(written: Option<&FileAdmin>, findings: &mut Findings) -> SocketAddr {
 fn admin_changes(
     written: Option<&FileAdmin>,
     bound: SocketAddr,
+    key_files: KeyFiles,
     texts: &Texts,
     findings: &mut Findings,
 ) -> AdminChanges {
     let Some(admin) = written else { return AdminChanges::Refused };
-    let token = admin.token_file.as_ref().map(|file| address::path_of(file, texts));
+    let token = admin.token_file.as_ref().map(|file| token_file(file, key_files, texts, findings));
     match admin.insecure_changes.as_ref().filter(|flag| flag.value) {
         Some(flag) if !bound.ip().is_loopback() => {
             findings
@@ -148,6 +150,31 @@ fn admin_changes(
         Some(_) => AdminChanges::Loopback,
         None => token.map_or(AdminChanges::Refused, AdminChanges::Token),
     }
+}
+
+/// The file's path; what is in it is read again with every call, so that it can be replaced, but a wrong one is told now.
+fn token_file(file: &At<String>, key_files: KeyFiles, texts: &Texts, findings: &mut Findings) -> PathBuf {
+    let path = address::path_of(file, texts);
+    let shown = path.display();
+    match AdminToken::read(&path) {
+        Ok(token) if token.is_short() => {
+            findings
+                .warn(file.at, format!("the token in `{shown}` is so short that it can be guessed"))
+                .help("make one: `head -c 32 /dev/urandom | base64 > admin.token`");
+        }
+        Ok(_) => {}
+        Err(AdminTokenError::Read(error))
+            if error.kind() == std::io::ErrorKind::NotFound && key_files == KeyFiles::MayBeAbsent =>
+        {
+            findings.warn(file.at, format!("token file `{shown}` is not here; `run` needs it"));
+        }
+        Err(error) => {
+            findings
+                .error(file.at, format!("token file `{shown}`: {error}"))
+                .help("make one: `head -c 32 /dev/urandom | base64 > admin.token`");
+        }
+    }
+    path
 }
 
 fn local(config: &FileConfig, texts: &Texts, findings: &mut Findings) -> Option<Endpoint> {

@@ -9,6 +9,7 @@ use crate::config::file::{FileBreaker, FileUpstream, Protocol, StableOpen};
 use crate::config::problem::Findings;
 use crate::config::read::Table;
 use crate::config::settings::{Breaker, Endpoint, Upstream};
+use crate::config::text::Span;
 use crate::config::text::{At, Texts};
 use crate::config::units::{NAME_HELP, Share, is_name};
 use crate::decide::Permille;
@@ -45,6 +46,7 @@ pub(super) fn upstreams(
             let written = written.as_ref().unwrap_or(&unread);
             Upstream {
                 name: name.value.clone(),
+                policy: super::endpoints::policy(written, &endpoints, findings),
                 endpoints,
                 protocol: written.protocol.as_ref().map_or(Protocol::Http1, |protocol| protocol.value),
                 idle: positive(written.idle.as_ref(), IDLE, "idle", findings),
@@ -103,29 +105,44 @@ fn breaker(name: &At<String>, written: &FileBreaker, findings: &mut Findings) ->
         short_window: positive(written.short_window.as_ref(), seconds(10), "short_window", f),
         min_calls: calls(&written.min_calls, "min_calls", 50, f),
         min_calls_p99: calls(&written.min_calls_p99, "min_calls_p99", 200, f),
-        error_rate: rate(written.error_rate.as_ref(), 50, "error_rate", f),
+        error_rate: rate(written.error_rate.as_ref(), 50),
         p99: positive(written.p99.as_ref(), slow, "p99", f),
         mean: positive(written.mean.as_ref(), Duration::from_millis(800), "mean", f),
         slow_call: positive(written.slow_call.as_ref(), slow, "slow_call", f),
-        slow_call_rate: rate(written.slow_call_rate.as_ref(), 300, "slow_call_rate", f),
+        slow_call_rate: rate(written.slow_call_rate.as_ref(), 300),
         open_for: positive(written.open_for.as_ref(), seconds(5), "open_for", f),
         max_open: positive(written.max_open.as_ref(), seconds(300), "max_open", f),
         trials: calls(&written.trials, "trials", 10, f),
         when_stable_opens: written.when_stable_opens.as_ref().map_or(StableOpen::FailFast, |word| word.value),
     };
-    if breaker.max_open < breaker.open_for {
-        let place = written.max_open.as_ref().or(written.open_for.as_ref()).map_or(name.at, |time| time.at);
-        f.error(place, "`max_open` is shorter than `open_for`");
-    }
-    if let Some(short) = written.short_window.as_ref().filter(|_| breaker.short_window > breaker.window) {
-        f.error(short.at, "`short_window` is longer than `window`");
+    if let Err(error) = breaker.plan() {
+        let text = error.to_string();
+        let place = places(written).into_iter().find(|(word, _)| text.contains(&format!("`{word}`")));
+        f.error(place.and_then(|(_, at)| at).unwrap_or(name.at), text);
     }
     breaker
 }
 
-fn rate(written: Option<&At<Share>>, default: u16, what: &str, findings: &mut Findings) -> Permille {
-    if let Some(share) = written.filter(|share| share.value.0 == 0) {
-        findings.error(share.at, format!("`{what}` of 0 would open at every call"));
+/// Where each setting of a breaker stands, in the order in which a problem with several of them is pointed at.
+fn places(written: &FileBreaker) -> [(&'static str, Option<Span>); 11] {
+    fn at<T>(value: &Option<At<T>>) -> Option<Span> {
+        value.as_ref().map(|value| value.at)
     }
+    [
+        ("short_window", at(&written.short_window)),
+        ("window", at(&written.window)),
+        ("max_open", at(&written.max_open).or(at(&written.open_for))),
+        ("open_for", at(&written.open_for)),
+        ("error_rate", at(&written.error_rate)),
+        ("slow_call_rate", at(&written.slow_call_rate)),
+        ("p99", at(&written.p99)),
+        ("mean", at(&written.mean)),
+        ("slow_call", at(&written.slow_call)),
+        ("min_calls", at(&written.min_calls)),
+        ("trials", at(&written.trials)),
+    ]
+}
+
+fn rate(written: Option<&At<Share>>, default: u16) -> Permille {
     Permille::new(written.map_or(default, |share| share.value.0)).unwrap_or(Permille::ALL)
 }

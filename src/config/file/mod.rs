@@ -8,6 +8,7 @@ mod process;
 mod release;
 mod route;
 mod schema;
+mod upstream;
 
 pub(super) use business_rule::{API_VERSION, FileBusinessRule, FileRollbackOn, KIND};
 pub(super) use condition::{FileCondition, FileScalar, OperatorWord};
@@ -16,11 +17,13 @@ pub(super) use process::{
     AccessLogWord, FileAdmin, FileGeoip, FileLimits, FileListener, FileState, RegionCodes, ResponseMarkWord,
 };
 pub(super) use release::{FileAb, FileDeveloper, FileExperiment, FileRegions, FileRelease, HashKeyWord};
-pub(super) use route::{FileBreaker, FileHeaderMatch, FileMatch, FileRoute, FileShield, FileTimeouts, FileUpstream};
+pub(super) use route::{FileBreaker, FileHeaderMatch, FileMatch, FileRoute, FileShield, FileTimeouts};
+pub(super) use upstream::{FileEjection, FileHealth, FileUpstream};
 
 pub use process::{EncodedWord, Environment, MarkCache, Normalize};
-pub use route::{Protocol, ShieldWord, StableOpen};
+pub use route::{ShieldWord, StableOpen};
 pub use schema::schema;
+pub use upstream::{Balance, Protocol};
 
 use super::read::{OneOrMany, Table, mirror};
 use super::text::At;

@@ -1,4 +1,4 @@
-//! Routes, upstreams, breakers.
+//! Routes and breakers.
 
 use std::borrow::Cow;
 
@@ -160,38 +160,6 @@ impl JsonSchema for ShieldWord {
     }
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "anyOf": [{ "type": "string", "enum": ["connect", "reset"] }, { "type": "integer", "minimum": 400, "maximum": 599 }] })
-    }
-}
-
-mirror! {
-    /// A set of endpoints with their connections.
-    #[schemars(rename = "Upstream")]
-    struct FileUpstream("an upstream") {
-        /// `HOST:PORT`, `unix:/path`, or `local` for the pod's own service.
-        #[schemars(extend("examples" = [["10.0.0.7:8080"], ["goods.svc:8080"], ["unix:/run/goods.sock"], ["local"]]))]
-        [required] endpoints: OneOrMany<At<String>>,
-        /// What is spoken to the endpoints.
-        #[schemars(extend("default" = "http1"))]
-        protocol: At<Protocol>,
-        /// How long a connection is kept without a request. The default is shorter than the keep-alive of common servers
-        /// (Node.js 5 s), so that it is us who close it and no request meets a closing connection.
-        #[schemars(extend("default" = "4s"))]
-        idle: At<Time>,
-        /// Most connections kept without a request, per worker and endpoint.
-        #[schemars(extend("default" = 128))]
-        max_idle: At<u32>,
-    }
-}
-
-words! {
-    /// What is spoken to an upstream.
-    pub enum Protocol("a protocol") {
-        /// HTTP/1.1.
-        Http1 = "http1",
-        /// HTTP/2 with prior knowledge.
-        H2 = "h2",
-        /// What the client spoke.
-        Same = "same",
     }
 }
 

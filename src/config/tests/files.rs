@@ -123,6 +123,29 @@ fn a_key_file_is_long_enough_and_there() {
 }
 
 #[test]
+fn a_token_file_holds_a_token_and_is_there() {
+    let text = format!("{ROUTES}{UPSTREAMS}admin: {{ token_file: admin.token }}\n");
+    let wrong = |token: &str, expected: &str| {
+        let (_folder, paths) = folder(&[("a.yaml", &text), ("admin.token", token)]);
+        let problems = load(&paths).expect_err("no token");
+        assert!(lines(problems.iter()).contains(expected), "{}", lines(problems.iter()));
+    };
+    wrong("\n", "it is empty");
+    wrong("two words", "visible ASCII");
+    let (folder, paths) = folder(&[("a.yaml", &text)]);
+    assert!(lines(load(&paths).expect_err("nothing there").iter()).contains("No such file"));
+    let told = |key_files| {
+        let loaded = load_with(&paths, key_files).expect("it loads");
+        lines(loaded.warnings.iter())
+    };
+    assert!(told(KeyFiles::MayBeAbsent).contains("is not here; `run` needs it"));
+    std::fs::write(folder.path().join("admin.token"), "short\n").expect("a file of it");
+    assert!(told(KeyFiles::Needed).contains("can be guessed"));
+    std::fs::write(folder.path().join("admin.token"), KEY).expect("a file of it");
+    assert_eq!(told(KeyFiles::Needed), "");
+}
+
+#[test]
 fn the_version_follows_texts_and_keys() {
     let version = |text: &str, key: &str| loads(&[("goods.yaml", text), ("override.key", key)]).1.version;
     let first = version(GOODS, KEY);

@@ -139,9 +139,19 @@ fn what_is_not_enforced_yet_is_a_warning() {
         "18:64: a `json` source is checked but not enforced by this version (here and 2 times more)
          24:57: a `geoip` source is checked but not enforced by this version (here and once more)
          39:53: key file `override.key` is not here; `run` needs it
-         45:17: `rollback` is checked but not enforced by this version
-         48:3: `breakers` is checked but not enforced by this version",
+         45:17: without `state` a rolled-back release stays so for the process only: a restart opens it",
     );
+}
+
+#[test]
+fn a_rollback_that_a_restart_forgets_is_a_warning() {
+    let told = |text: String| lines(loads(&text).warnings.iter()).contains("a restart opens it");
+    let without = || goods("    rollback: { openings: 3, within: 10m }\n", "");
+    assert!(told(GOODS.to_owned()));
+    assert!(!told(format!("{GOODS}state: {{ dir: state }}\n")));
+    assert!(!told(without()), "nothing can roll back");
+    let changes = "admin: { bind: 127.0.0.1:15090, insecure_changes: true }";
+    assert!(told(without().replace("admin: { bind: 127.0.0.1:15090 }", changes)), "a person can");
 }
 
 /// The warnings that `from` does not have and the change brings.

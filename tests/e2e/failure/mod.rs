@@ -2,5 +2,6 @@
 
 mod configs;
 pub(crate) mod deadlines;
+mod endpoints;
 mod ports;
 mod upstreams;

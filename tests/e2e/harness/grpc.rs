@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::thread;
@@ -58,9 +59,10 @@ impl Decoder for Text {
 
 type Messages = std::pin::Pin<Box<dyn Stream<Item = Result<String, Status>> + Send>>;
 
-/// A `goods.Prices` service with one method of each of the four kinds.
+/// A `goods.Prices` service with one method of each of the four kinds, and `grpc.health.v1.Health/Check` for it.
 pub(crate) struct GrpcOrigin {
     address: SocketAddr,
+    serving: Arc<AtomicBool>,
     cancelled: Arc<Mutex<usize>>,
     _stop: oneshot::Sender<()>,
 }
@@ -70,7 +72,8 @@ impl GrpcOrigin {
         let (address_sender, address) = std::sync::mpsc::channel();
         let (stop, stopped) = oneshot::channel::<()>();
         let cancelled: Arc<Mutex<usize>> = Arc::default();
-        let prices = Prices { cancelled: Arc::clone(&cancelled) };
+        let serving = Arc::new(AtomicBool::new(true));
+        let prices = Prices { cancelled: Arc::clone(&cancelled), serving: Arc::clone(&serving) };
         thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             runtime.block_on(async move {
@@ -84,11 +87,16 @@ impl GrpcOrigin {
                 }
             });
         });
-        Self { address: address.recv().expect("the service listens"), cancelled, _stop: stop }
+        Self { address: address.recv().expect("the service listens"), serving, cancelled, _stop: stop }
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// What it says of its health from now on.
+    pub(crate) fn set_serving(&self, serving: bool) {
+        self.serving.store(serving, Ordering::Release);
     }
 
     /// How many endless streams were ended by the caller.
@@ -100,6 +108,7 @@ impl GrpcOrigin {
 #[derive(Clone)]
 struct Prices {
     cancelled: Arc<Mutex<usize>>,
+    serving: Arc<AtomicBool>,
 }
 
 impl Service<http::Request<Body>> for Prices {
@@ -113,6 +122,7 @@ impl Service<http::Request<Body>> for Prices {
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
         let cancelled = Arc::clone(&self.cancelled);
+        let serving = self.serving.load(Ordering::Acquire);
         Box::pin(async move {
             let mut grpc = tonic::server::Grpc::new(Text);
             let answer = match request.uri().path() {
@@ -124,10 +134,22 @@ impl Service<http::Request<Body>> for Prices {
                 }
                 "/goods.Prices/Sum" => grpc.client_streaming(service_fn(sum), request).await,
                 "/goods.Prices/Chat" => grpc.streaming(service_fn(chat), request).await,
+                "/grpc.health.v1.Health/Check" => {
+                    grpc.unary(service_fn(move |request| health(request, serving)), request).await
+                }
                 _ => Status::unimplemented("no such method").into_http(),
             };
             Ok(answer)
         })
+    }
+}
+
+/// The health of `goods.Prices` and of the server as a whole. The messages are those of `grpc/health/v1/health.proto`;
+/// they happen to be UTF-8: field 1 as a text, and field 1 as the number 1 (serving) or 2 (not serving).
+async fn health(request: Request<String>, serving: bool) -> Result<Response<String>, Status> {
+    match request.get_ref().as_str() {
+        "" | "\x0a\x0cgoods.Prices" => Ok(Response::new(if serving { "\x08\x01" } else { "\x08\x02" }.to_owned())),
+        _ => Err(Status::not_found("no such service")),
     }
 }
 

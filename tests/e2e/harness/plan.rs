@@ -10,6 +10,7 @@ pub(crate) struct Plan {
     upstreams: String,
     routes: String,
     more: String,
+    admin: String,
     files: Vec<(String, Vec<u8>)>,
 }
 
@@ -22,6 +23,7 @@ impl Plan {
             upstreams: String::new(),
             routes: String::new(),
             more: String::new(),
+            admin: String::new(),
             files: Vec::new(),
         }
     }
@@ -104,6 +106,12 @@ impl Plan {
         self
     }
 
+    /// Further keys of `admin`, in flow style.
+    pub(crate) fn admin(mut self, keys: &str) -> Self {
+        self.admin = format!(", {keys}");
+        self
+    }
+
     /// A file beside the configuration.
     pub(crate) fn file(mut self, name: &str, content: impl Into<Vec<u8>>) -> Self {
         self.files.push((name.to_owned(), content.into()));
@@ -116,7 +124,7 @@ impl Plan {
 
     /// The file, given the sidecar's own addresses; `@traffic` in a text stands for the first of them.
     pub(crate) fn render(&self, traffic: SocketAddr, admin: SocketAddr) -> String {
-        let Self { environment, trust, upstreams, routes, more, .. } = self;
+        let Self { environment, trust, upstreams, routes, more, admin: more_admin, .. } = self;
         let section = |name: &str, text: &str| match text {
             "" => String::new(),
             _ => format!("{name}:\n{text}"),
@@ -124,7 +132,7 @@ impl Plan {
         let lane = if more.lines().any(|line| line.starts_with("lane:")) { "" } else { "lane: stable\n" };
         format!(
             "version: 1\nenvironment: {environment}\nservice: goods-core\n{lane}workers: 1\n\
-             listeners:\n  - bind: {traffic}\nadmin: {{ bind: {admin} }}\ntrust: [{trust}]\n\
+             listeners:\n  - bind: {traffic}\nadmin: {{ bind: {admin}{more_admin} }}\ntrust: [{trust}]\n\
              {FACTS}{}{more}{}",
             section("upstreams", upstreams),
             section("routes", routes),

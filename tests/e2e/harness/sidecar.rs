@@ -24,7 +24,9 @@ impl Sidecar {
         let (traffic, admin) = (ports.0.address(), ports.1.address());
         let directory = TempDir::new().expect("a temporary directory");
         for (name, content) in plan.files() {
-            std::fs::write(directory.path().join(name), content).expect("a writable directory");
+            let path = directory.path().join(name);
+            std::fs::create_dir_all(path.parent().expect("it is in the directory")).expect("a writable directory");
+            std::fs::write(path, content).expect("a writable directory");
         }
         let config = directory.path().join("graylane.yaml");
         std::fs::write(&config, plan.render(traffic, admin)).expect("a writable directory");
@@ -32,6 +34,15 @@ impl Sidecar {
         let mut sidecar = Self { process, traffic, admin, directory, _ports: ports };
         eventually("/readyz to answer 200", || sidecar.is_ready().then_some(()));
         sidecar
+    }
+
+    /// Ends it, and starts it again in the same directory on the same ports, with another configuration.
+    pub(crate) fn restart(&mut self, plan: &Plan) {
+        self.terminate();
+        assert!(self.wait().success(), "{}", self.stderr());
+        std::fs::write(self.config(), plan.render(self.traffic, self.admin)).expect("a writable directory");
+        self.process = Process::start([Path::new("run"), Path::new("--config"), &self.config()]);
+        eventually("/readyz to answer 200", || self.is_ready().then_some(()));
     }
 
     fn is_ready(&mut self) -> bool {
@@ -75,6 +86,16 @@ impl Sidecar {
     /// One `GET` to the admin port.
     pub(crate) fn admin_get(&self, target: &str) -> Response {
         let request = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        Client::once(self.admin, &request)
+    }
+
+    /// One `POST` to the admin port, with extra field lines (each ended by CRLF).
+    pub(crate) fn admin_post(&self, target: &str, fields: &str, body: &str) -> Response {
+        let length = body.len();
+        let request = format!(
+            "POST {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: \
+             {length}\r\n{fields}\r\n{body}"
+        );
         Client::once(self.admin, &request)
     }
 

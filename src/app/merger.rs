@@ -1,0 +1,65 @@
+//! The one who merges what workers recorded, lets the breakers judge it, and takes back a release whose breakers open too
+//! often.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::time::MissedTickBehavior;
+
+use crate::decide::LaneId;
+use crate::latch::{Cause, Evidence, Latches};
+use crate::proxy::{Epoch, Moved, Snapshot, Watches};
+use crate::resilience::{MERGE_EVERY, State};
+
+/// What the merger works on.
+pub(super) struct Merger {
+    pub(super) watches: Watches,
+    pub(super) epoch: Epoch,
+    pub(super) snapshot: Arc<Snapshot>,
+    pub(super) latches: Arc<Latches>,
+}
+
+impl Merger {
+    /// Turns the breakers; runs on the control runtime until that ends.
+    pub(super) async fn run(mut self) {
+        let mut ticks = tokio::time::interval(MERGE_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            let now = Instant::now();
+            for moved in self.watches.tick(self.epoch.tick(now), &self.snapshot) {
+                tell(&moved, &self.snapshot);
+                if moved.transition.to == State::Open {
+                    self.count(&moved, now);
+                }
+            }
+        }
+    }
+
+    /// An opening of a lane other than stable's counts against the release of its route.
+    fn count(&self, moved: &Moved, now: Instant) {
+        let snapshot = &self.snapshot;
+        let (lane, _) = snapshot.routes[moved.route].plan.lanes[moved.lane];
+        let program = &snapshot.settings.program;
+        let Some(release) = program.routes()[moved.route].release.filter(|_| lane != LaneId::STABLE) else { return };
+        self.latches.opening(&program.release(release).name, now, || Evidence {
+            figures: self.watches.figures(snapshot, release),
+            ..snapshot.evidence(release, Cause::Openings, "breaker", "")
+        });
+    }
+}
+
+/// One line for each change, with the figures that it rests on.
+fn tell(moved: &Moved, snapshot: &Snapshot) {
+    let route = &snapshot.routes[moved.route];
+    let lane = snapshot.settings.program.lanes().name(route.plan.lanes[moved.lane].0);
+    let (route, cause, figures) = (&*route.plan.name, moved.transition.cause, moved.transition.evidence);
+    match moved.transition.to {
+        State::Open => {
+            let open_for = moved.transition.open_for;
+            tracing::warn!(route, lane, ?cause, ?open_for, ?figures, "a breaker opened");
+        }
+        State::HalfOpen => tracing::info!(route, lane, "a breaker lets trials through"),
+        State::Closed => tracing::info!(route, lane, ?figures, "a breaker closed"),
+    }
+}

@@ -1,0 +1,99 @@
+//! Releases as the admin port sees and changes them: the configuration together with the latches.
+
+use crate::admin::{
+    AuditAction, AuditRecord, ChangeError, Changed, ReleaseAction, ReleaseChange, ReleaseView, RollbackView,
+};
+use crate::decide::ReleaseId;
+use crate::latch::{Action, Cause, Change, Keeping, LatchError, Latches, Outcome, ReleaseState};
+use crate::proxy::Snapshot;
+
+/// Every release, in the order of the configuration.
+pub(super) fn views(snapshot: &Snapshot, latches: &Latches) -> Vec<ReleaseView> {
+    let ids = (0..snapshot.settings.program.releases().len()).filter_map(ReleaseId::from_index);
+    ids.map(|release| view(snapshot, latches, release)).collect()
+}
+
+fn view(snapshot: &Snapshot, latches: &Latches, id: ReleaseId) -> ReleaseView {
+    let program = &snapshot.settings.program;
+    let (release, plan) = (program.release(id), &snapshot.settings.rollbacks[id.index()]);
+    let governed = program.routes().iter().filter(|route| route.release == Some(id));
+    let ReleaseState { latched, paused, openings } = latches.state(&release.name);
+    ReleaseView {
+        name: release.name.clone(),
+        level: release.level,
+        permille: release.permille.get(),
+        salt: release.salt.clone(),
+        latched: latched.is_some(),
+        latch: latched,
+        paused: paused.is_some(),
+        pause: paused,
+        revision: plan.revision,
+        rollback: plan.openings.map(|(most, within)| RollbackView {
+            openings: most,
+            within_seconds: within.as_secs_f64(),
+            counted: openings.unwrap_or(0),
+        }),
+        routes: governed.map(|route| route.name.clone()).collect(),
+        conditions: release.conditions.len(),
+    }
+}
+
+/// Does what was asked, and waits until it is kept.
+pub(super) fn change(snapshot: &Snapshot, latches: &Latches, change: &ReleaseChange) -> Result<Changed, ChangeError> {
+    let ReleaseChange { release, action, by, reason } = change;
+    let known = snapshot.settings.program.releases().iter().position(|known| known.name == *release);
+    let id = known.and_then(ReleaseId::from_index).ok_or_else(|| LatchError::Unknown { release: release.clone() })?;
+    let reason = reason.as_deref();
+    let outcome = match action {
+        ReleaseAction::Pause => latches.pause(release, by, reason),
+        ReleaseAction::Resume => latches.resume(release, by, reason),
+        ReleaseAction::Reset => latches.reset(release, by, reason),
+        ReleaseAction::Rollback => {
+            let detail = reason.unwrap_or("rolled back by a person");
+            latches.latch(release, snapshot.evidence(id, Cause::Person, by, detail))
+        }
+    }?;
+    let survives_restart = latches.save() == Keeping::Kept;
+    let (changed, incident) = match outcome {
+        Outcome::Changed { incident } => (true, incident),
+        Outcome::Unchanged => (false, None),
+    };
+    Ok(Changed { changed, survives_restart, incident, release: view(snapshot, latches, id) })
+}
+
+/// What happened to configurations and to releases, oldest first.
+pub(super) fn audit(configurations: Vec<AuditRecord>, latches: &Latches) -> Vec<AuditRecord> {
+    let mut records = configurations;
+    records.extend(latches.changes().into_iter().map(record));
+    records.sort_by_key(|record| record.time);
+    records
+}
+
+fn record(change: Change) -> AuditRecord {
+    AuditRecord {
+        time: change.time.system_time(),
+        action: match change.action {
+            Action::Latched => AuditAction::Latched,
+            Action::Lifted => AuditAction::Lifted,
+            Action::Paused => AuditAction::Paused,
+            Action::Resumed => AuditAction::Resumed,
+        },
+        from: None,
+        version: None,
+        source: format!("release {}", change.release),
+        changed: vec![change.release.to_string()],
+        problems: Vec::new(),
+        by: Some(change.by),
+        detail: Some(change.detail).filter(|detail| !detail.is_empty()),
+    }
+}
+
+/// Where latches are kept, for people.
+pub(super) fn state(latches: &Latches) -> serde_json::Value {
+    let (word, problem) = match latches.keeping() {
+        Keeping::Off => ("process", None),
+        Keeping::Kept => ("kept", None),
+        Keeping::Failing(problem) => ("failing", Some(problem)),
+    };
+    serde_json::json!({ "dir": latches.dir().map(|dir| dir.display().to_string()), "is": word, "problem": problem })
+}

@@ -1,0 +1,176 @@
+//! The breakers of all routes and lanes: the part workers ask, and the part one merger turns.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::failure::Failure;
+use super::record::Record;
+use super::snapshot::Snapshot;
+use crate::decide::ReleaseId;
+use crate::latch::LaneFigures;
+use crate::resilience::{
+    Answer, Cause, Fault, Guard, Outcome, Plan, Tick, TooManyRequests, Transition, Watch, classify, guarded,
+};
+use crate::telemetry::BreakerCause;
+
+/// The guards of one route's lanes, at the lanes' places; none where the route has no breaker.
+pub(super) type Guards = Box<[Option<Arc<Guard>>]>;
+
+/// Everything the merger turns.
+#[derive(Default)]
+pub struct Watches(Vec<Watched>);
+
+struct Watched {
+    route: usize,
+    lane: usize,
+    watch: Watch,
+}
+
+/// A breaker moved.
+pub struct Moved {
+    /// The place of the route.
+    pub route: usize,
+    /// The place of the lane among the route's.
+    pub lane: usize,
+    /// How it moved, and by which figures.
+    pub transition: Transition,
+}
+
+impl Watches {
+    /// Makes the breakers of one route's `lanes`.
+    pub(super) fn add(&mut self, route: usize, lanes: usize, plan: Plan, making: &Making) -> Guards {
+        let guard = |lane| {
+            // A different spread of open times for each breaker of each process.
+            let seed = making.seed.wrapping_add((route as u64) << 16 | lane as u64);
+            let (guard, watch) = guarded(plan, making.workers, seed, making.now);
+            self.0.push(Watched { route, lane, watch });
+            Some(guard)
+        };
+        (0..lanes).map(guard).collect()
+    }
+
+    /// What both lanes of a release's routes did in the breakers' long windows.
+    pub fn figures(&self, snapshot: &Snapshot, release: ReleaseId) -> Vec<LaneFigures> {
+        let routes = snapshot.settings.program.routes();
+        let lanes = snapshot.settings.program.lanes();
+        let governed = self.0.iter().filter(|watched| routes[watched.route].release == Some(release));
+        let figures = governed.map(|Watched { route, lane, watch }| {
+            let (plan, figures) = (&snapshot.routes[*route].plan, watch.merged().long);
+            LaneFigures {
+                route: plan.name.to_string(),
+                lane: lanes.name(plan.lanes[*lane].0).to_owned(),
+                over_seconds: Some(watch.plan().timing().window.as_secs_f64()),
+                calls: figures.finished,
+                failures: figures.failures,
+                mean_seconds: figures.mean().map(|mean| mean.as_secs_f64()),
+                p99_seconds: figures.p99.map(|p99| p99.as_secs_f64()),
+                slow_calls: Some(figures.slow),
+            }
+        });
+        figures.collect()
+    }
+
+    /// Takes in what workers recorded and judges; to be called every [`crate::resilience::MERGE_EVERY`]. Tells metrics
+    /// what moved.
+    pub fn tick(&mut self, now: Tick, snapshot: &Snapshot) -> Vec<Moved> {
+        let mut moved = Vec::new();
+        for Watched { route, lane, watch } in &mut self.0 {
+            if let Some(transition) = watch.tick(now) {
+                snapshot.routes[*route].series.breaker_moved(*lane, cause(transition.cause));
+                moved.push(Moved { route: *route, lane: *lane, transition });
+            }
+        }
+        moved
+    }
+}
+
+/// What making breakers takes beside their plans.
+pub struct Making {
+    /// Worker threads.
+    pub workers: usize,
+    /// Any number that differs between processes.
+    pub seed: u64,
+    /// Now.
+    pub now: Tick,
+}
+
+/// The monotonic clock that breakers and workers share.
+#[derive(Debug, Clone, Copy)]
+pub struct Epoch(Instant);
+
+impl Epoch {
+    /// Beginning now.
+    pub fn now() -> Self {
+        Self(Instant::now())
+    }
+
+    /// A moment as breakers know it.
+    pub fn tick(self, at: Instant) -> Tick {
+        Tick::after_start(at.saturating_duration_since(self.0))
+    }
+}
+
+fn cause(cause: Cause) -> BreakerCause {
+    match cause {
+        Cause::ErrorRate => BreakerCause::ErrorRate,
+        Cause::P99 => BreakerCause::P99,
+        Cause::Mean => BreakerCause::Mean,
+        Cause::SlowCalls => BreakerCause::SlowCalls,
+        Cause::TrialsFailed => BreakerCause::TrialsFailed,
+        Cause::OpenTimeOver => BreakerCause::OpenTimeOver,
+        Cause::TrialsPassed => BreakerCause::TrialsPassed,
+    }
+}
+
+/// What the end of an attempt says about its lane.
+pub(super) fn outcome(attempted: Result<(), Failure>, record: &Record) -> Outcome {
+    let failure = attempted.err().or(record.failure);
+    let held_back = match failure {
+        Some(Failure::HeldBack(status)) => Some(status),
+        _ => None,
+    };
+    let status = held_back.or((record.status != 0).then_some(record.status));
+    let answer = Answer { status, grpc: record.grpc_status, fault: failure.and_then(fault) };
+    classify(answer, TooManyRequests::Success)
+}
+
+fn fault(failure: Failure) -> Option<Fault> {
+    Some(match failure {
+        // Its status says it all.
+        Failure::HeldBack(_) => return None,
+        Failure::NoEndpoint | Failure::Connect => Fault::Connect,
+        Failure::Reset | Failure::Aborted => Fault::Reset,
+        Failure::BadAnswer => Fault::BadAnswer,
+        Failure::ConnectLate | Failure::FirstByteLate | Failure::BodyLate | Failure::RequestLate => Fault::TimeOut,
+        Failure::ClientGone => Fault::ClientGone,
+        Failure::ClientLate | Failure::ClientBody => Fault::Client,
+        Failure::Refused(_)
+        | Failure::Path
+        | Failure::NoRoute
+        | Failure::NoForwards
+        | Failure::Loop
+        | Failure::BreakerOpen { .. } => Fault::Own,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_upstream_did_counts_and_what_others_did_does_not() {
+        let mut record = Record::default();
+        assert_eq!(outcome(Err(Failure::Connect), &record), Outcome::Failure);
+        assert_eq!(outcome(Err(Failure::HeldBack(503)), &record), Outcome::Failure);
+        assert_eq!(outcome(Err(Failure::ClientGone), &record), Outcome::Cancelled);
+        assert_eq!(outcome(Err(Failure::ClientBody), &record), Outcome::NotCounted);
+        record.status = 404;
+        assert_eq!(outcome(Ok(()), &record), Outcome::Success);
+        record.status = 200;
+        record.grpc_status = Some(14);
+        assert_eq!(outcome(Ok(()), &record), Outcome::Failure);
+        record.grpc_status = None;
+        record.broken(Failure::Aborted);
+        assert_eq!(outcome(Ok(()), &record), Outcome::Failure);
+    }
+}

@@ -1,0 +1,214 @@
+//! What workers write: a few nanoseconds per call, no lock, nothing shared, nothing allocated.
+
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicU32, AtomicU64};
+
+use super::figures::Figures;
+use super::latency::{BUCKETS, GROUPS, Histogram, PER_GROUP, bucket_of};
+use crate::resilience::outcome::Outcome;
+use crate::resilience::tick::Tick;
+
+/// The longest latency that a sum takes in, so that one absurd call cannot overflow it: an hour.
+const LONGEST_NANOS: u64 = 3_600_000_000_000;
+
+/// The limits that a worker compares a latency with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::resilience) struct Limits {
+    /// A call that took longer is slow.
+    pub(in crate::resilience) slow_nanos: u64,
+    /// A cancelled call that took longer tells something about latency.
+    pub(in crate::resilience) telling_nanos: u64,
+}
+
+/// Counters of calls that only grow, one shard for each worker.
+///
+/// One thread alone writes to a shard, so that adding is a load and a store. Were two threads to share one, counts
+/// would be lost, nothing worse.
+#[derive(Debug)]
+pub(in crate::resilience) struct Recorder {
+    limits: Limits,
+    /// Calls that began before do not count: they belong to what the window was emptied of.
+    since: AtomicU64,
+    shards: Box<[Shard]>,
+}
+
+/// Two cache lines apart from the next, since processors fetch lines in pairs.
+#[derive(Debug)]
+#[repr(align(128))]
+struct Shard {
+    /// Calls of any kind; written last, so whoever sees it sees all that belongs to them.
+    records: AtomicU64,
+    finished: AtomicU64,
+    failures: AtomicU64,
+    cancelled: AtomicU64,
+    timed: AtomicU64,
+    slow: AtomicU64,
+    sum_nanos: AtomicU64,
+    /// Calls by group of buckets, so that the merger looks only where something happened.
+    groups: [AtomicU32; GROUPS],
+    buckets: [AtomicU32; BUCKETS],
+}
+
+/// What came in since the last look.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Added {
+    /// Calls and the sum of their latencies.
+    Counts(Figures),
+    /// A bucket and how many latencies fell into it.
+    Latencies(usize, u32),
+}
+
+/// What the merger has taken from a shard so far. 32 bits are enough for buckets: they wrap, and differences hold as long
+/// as fewer than four thousand million calls come in between two merges.
+#[derive(Debug)]
+pub(super) struct Seen {
+    records: u64,
+    figures: Figures,
+    groups: [u32; GROUPS],
+    buckets: Histogram,
+}
+
+impl Recorder {
+    pub(in crate::resilience) fn new(workers: usize, limits: Limits) -> Self {
+        let shards = (0..workers).map(|_| Shard::new()).collect();
+        Recorder { limits, since: AtomicU64::new(0), shards }
+    }
+
+    /// Adds a call that began and ended then. A clock that went backwards makes it a call of no time.
+    ///
+    /// # Panics
+    ///
+    /// Where there is no such worker.
+    #[inline]
+    pub(in crate::resilience) fn record(&self, worker: usize, outcome: Outcome, began: Tick, ended: Tick) {
+        if outcome == Outcome::NotCounted || began.nanos() < self.since.load(Relaxed) {
+            return;
+        }
+        let nanos = ended.nanos().saturating_sub(began.nanos()).min(LONGEST_NANOS);
+        self.shards[worker].add(outcome, nanos, self.limits);
+    }
+
+    /// From now on, calls that began before `now` do not count.
+    pub(super) fn start_over(&self, now: Tick) {
+        self.since.store(now.nanos(), Relaxed);
+    }
+
+    /// Where the clock went backwards, calls of the new time would be taken for old ones.
+    pub(super) fn bound_since(&self, now: Tick) {
+        if self.since.load(Relaxed) > now.nanos() {
+            self.start_over(now);
+        }
+    }
+
+    pub(super) fn workers(&self) -> usize {
+        self.shards.len()
+    }
+
+    /// Hands over what was added since `seen`; answers whether anything was.
+    ///
+    /// A call that is being written meanwhile may be seen in part, at most one per worker; the rest of it comes with the
+    /// next look.
+    pub(super) fn take(&self, worker: usize, seen: &mut Seen, mut add: impl FnMut(Added)) -> bool {
+        let shard = &self.shards[worker];
+        let records = shard.records.load(Acquire);
+        if records == seen.records {
+            return false;
+        }
+        seen.records = records;
+        let figures = shard.figures();
+        let mut added = figures;
+        added.subtract(&seen.figures);
+        seen.figures = figures;
+        add(Added::Counts(added));
+        for group in 0..GROUPS {
+            let count = shard.groups[group].load(Acquire);
+            if count == seen.groups[group] {
+                continue;
+            }
+            seen.groups[group] = count;
+            for bucket in group * PER_GROUP..(group + 1) * PER_GROUP {
+                let count = shard.buckets[bucket].load(Relaxed);
+                if count != seen.buckets[bucket] {
+                    add(Added::Latencies(bucket, count.wrapping_sub(seen.buckets[bucket])));
+                    seen.buckets[bucket] = count;
+                }
+            }
+        }
+        true
+    }
+
+    /// Bytes of the shards of so many workers.
+    pub(super) const fn memory(workers: usize) -> usize {
+        workers * size_of::<Shard>()
+    }
+}
+
+impl Shard {
+    fn new() -> Self {
+        Shard {
+            records: AtomicU64::new(0),
+            finished: AtomicU64::new(0),
+            failures: AtomicU64::new(0),
+            cancelled: AtomicU64::new(0),
+            timed: AtomicU64::new(0),
+            slow: AtomicU64::new(0),
+            sum_nanos: AtomicU64::new(0),
+            groups: [const { AtomicU32::new(0) }; GROUPS],
+            buckets: [const { AtomicU32::new(0) }; BUCKETS],
+        }
+    }
+
+    #[inline]
+    fn add(&self, outcome: Outcome, nanos: u64, limits: Limits) {
+        let is_cancelled = outcome == Outcome::Cancelled;
+        if is_cancelled {
+            grow(&self.cancelled, 1);
+        } else {
+            grow(&self.finished, 1);
+            if outcome.is_failure() {
+                grow(&self.failures, 1);
+            }
+        }
+        if !is_cancelled || nanos > limits.telling_nanos {
+            grow(&self.timed, 1);
+            grow(&self.sum_nanos, nanos);
+            if nanos > limits.slow_nanos {
+                grow(&self.slow, 1);
+            }
+            let bucket = bucket_of(nanos);
+            grow_32(&self.buckets[bucket]);
+            // After its bucket, or the merger could take the group for read.
+            let group = &self.groups[bucket / PER_GROUP];
+            group.store(group.load(Relaxed).wrapping_add(1), Release);
+        }
+        self.records.store(self.records.load(Relaxed).wrapping_add(1), Release);
+    }
+
+    fn figures(&self) -> Figures {
+        Figures {
+            failures: self.failures.load(Relaxed),
+            slow: self.slow.load(Relaxed),
+            finished: self.finished.load(Relaxed),
+            cancelled: self.cancelled.load(Relaxed),
+            timed: self.timed.load(Relaxed),
+            sum_nanos: self.sum_nanos.load(Relaxed),
+            p99: None,
+        }
+    }
+}
+
+impl Seen {
+    pub(super) fn nothing() -> Self {
+        Seen { records: 0, figures: Figures::default(), groups: [0; GROUPS], buckets: [0; BUCKETS] }
+    }
+}
+
+#[inline]
+fn grow(cell: &AtomicU64, by: u64) {
+    cell.store(cell.load(Relaxed).wrapping_add(by), Relaxed);
+}
+
+#[inline]
+fn grow_32(cell: &AtomicU32) {
+    cell.store(cell.load(Relaxed).wrapping_add(1), Relaxed);
+}

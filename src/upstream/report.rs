@@ -1,0 +1,73 @@
+//! What a request tells of the endpoint it was sent to.
+
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use super::endpoint::Endpoint;
+
+/// What a request says of its endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It answered.
+    Answered,
+    /// It answered that the request failed: an error of the service, which another endpoint might make as well.
+    Erred,
+    /// It did not answer, or said that it cannot: 502, 503, 504, no connection, reset, no answer in time.
+    Unavailable,
+    /// It had no chance to show: the client left or was late.
+    Unknown,
+}
+
+/// A request on its way, where somebody wants to know what becomes of it. Dropped without a word, its client left.
+pub struct Report {
+    endpoint: Rc<Endpoint>,
+    since: Instant,
+    /// What the head of the answer said.
+    head: Option<Outcome>,
+}
+
+impl Report {
+    pub(super) fn new(endpoint: Rc<Endpoint>, since: Instant) -> Self {
+        Self { endpoint, since, head: None }
+    }
+
+    /// The head of the answer came. Its body may take hours, so the latency is told now; that all is well only at the
+    /// end, so that an endpoint that breaks off every answer is not taken for good.
+    pub fn answered(&mut self, outcome: Outcome, now: Instant) {
+        self.head = Some(outcome);
+        self.endpoint.timed(outcome, self.took(now), now);
+        if outcome == Outcome::Unavailable {
+            self.endpoint.failed(now);
+        }
+    }
+
+    /// The exchange is over; `outcome` is what its end says, whatever its head said.
+    pub fn ended(mut self, outcome: Outcome, now: Instant) {
+        match (self.head.replace(outcome), outcome) {
+            (Some(Outcome::Unavailable), _) | (Some(_), Outcome::Unknown) => {}
+            (Some(_), Outcome::Answered | Outcome::Erred) => self.endpoint.succeeded(),
+            (None, Outcome::Answered | Outcome::Erred) => {
+                self.endpoint.timed(outcome, self.took(now), now);
+                self.endpoint.succeeded();
+            }
+            (None, Outcome::Unknown) => self.endpoint.timed(outcome, self.took(now), now),
+            (_, Outcome::Unavailable) => {
+                self.endpoint.timed(outcome, self.took(now), now);
+                self.endpoint.failed(now);
+            }
+        }
+    }
+
+    fn took(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.since)
+    }
+}
+
+impl Drop for Report {
+    fn drop(&mut self) {
+        if self.head.is_none() {
+            let now = Instant::now();
+            self.endpoint.timed(Outcome::Unknown, self.took(now), now);
+        }
+    }
+}

@@ -1,0 +1,290 @@
+//! One upstream: its specification, the addresses its endpoints have now, and how each of them stands.
+//!
+//! It is shared by the whole process. Workers read atomics; what changes them goes through the [`Roster`] under a lock,
+//! which is taken by checks and for ejections, never by a request that goes well.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+
+use super::balance::next_draw;
+use super::moment::Moment;
+use super::roster::{Ejected, Roster};
+use super::standing::Standing;
+use super::{Address, Dialect, EndpointName};
+use crate::config::{EndpointPolicy, Health};
+use crate::telemetry::{CheckResult, EjectionResult, EndpointSeries, EndpointState, Telemetry, UpstreamSeries};
+
+/// What is configured of an upstream; two upstreams of equal specification share connections over a change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UpstreamSpec {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its endpoints.
+    pub endpoints: Vec<EndpointName>,
+    /// How long an unused connection is kept. Shorter than what common servers keep theirs (Node.js: 5 s), so that we
+    /// close first and a request seldom meets a connection that is just being closed.
+    pub idle: Duration,
+    /// Unused connections kept per endpoint and worker.
+    pub max_idle: usize,
+    /// How its endpoints are chosen among and watched.
+    pub policy: EndpointPolicy,
+    /// What an HTTP check speaks.
+    pub checked_in: Dialect,
+}
+
+impl UpstreamSpec {
+    /// With everything at its default.
+    pub fn new(name: &str, endpoints: Vec<EndpointName>) -> Self {
+        Self {
+            name: name.into(),
+            endpoints,
+            idle: Duration::from_secs(4),
+            max_idle: 128,
+            policy: EndpointPolicy::default(),
+            checked_in: Dialect::Http1,
+        }
+    }
+}
+
+/// An upstream.
+pub struct Upstream {
+    /// Tells upstreams apart over changes of configuration.
+    pub id: u64,
+    /// As configured.
+    pub spec: UpstreamSpec,
+    made: Instant,
+    standings: ArcSwap<Vec<Arc<Standing>>>,
+    /// All are used until then; see `Roster::panic_until`.
+    panic_until: AtomicU64,
+    judged: Mutex<Judged>,
+    series: Arc<UpstreamSeries>,
+    endpoint_series: Vec<Arc<EndpointSeries>>,
+}
+
+/// What changes under the lock.
+struct Judged {
+    roster: Roster,
+    random: u64,
+    in_panic: bool,
+}
+
+/// How one address of an endpoint stands, for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AddressState {
+    /// The address.
+    pub address: Address,
+    /// How it stands.
+    pub state: EndpointState,
+}
+
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+
+impl Upstream {
+    /// With the addresses that need no look-up.
+    pub fn new(spec: UpstreamSpec, telemetry: &Telemetry) -> Self {
+        let id = NEXT_ID.fetch_add(1, Relaxed);
+        let series = |name: &EndpointName| telemetry.endpoint(&spec.name, &name.to_string());
+        let upstream = Self {
+            id,
+            made: Instant::now(),
+            standings: ArcSwap::default(),
+            panic_until: AtomicU64::new(Moment::START.to_bits()),
+            judged: Mutex::new(Judged { roster: Roster::new(spec.policy.clone()), random: id, in_panic: false }),
+            series: telemetry.upstream(&spec.name),
+            endpoint_series: spec.endpoints.iter().map(series).collect(),
+            spec,
+        };
+        let literals = upstream.spec.endpoints.iter().enumerate();
+        let found = literals.filter_map(|(place, name)| Some((name.literal()?, place)));
+        upstream.take_over(found.collect(), upstream.made);
+        upstream
+    }
+
+    /// The addresses now.
+    pub fn standings(&self) -> arc_swap::Guard<Arc<Vec<Arc<Standing>>>> {
+        self.standings.load()
+    }
+
+    /// How the addresses of one endpoint, by its place, stand.
+    pub fn states(&self, endpoint: usize, now: Instant) -> Vec<AddressState> {
+        let (judged, now) = (self.judged(), self.moment(now));
+        let standings = self.standings();
+        let own = standings.iter().filter(|standing| standing.endpoint == endpoint);
+        let state = |standing: &Arc<Standing>| AddressState {
+            address: standing.address.clone(),
+            state: judged.roster.state(&standing.address, now),
+        };
+        own.map(state).collect()
+    }
+
+    /// Whether all addresses are used because too few are fit.
+    pub fn in_panic(&self, now: Instant) -> bool {
+        self.panics_at(self.moment(now))
+    }
+
+    /// Whether checks or requests can take an address out.
+    pub fn is_watched(&self) -> bool {
+        self.spec.policy.health.is_some() || self.spec.policy.ejection.is_some()
+    }
+
+    /// Whether any endpoint has to be looked up.
+    pub(super) fn has_names(&self) -> bool {
+        self.spec.endpoints.iter().any(|name| name.literal().is_none())
+    }
+
+    /// Looks all names up once. A name that cannot be resolved keeps the whole list as it was, unless nothing was
+    /// known yet.
+    pub(super) async fn refresh(&self) {
+        let (mut found, mut failed) = (Vec::new(), false);
+        for (place, name) in self.spec.endpoints.iter().enumerate() {
+            match name.resolve().await {
+                Ok(addresses) => found.extend(addresses.into_iter().map(|address| (address, place))),
+                Err(error) => {
+                    failed = true;
+                    tracing::warn!(upstream = %self.spec.name, endpoint = %name, %error, "cannot resolve an endpoint");
+                }
+            }
+        }
+        let count = found.len();
+        if (!failed || self.standings.load().is_empty()) && self.take_over(found, Instant::now()) {
+            tracing::info!(upstream = %self.spec.name, addresses = count, "endpoints resolved");
+        }
+    }
+
+    /// Takes over addresses, each with the place of its endpoint; those that stay keep their standing. Says whether
+    /// anything changed.
+    fn take_over(&self, mut found: Vec<(Address, usize)>, now: Instant) -> bool {
+        found.sort();
+        found.dedup_by(|one, other| one.0 == other.0);
+        let known = self.standings.load();
+        let same = known.len() == found.len() && known.iter().zip(&found).all(|(one, other)| one.address == other.0);
+        if same {
+            return false;
+        }
+        let addresses: Vec<Address> = found.iter().map(|(address, _)| address.clone()).collect();
+        let keep = |(address, place): (Address, usize)| {
+            let stays = known.iter().find(|standing| standing.address == address && standing.endpoint == place);
+            stays.cloned().unwrap_or_else(|| Arc::new(Standing::new(address, place)))
+        };
+        let standings: Vec<_> = found.into_iter().map(keep).collect();
+        let mut judged = self.judged();
+        let now = self.moment(now);
+        judged.roster.follow(&addresses, now);
+        self.standings.store(Arc::new(standings));
+        self.publish(&mut judged, now);
+        true
+    }
+
+    pub(super) fn moment(&self, now: Instant) -> Moment {
+        Moment::at(now.saturating_duration_since(self.made))
+    }
+
+    pub(super) fn panics_at(&self, now: Moment) -> bool {
+        now < Moment::from_bits(self.panic_until.load(Relaxed))
+    }
+
+    /// Takes in the result of a check.
+    pub(super) fn checked(&self, standing: &Standing, health: &Health, result: CheckResult, now: Instant) {
+        self.endpoint_series[standing.endpoint].checked(result);
+        let mut judged = self.judged();
+        let now = self.moment(now);
+        let changed = judged.roster.checked(&standing.address, result == CheckResult::Passed, health, now);
+        let (upstream, address) = (&self.spec.name, &standing.address);
+        match changed {
+            Some(true) => tracing::info!(%upstream, %address, "an endpoint is healthy"),
+            Some(false) => tracing::warn!(%upstream, %address, check = result.as_str(), "an endpoint is unhealthy"),
+            None => return,
+        }
+        self.publish(&mut judged, now);
+    }
+
+    /// Requests to an address failed in a row.
+    pub(super) fn eject(&self, standing: &Standing, now: Instant) {
+        let mut judged = self.judged();
+        let now = self.moment(now);
+        let (state, draw) = next_draw(judged.random);
+        judged.random = state;
+        let (upstream, address) = (&self.spec.name, &standing.address);
+        let series = &self.endpoint_series[standing.endpoint];
+        match judged.roster.eject(&standing.address, now, draw) {
+            Ejected::For(time) => {
+                series.ejected(EjectionResult::Ejected);
+                tracing::warn!(%upstream, %address, seconds = time.as_secs_f64(), "an endpoint is ejected");
+                self.publish(&mut judged, now);
+            }
+            Ejected::Capped => {
+                series.ejected(EjectionResult::Capped);
+                tracing::debug!(%upstream, %address, "an endpoint fails and as many are ejected as may be");
+            }
+            Ejected::Before => {}
+        }
+    }
+
+    /// Tells what time alone has changed.
+    pub(super) fn tell(&self, now: Instant) {
+        self.publish(&mut self.judged(), self.moment(now));
+    }
+
+    /// Makes known what the roster says.
+    fn publish(&self, judged: &mut Judged, now: Moment) {
+        let standings = self.standings.load();
+        for standing in standings.iter() {
+            standing.set_open_from(judged.roster.open_from(&standing.address));
+        }
+        let until = judged.roster.panic_until(now);
+        self.panic_until.store(until.to_bits(), Relaxed);
+        let in_panic = now < until;
+        let (was, upstream) = (std::mem::replace(&mut judged.in_panic, in_panic), &self.spec.name);
+        match (was, in_panic) {
+            (false, true) => tracing::warn!(%upstream, "too few endpoints are fit, so all are used"),
+            (true, false) => tracing::info!(%upstream, "enough endpoints are fit again"),
+            _ => {}
+        }
+        self.series.set_panic(in_panic);
+        for (place, series) in self.endpoint_series.iter().enumerate() {
+            let mut counts = [0; EndpointState::ALL.len()];
+            let own = standings.iter().filter(|standing| standing.endpoint == place);
+            own.for_each(|standing| counts[judged.roster.state(&standing.address, now) as usize] += 1);
+            series.set_addresses(counts);
+        }
+    }
+
+    /// A panic under this lock leaves no half-made state that a later publication would not mend.
+    fn judged(&self) -> MutexGuard<'_, Judged> {
+        self.judged.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn upstream(endpoints: &[&str]) -> Upstream {
+        let endpoints = endpoints.iter().map(|host| EndpointName::Host((*host).into(), 80)).collect();
+        Upstream::new(UpstreamSpec::new("u", endpoints), &Telemetry::new(1))
+    }
+
+    #[test]
+    fn literals_need_no_look_up() {
+        let upstream = upstream(&["127.0.0.1", "[::1]", "127.0.0.1"]);
+        assert_eq!(upstream.standings().len(), 2);
+        assert!(!upstream.has_names());
+    }
+
+    #[tokio::test]
+    async fn a_name_is_resolved_and_a_failure_keeps_what_was_known() {
+        let named = upstream(&["localhost"]);
+        assert!(named.standings().is_empty());
+        named.refresh().await;
+        let known = named.standings().clone();
+        assert!(!known.is_empty());
+        named.refresh().await;
+        assert!(Arc::ptr_eq(&known, &named.standings()), "nothing changed");
+        let broken = upstream(&["127.0.0.9", "no-such-name.invalid"]);
+        broken.refresh().await;
+        assert_eq!(broken.standings().len(), 1);
+    }
+}
