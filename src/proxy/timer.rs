@@ -43,6 +43,11 @@ impl Timer {
             *at = due;
             sleep.as_mut().reset(due.into());
         }
+        // A task that has used its turn up finds nothing ready, a timer neither: a peer that floods us would never be late.
+        if !tokio::task::coop::has_budget_remaining() && due <= Instant::now() {
+            self.armed = None;
+            return Poll::Ready(());
+        }
         Poll::Pending
     }
 
@@ -176,6 +181,17 @@ mod tests {
         clock.wait_for(Waiting::Download, start);
         clock.wait_for(Waiting::FirstByte, start);
         assert_eq!((clock.waiting.get(), clock.due.get()), (Waiting::Download, start + Duration::from_secs(60)));
+    }
+
+    #[tokio::test]
+    async fn work_that_never_waits_is_late_all_the_same() {
+        let (mut timer, due) = (Timer::default(), Cell::new(Instant::now() + Duration::from_millis(20)));
+        let busy = async {
+            loop {
+                tokio::task::coop::consume_budget().await;
+            }
+        };
+        assert_eq!(timer.race(&due, busy).await, Err::<(), _>(Late));
     }
 
     #[tokio::test]
