@@ -5,6 +5,7 @@
 //! admin port, then the log.
 
 mod bind;
+mod memory;
 mod merger;
 mod releases;
 mod sidecar;

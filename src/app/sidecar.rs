@@ -11,6 +11,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::{oneshot, watch};
 
 use super::bind::{self, BindError};
+use super::memory;
 use super::merger::Merger;
 use super::view::ControlView;
 use super::worker::{self, Parts};
@@ -99,6 +100,9 @@ impl Sidecar {
         let merger = Merger { watches, epoch, snapshot: snapshot.clone(), latches: latches.clone() };
         control.spawn(merger.run());
         control.spawn(latches.clone().keep());
+        if snapshot.wants_memory() {
+            control.spawn(memory::watch(snapshot.clone()));
+        }
         let live = Arc::new(Live::new(snapshot));
         let view = Arc::new(ControlView::new(live.clone(), telemetry.clone(), latches.clone(), traffic.clone()));
 

@@ -20,6 +20,7 @@ mod units;
 mod admin_token;
 mod compile;
 mod endpoints;
+mod lane_limits;
 mod pending;
 mod settings;
 
@@ -33,7 +34,10 @@ use sha2::{Digest, Sha256};
 pub use admin_token::{AdminToken, AdminTokenError};
 pub use compile::KeyFiles;
 pub use endpoints::{Ejection, EndpointPolicy, Health, Probe};
-pub use file::{Balance, EncodedWord, Environment, MarkCache, Normalize, Protocol, ShieldWord, StableOpen, schema};
+pub use file::{
+    Balance, EncodedWord, Environment, MarkCache, Normalize, OverLimit, Protocol, ShieldWord, StableOpen, schema,
+};
+pub use lane_limits::{AdaptiveBounds, LaneLimits, Overload, RateLimit};
 pub use problem::{Problem, Problems, Severity, Style};
 pub use settings::{
     AccessLog, AdminChanges, Breaker, Endpoint, FactSource, FactSources, Limits, ResponseMark, RollbackFigure,

@@ -123,15 +123,19 @@ fn cause(cause: Cause) -> BreakerCause {
 }
 
 /// What the end of an attempt says about its lane.
-pub(super) fn outcome(attempted: Result<(), Failure>, record: &Record) -> Outcome {
+pub(super) fn outcome(answer: Answer) -> Outcome {
+    classify(answer, TooManyRequests::Success)
+}
+
+/// How an attempt ended.
+pub(super) fn answer(attempted: Result<(), Failure>, record: &Record) -> Answer {
     let failure = attempted.err().or(record.failure);
     let held_back = match failure {
         Some(Failure::HeldBack(status)) => Some(status),
         _ => None,
     };
     let status = held_back.or((record.status != 0).then_some(record.status));
-    let answer = Answer { status, grpc: record.grpc_status, fault: failure.and_then(fault) };
-    classify(answer, TooManyRequests::Success)
+    Answer { status, grpc: record.grpc_status, fault: failure.and_then(fault) }
 }
 
 fn fault(failure: Failure) -> Option<Fault> {
@@ -149,7 +153,9 @@ fn fault(failure: Failure) -> Option<Fault> {
         | Failure::NoRoute
         | Failure::NoForwards
         | Failure::Loop
-        | Failure::BreakerOpen { .. } => Fault::Own,
+        | Failure::BreakerOpen { .. }
+        | Failure::Limited { .. }
+        | Failure::Overloaded { .. } => Fault::Own,
     })
 }
 
@@ -159,6 +165,7 @@ mod tests {
 
     #[test]
     fn what_the_upstream_did_counts_and_what_others_did_does_not() {
+        let outcome = |attempted, record: &Record| outcome(answer(attempted, record));
         let mut record = Record::default();
         assert_eq!(outcome(Err(Failure::Connect), &record), Outcome::Failure);
         assert_eq!(outcome(Err(Failure::HeldBack(503)), &record), Outcome::Failure);

@@ -16,6 +16,7 @@ mod respond;
 mod attempt;
 mod body;
 mod breaker;
+mod limit;
 mod shield;
 mod upgrade;
 
@@ -53,7 +54,7 @@ use worker::View;
 
 use crate::config::{Normalize, Protocol, ResponseMark, StableOpen};
 use crate::decide::{Decision, LaneId, NormalPath, Reason, RouteId};
-use crate::resilience::{Admission, Lease, Tick};
+use crate::resilience::{Admission, Lease, Tick, load};
 use crate::upstream::{self, ConnectError, Dialect, LeaseError};
 use crate::wire::h1::Framing;
 use crate::wire::{RequestHead, Verb, Version};
@@ -78,12 +79,13 @@ async fn serve<'c>(worker: &Worker, request: Request<'_, 'c>, responder: Respond
     let mut record = Record::default();
     let mut responder = Some(responder);
     let mut request = request;
-    let mut routed = route(worker, &view, &request);
+    let place = view.snapshot.gauge.enter(worker.delay.lasting());
+    let mut routed = place.as_ref().map_err(|full| *full).and_then(|_| route(worker, &view, &request));
     let outcome = match &mut routed {
         Ok(routed) => {
             let series = &view.snapshot.routes[routed.route.index()].series;
             let _inflight = tell::Inflight::begin(series, worker.id);
-            let admitted = routed.admit(worker, &view.snapshot, request.started);
+            let admitted = routed.enter(worker, &view.snapshot, request.started);
             tell::decided(worker, &view.snapshot, &routed.decision);
             let mut way = Way { responder: &mut responder, timer, record: &mut record };
             match admitted {
@@ -113,6 +115,10 @@ struct Routed<'r> {
     target: Target,
     /// The right to a trial where the lane's breaker is half-open; its outcome must be reported.
     lease: Option<Lease>,
+    /// Its room on the lane, where the lane has limits; held until the attempt is over.
+    room: Option<limit::Room>,
+    /// The lane that had no room for it.
+    limited: Option<LaneId>,
 }
 
 /// Extract and decide.
@@ -127,7 +133,7 @@ fn route<'r>(worker: &Worker, view: &View, request: &Request<'r, '_>) -> Result<
     let route = found.route;
     drop(found);
     let target = snapshot.target(&snapshot.routes[route.index()], decision.lane);
-    Ok(Routed { route, path, decision, lane: decision.lane, target, lease: None })
+    Ok(Routed { route, path, decision, lane: decision.lane, target, lease: None, room: None, limited: None })
 }
 
 impl Routed<'_> {
@@ -190,7 +196,7 @@ async fn send<'c>(
     }
     let id = routed.route;
     let budget = || view.withdraw(id, worker.tick(Instant::now()));
-    let shield = route.plan.shield.as_ref().filter(|_| routed.decision.lane != LaneId::STABLE);
+    let shield = route.plan.shield.as_ref().filter(|_| routed.lane != LaneId::STABLE);
     let guard = shield.map(|shield| Guard { shield, verb: head.verb, withdraw: &budget });
     if let Some(guard) = guard {
         request.body.replay.keep(guard.kept_body());
@@ -202,14 +208,14 @@ async fn send<'c>(
         return Err(failure);
     }
     routed.turn_to_stable(snapshot);
-    if routed.admit(worker, snapshot, Instant::now()).is_err() {
+    if routed.enter(worker, snapshot, Instant::now()).is_err() {
         return Err(failure);
     }
     way.record.shielded = Some(failure);
     judged(worker, view, routed, request, way, &clock, None).await
 }
 
-/// An attempt whose outcome is recorded with the breaker of its lane.
+/// An attempt whose outcome is recorded with the breaker and the limits of its lane.
 async fn judged<'c>(
     worker: &Worker,
     view: &View,
@@ -222,7 +228,11 @@ async fn judged<'c>(
     let route = &view.snapshot.routes[routed.route.index()];
     let (began, lease) = (Instant::now(), routed.lease.take());
     let attempted = attempt(worker, view, routed, request, way, clock, guard).await;
-    let outcome = breaker::outcome(attempted, way.record);
+    let answer = breaker::answer(attempted, way.record);
+    if let Some(room) = routed.room.take() {
+        room.leave(load(answer), worker.tick(Instant::now()));
+    }
+    let outcome = breaker::outcome(answer);
     if let Some(breaker) = &route.guards[routed.target.lane] {
         // The upstream's time is that to the head of its answer: what follows waits for the client as well.
         let ended = way.record.answered_at.filter(|at| *at >= began).unwrap_or_else(Instant::now);

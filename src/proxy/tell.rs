@@ -102,6 +102,7 @@ pub(super) fn refusal(failure: Failure) -> Refusal {
         Failure::Path => Refusal::Path,
         Failure::NoRoute => Refusal::NoRoute,
         Failure::Loop => Refusal::Loop,
+        Failure::Overloaded { .. } => Refusal::Overloaded,
         Failure::ClientLate => Refusal::SlowClient,
         Failure::Refused(error) => match (error.status, error.word) {
             (414, _) => Refusal::UriTooLong,
@@ -172,6 +173,7 @@ fn log(
             bytes_out: record.bytes_out,
             replayed: record.replayed,
             shielded: record.shielded.map(Failure::word),
+            limited: routed.and_then(|routed| routed.limited).map(|lane| program.lanes().name(lane)),
             error: record.failure.map(Failure::word),
         },
     });

@@ -36,9 +36,10 @@ use registry::Registry;
 
 pub use endpoint::EndpointSeries;
 pub use exposition::CONTENT_TYPE;
-pub use label::{BreakerCause, BreakerState, CodeClass, LineFate, Refusal, Reload};
+pub use label::{BreakerCause, BreakerState, CodeClass, Limit, LineFate, Refusal, Reload};
 pub use label::{CheckResult, ConnectResult, ConnectionState, EjectionResult, EndpointState};
 pub use metrics::{ALL as METRICS, Kind, Metric};
+pub use process::resident_memory;
 pub use recent::FailedRequest;
 pub use release::ReleaseSeries;
 pub use route::{LaneCounts, RouteSeries};

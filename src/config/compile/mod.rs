@@ -10,6 +10,7 @@ mod fact;
 mod release;
 
 mod endpoints;
+mod limit;
 mod route;
 mod rule;
 mod upstream;
@@ -58,6 +59,7 @@ pub(super) fn compile(
     pending::warn(config, &gathered.rules, findings);
     let process = process::process(config, key_files, texts, findings);
     kept::warn(config, findings);
+    let overload = limit::overload(config.overload.as_ref(), findings);
     let upstreams = upstream::upstreams(config.upstreams.as_ref(), config.local.is_some(), texts, findings);
     let breakers = upstream::breakers(config.breakers.as_ref(), findings);
     let experiments = experiment::experiments(config.experiments.as_ref(), findings);
@@ -117,6 +119,7 @@ pub(super) fn compile(
         normalize: process.normalize,
         allow_encoded: process.allow_encoded,
         limits: process.limits,
+        overload,
         drain: process.drain,
         state_dir: process.state_dir,
         geoip: process.geoip,

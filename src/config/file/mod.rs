@@ -4,6 +4,7 @@
 mod business_rule;
 mod condition;
 mod fact;
+mod limit;
 mod process;
 mod release;
 mod route;
@@ -13,6 +14,7 @@ mod upstream;
 pub(super) use business_rule::{API_VERSION, FileBusinessRule, FileRollbackOn, KIND};
 pub(super) use condition::{FileCondition, FileScalar, OperatorWord};
 pub(super) use fact::FileSource;
+pub(super) use limit::{FileAdaptive, FileLaneLimits, FileOverload};
 pub(super) use process::{
     AccessLogWord, FileAdmin, FileGeoip, FileLimits, FileListener, FileState, RegionCodes, ResponseMarkWord,
 };
@@ -20,6 +22,7 @@ pub(super) use release::{FileAb, FileDeveloper, FileExperiment, FileRegions, Fil
 pub(super) use route::{FileBreaker, FileHeaderMatch, FileMatch, FileRoute, FileShield, FileTimeouts};
 pub(super) use upstream::{FileEjection, FileHealth, FileUpstream};
 
+pub use limit::OverLimit;
 pub use process::{EncodedWord, Environment, MarkCache, Normalize};
 pub use route::{ShieldWord, StableOpen};
 pub use schema::schema;
@@ -101,6 +104,8 @@ mirror! {
         routes: Vec<FileRoute>,
         /// Bounds on what a client may send, and how slowly.
         limits: FileLimits,
+        /// When the process has so much to do that it refuses further requests.
+        overload: FileOverload,
         /// How long requests in flight may take once the process was told to end.
         #[schemars(extend("default" = "30s"))]
         drain: At<Time>,

@@ -81,6 +81,7 @@ fn outcome(outcome: &Outcome<'_>, out: &mut Vec<u8>) {
         out.extend_from_slice(b",\"replayed\":true");
     }
     optional("shielded", outcome.shielded, out);
+    optional("limited", outcome.limited, out);
     optional("error", outcome.error, out);
 }
 

@@ -43,6 +43,7 @@ fn entry() -> Entry<'static> {
             bytes_out: 512,
             replayed: true,
             shielded: None,
+            limited: None,
             error: None,
         },
     }

@@ -19,6 +19,7 @@
 //! | `bytes_in`, `bytes_out` | number | bytes of the bodies |
 //! | `replayed` | true | sent once more on a fresh connection; absent otherwise |
 //! | `shielded` | text | how the gray attempt failed that stable made good; absent otherwise |
+//! | `limited` | text | the lane that had no room for it: answered by stable instead, or with 429; absent otherwise |
 //! | `error` | text | what went wrong, as in the error answer; absent otherwise |
 //!
 //! Absent means absent: no field is `null` or empty. Fields come in this order. A value is cut at a limit (with `…` at
@@ -137,6 +138,8 @@ pub struct Outcome<'a> {
     pub replayed: bool,
     /// How gray failed, where stable answered in its place.
     pub shielded: Option<&'a str>,
+    /// The lane that had no room for it.
+    pub limited: Option<&'a str>,
     /// What went wrong, if anything.
     pub error: Option<&'a str>,
 }

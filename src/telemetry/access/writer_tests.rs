@@ -29,6 +29,7 @@ fn entry(request_id: &str) -> Entry<'_> {
             bytes_out: 0,
             replayed: false,
             shielded: None,
+            limited: None,
             error: None,
         },
     }
