@@ -3,6 +3,7 @@
 mod endpoints;
 mod files;
 mod good;
+mod limits;
 mod mutated;
 mod refused_names;
 mod refused_texts;
