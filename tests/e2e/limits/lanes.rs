@@ -119,10 +119,10 @@ fn what_gray_sends_on_is_refused_where_stable_has_no_room_either() {
 }
 
 #[test]
-fn an_upstream_that_says_it_has_too_much_is_sent_less_and_then_more_again() {
+fn an_upstream_that_says_it_has_too_much_is_sent_less() {
     let (origin, open) = holding("stable");
     let busy = Origin::answering(|_| answer("503 Service Unavailable", "", b""));
-    // One limit for two routes would be one of the route: the endpoints of one upstream play both parts.
+    // A route has limits of its own, so the endpoints of one upstream play both parts.
     let keys = "limits: { stable: { adaptive: { least: 1, most: 4 } } }";
     let plan = Plan::new()
         .upstream_of("stable", &format!("endpoints: [\"{}\", \"{}\"]", busy.address(), origin.address()))
