@@ -7,6 +7,7 @@
 mod bind;
 mod faults;
 mod judge;
+mod memory;
 mod merger;
 mod releases;
 mod sidecar;

@@ -13,6 +13,7 @@ use tokio::sync::{oneshot, watch};
 use super::bind::{self, BindError};
 use super::faults::FaultDesk;
 use super::judge::Judge;
+use super::memory;
 use super::merger::Merger;
 use super::view::ControlView;
 use super::worker::{self, Parts};
@@ -105,6 +106,9 @@ impl Sidecar {
         let merger = Merger { watches, epoch, snapshot: snapshot.clone(), latches: latches.clone(), judge };
         control.spawn(merger.run());
         control.spawn(latches.clone().keep());
+        if snapshot.wants_memory() {
+            control.spawn(memory::watch(snapshot.clone()));
+        }
         let live = Arc::new(Live::new(snapshot));
         let view = ControlView::new(live.clone(), telemetry.clone(), latches.clone(), judgements, traffic.clone());
         let view = Arc::new(view);

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::file::{FileAdmin, FileConfig, FileGeoip, FileLimits, FileState};
+use super::file::{FileAdmin, FileConfig, FileGeoip, FileLimits, FileOverload, FileState};
 use super::problem::Findings;
 use super::read::Table;
 use super::text::{At, Span};
@@ -40,6 +40,12 @@ pub(super) fn merge(into: &mut FileConfig, next: FileConfig, findings: &mut Find
         one(&mut into.header_time, next.header_time, "limits.header_time", f);
         one(&mut into.body_idle, next.body_idle, "limits.body_idle", f);
         one(&mut into.idle, next.idle, "limits.idle", f);
+    });
+
+    section(&mut into.overload, next.overload, |into: &mut FileOverload, next| {
+        one(&mut into.inflight, next.inflight, "overload.inflight", f);
+        one(&mut into.memory, next.memory, "overload.memory", f);
+        one(&mut into.delay, next.delay, "overload.delay", f);
     });
 
     list(&mut into.listeners, next.listeners);

@@ -21,6 +21,7 @@ mod admin_token;
 mod compile;
 mod endpoints;
 mod fault;
+mod lane_limits;
 mod pending;
 mod rollback;
 mod settings;
@@ -36,7 +37,10 @@ pub use admin_token::{AdminToken, AdminTokenError};
 pub use compile::KeyFiles;
 pub use endpoints::{Ejection, EndpointPolicy, Health, Probe};
 pub use fault::{Crowded, FaultPlan, parse_fault};
-pub use file::{Balance, EncodedWord, Environment, MarkCache, Normalize, Protocol, ShieldWord, StableOpen, schema};
+pub use file::{
+    Balance, EncodedWord, Environment, MarkCache, Normalize, OverLimit, Protocol, ShieldWord, StableOpen, schema,
+};
+pub use lane_limits::{AdaptiveBounds, LaneLimits, Overload, RateLimit};
 pub use problem::{Problem, Problems, Severity, Style};
 pub use rollback::{RollbackFigure, RollbackPlan};
 pub use settings::{

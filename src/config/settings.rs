@@ -11,6 +11,7 @@ use ipnet::IpNet;
 use super::endpoints::EndpointPolicy;
 use super::fault::FaultPlan;
 use super::file::{EncodedWord, Environment, MarkCache, Normalize, Protocol, ShieldWord, StableOpen};
+use super::lane_limits::{LaneLimits, Overload};
 use super::rollback::RollbackPlan;
 use crate::decide::{FactId, LaneId, Permille, Program};
 use crate::resilience::{Plan, PlanError, Thresholds, Timing};
@@ -60,6 +61,8 @@ pub struct Settings {
     pub allow_encoded: Vec<EncodedWord>,
     /// Bounds on what a client may send, and how slowly.
     pub limits: Limits,
+    /// When the process refuses further requests.
+    pub overload: Overload,
     /// How long requests in flight may take once the process was told to end.
     pub drain: Duration,
     /// The folder for what survives the process.
@@ -130,6 +133,8 @@ pub struct RoutePlan {
     pub shield: Option<Shield>,
     /// Index of the breaker in `Settings::breakers`.
     pub breaker: Option<usize>,
+    /// What each lane may be sent, at the lanes' places.
+    pub limits: Vec<Option<LaneLimits>>,
 }
 
 /// How long each part of a request may take.

@@ -30,7 +30,7 @@ pub async fn run(worker: Rc<Worker>, listeners: Vec<TcpListener>, mut stop: watc
         listeners.into_iter().map(|listener| tokio::task::spawn_local(accept(worker.clone(), listener))).collect();
     let sweeping = {
         let worker = worker.clone();
-        tokio::task::spawn_local(async move { worker.sweep().await })
+        tokio::task::spawn_local(async move { tokio::join!(worker.sweep(), worker.delay.watch()) })
     };
     let limit = loop {
         match *stop.borrow_and_update() {

@@ -123,10 +123,15 @@ fn cause(cause: Cause) -> BreakerCause {
 }
 
 /// What the end of an attempt says about its lane.
-pub(super) fn outcome(attempted: Result<(), Failure>, record: &Record) -> Outcome {
+pub(super) fn outcome(answer: Answer, record: &Record) -> Outcome {
     if record.is_drill {
         return Outcome::NotCounted;
     }
+    classify(answer, TooManyRequests::Success)
+}
+
+/// How an attempt ended.
+pub(super) fn answer(attempted: Result<(), Failure>, record: &Record) -> Answer {
     let failure = attempted.err().or(record.failure);
     let unseen = match failure {
         Some(Failure::HeldBack(status) | Failure::Injected(status)) => Some(status),
@@ -137,8 +142,7 @@ pub(super) fn outcome(attempted: Result<(), Failure>, record: &Record) -> Outcom
         Some(Failure::RequestLate) if record.deadline_is_callers => Some(Fault::CallerDeadline),
         failure => failure.and_then(fault),
     };
-    let answer = Answer { status, grpc: record.grpc_status, fault };
-    classify(answer, TooManyRequests::Success)
+    Answer { status, grpc: record.grpc_status, fault }
 }
 
 fn fault(failure: Failure) -> Option<Fault> {
@@ -156,7 +160,9 @@ fn fault(failure: Failure) -> Option<Fault> {
         | Failure::NoRoute
         | Failure::NoForwards
         | Failure::Loop
-        | Failure::BreakerOpen { .. } => Fault::Own,
+        | Failure::BreakerOpen { .. }
+        | Failure::Limited { .. }
+        | Failure::Overloaded { .. } => Fault::Own,
     })
 }
 
@@ -166,6 +172,7 @@ mod tests {
 
     #[test]
     fn what_the_upstream_did_counts_and_what_others_did_does_not() {
+        let outcome = |attempted, record: &Record| outcome(answer(attempted, record), record);
         let mut record = Record::default();
         assert_eq!(outcome(Err(Failure::Connect), &record), Outcome::Failure);
         assert_eq!(outcome(Err(Failure::HeldBack(503)), &record), Outcome::Failure);
@@ -190,11 +197,11 @@ mod tests {
         let mut record = Record::default();
         for failure in [Failure::Injected(503), Failure::InjectedReset, Failure::FirstByteLate] {
             record.is_drill = false;
-            assert_eq!(outcome(Err(failure), &record), Outcome::Failure);
+            assert_eq!(outcome(answer(Err(failure), &record), &record), Outcome::Failure);
             record.is_drill = true;
-            assert_eq!(outcome(Err(failure), &record), Outcome::NotCounted);
+            assert_eq!(outcome(answer(Err(failure), &record), &record), Outcome::NotCounted);
         }
         record.is_drill = false;
-        assert_eq!(outcome(Err(Failure::Injected(404)), &record), Outcome::Success);
+        assert_eq!(outcome(answer(Err(Failure::Injected(404)), &record), &record), Outcome::Success);
     }
 }

@@ -35,6 +35,18 @@ pub(super) enum Failure {
         /// When it is worth asking again, in whole seconds.
         retry_after: u32,
     },
+    /// The lane has no room for it.
+    #[error("there are more requests than this route takes; try again later")]
+    Limited {
+        /// When it is worth asking again, in whole seconds.
+        retry_after: u32,
+    },
+    /// The process has too much to do.
+    #[error("the sidecar has too much to do; try again later")]
+    Overloaded {
+        /// When it is worth asking again, in whole seconds.
+        retry_after: u32,
+    },
     /// The upstream has no endpoint.
     #[error("the upstream has no endpoint")]
     NoEndpoint,
@@ -86,7 +98,8 @@ impl Failure {
             Self::ClientGone => 499,
             Self::Connect | Self::Reset | Self::BadAnswer | Self::Aborted | Self::InjectedReset => 502,
             Self::Injected(status) => status,
-            Self::NoEndpoint | Self::BreakerOpen { .. } => 503,
+            Self::Limited { .. } => 429,
+            Self::NoEndpoint | Self::BreakerOpen { .. } | Self::Overloaded { .. } => 503,
             Self::ConnectLate | Self::FirstByteLate | Self::BodyLate | Self::RequestLate => 504,
             Self::Loop => 508,
         }
@@ -104,6 +117,8 @@ impl Failure {
             Self::ClientBody => "bad_body",
             Self::ClientGone => "client_gone",
             Self::BreakerOpen { .. } => "breaker_open",
+            Self::Limited { .. } => "limited",
+            Self::Overloaded { .. } => "overloaded",
             Self::NoEndpoint => "no_endpoint",
             Self::Connect => "connect_failed",
             Self::ConnectLate => "connect_timeout",
@@ -119,12 +134,25 @@ impl Failure {
         }
     }
 
+    /// In how many seconds it is worth asking again, where that is known.
+    pub(super) fn retry_after(self) -> Option<u32> {
+        match self {
+            Self::BreakerOpen { retry_after } | Self::Limited { retry_after } | Self::Overloaded { retry_after } => {
+                Some(retry_after)
+            }
+            _ => None,
+        }
+    }
+
     /// The gRPC status a gRPC client gets (gRPC over HTTP/2, "HTTP to gRPC status code mapping", and 4 for time-outs).
+    /// A limit is RESOURCE_EXHAUSTED, as the codes' own definition has it, not the UNAVAILABLE of that mapping: clients
+    /// repeat what is UNAVAILABLE by themselves.
     pub(super) fn grpc_status(self) -> &'static str {
         match self.status() {
             400 => "13",
             404 => "12",
             408 | 504 => "4",
+            429 => "8",
             499 => "1",
             502 | 503 => "14",
             _ => "2",
@@ -141,5 +169,7 @@ mod tests {
         assert_eq!(Failure::Refused(HeadError::HOST).status(), 400);
         assert_eq!(Failure::Connect.status(), 502);
         assert_eq!((Failure::FirstByteLate.status(), Failure::FirstByteLate.grpc_status()), (504, "4"));
+        let limited = Failure::Limited { retry_after: 1 };
+        assert_eq!((limited.status(), limited.grpc_status()), (429, "8"));
     }
 }

@@ -20,6 +20,7 @@ mod attempt;
 mod body;
 mod breaker;
 mod compare;
+mod limit;
 mod outgoing;
 mod shield;
 mod upgrade;
@@ -27,6 +28,7 @@ mod upgrade;
 mod failure;
 mod outcome;
 mod record;
+mod refuse;
 mod tell;
 
 mod evidence;
@@ -55,6 +57,7 @@ use deadline::CallerDeadline;
 use failure::Failure;
 use fields::{Peer, Told, max_forwards, times_passed, wanted_upgrade};
 use record::Record;
+use refuse::refuse;
 use respond::{Mark, Responder};
 use shield::Guard;
 use snapshot::Target;
@@ -63,10 +66,10 @@ use worker::View;
 
 use crate::config::{Normalize, Protocol, ResponseMark, StableOpen};
 use crate::decide::{Decision, LaneId, NormalPath, Reason, RouteId};
-use crate::resilience::{Admission, Lease, Tick};
+use crate::resilience::{Admission, Lease, Tick, load};
 use crate::upstream::{self, ConnectError, Dialect, LeaseError};
 use crate::wire::h1::Framing;
-use crate::wire::{RequestHead, Verb, Version};
+use crate::wire::{RequestHead, Version};
 
 /// Sidecars of one service that a request may pass; two are needed where stable's sends it on to gray's.
 const MOST_PASSES: usize = 2;
@@ -88,12 +91,13 @@ async fn serve<'c>(worker: &Worker, request: Request<'_, 'c>, responder: Respond
     let mut record = Record::default();
     let mut responder = Some(responder);
     let mut request = request;
-    let mut routed = route(worker, &view, &request);
+    let place = view.snapshot.gauge.enter(worker.delay.lasting());
+    let mut routed = place.as_ref().map_err(|full| *full).and_then(|_| route(worker, &view, &request));
     let outcome = match &mut routed {
         Ok(routed) => {
             let series = &view.snapshot.routes[routed.route.index()].series;
             let _inflight = tell::Inflight::begin(series, worker.id);
-            let admitted = routed.admit(worker, &view.snapshot, request.started);
+            let admitted = routed.enter(worker, &view.snapshot, request.started);
             tell::decided(worker, &view.snapshot, &routed.decision);
             routed.compare_split(worker, &view.snapshot, admitted.is_err());
             let mut way = Way { responder: &mut responder, timer, record: &mut record };
@@ -124,6 +128,10 @@ struct Routed<'r> {
     target: Target,
     /// The right to a trial where the lane's breaker is half-open; its outcome must be reported.
     lease: Option<Lease>,
+    /// Its room on the lane, where the lane has limits; held until the attempt is over.
+    room: Option<limit::Room>,
+    /// The lane that had no room for it.
+    limited: Option<LaneId>,
 }
 
 /// Extract and decide.
@@ -138,7 +146,7 @@ fn route<'r>(worker: &Worker, view: &View, request: &Request<'r, '_>) -> Result<
     let route = found.route;
     drop(found);
     let target = snapshot.target(&snapshot.routes[route.index()], decision.lane);
-    Ok(Routed { route, path, decision, lane: decision.lane, target, lease: None })
+    Ok(Routed { route, path, decision, lane: decision.lane, target, lease: None, room: None, limited: None })
 }
 
 impl Routed<'_> {
@@ -205,7 +213,7 @@ async fn send<'c>(
     }
     let id = routed.route;
     let budget = || view.withdraw(id, worker.tick(Instant::now()));
-    let shield = route.plan.shield.as_ref().filter(|_| routed.decision.lane != LaneId::STABLE);
+    let shield = route.plan.shield.as_ref().filter(|_| routed.lane != LaneId::STABLE);
     let guard = shield.map(|shield| Guard { shield, verb: head.verb, withdraw: &budget });
     if let Some(guard) = guard {
         request.body.replay.keep(guard.kept_body());
@@ -217,14 +225,14 @@ async fn send<'c>(
         return Err(failure);
     }
     routed.turn_to_stable(snapshot);
-    if routed.admit(worker, snapshot, Instant::now()).is_err() {
+    if routed.enter(worker, snapshot, Instant::now()).is_err() {
         return Err(failure);
     }
     way.record.shielded = Some(failure);
     judged(worker, view, routed, request, way, &clock, None).await
 }
 
-/// An attempt whose outcome is recorded with the breaker of its lane.
+/// An attempt whose outcome is recorded with the breaker and the limits of its lane.
 async fn judged<'c>(
     worker: &Worker,
     view: &View,
@@ -240,7 +248,11 @@ async fn judged<'c>(
     if request.head.is_grpc() {
         way.record.ended_grpc();
     }
-    let outcome = breaker::outcome(attempted, way.record);
+    let answer = breaker::answer(attempted, way.record);
+    if let Some(room) = routed.room.take() {
+        room.leave(load(answer), worker.tick(Instant::now()));
+    }
+    let outcome = breaker::outcome(answer, way.record);
     // The upstream's time is that to the head of its answer: what follows waits for the client as well.
     let ended = way.record.answered_at.filter(|at| *at >= began).unwrap_or_else(Instant::now);
     routed.compare(worker, route, outcome, ended.saturating_duration_since(began));
@@ -365,38 +377,4 @@ fn target_for<'t>(snapshot: &Snapshot, head: &'t RequestHead, path: &NormalPath<
 fn is_untrusted(snapshot: &Snapshot, name: &[u8]) -> bool {
     let lower: SmallVec<[u8; 64]> = name.iter().map(u8::to_ascii_lowercase).collect();
     std::str::from_utf8(&lower).is_ok_and(|name| snapshot.extractor.is_untrusted_header(name))
-}
-
-/// Answers that no upstream answered.
-async fn refuse(
-    responder: Responder<'_>,
-    failure: Failure,
-    request: &Request<'_, '_>,
-    worker: &Worker,
-    record: &mut Record,
-) {
-    if failure == Failure::InjectedReset {
-        record.is_broken = true;
-        responder.reset();
-        return;
-    }
-    record.status = failure.status();
-    if failure == Failure::ClientGone {
-        record.is_broken = true;
-        return;
-    }
-    if let (Responder::H1(h1), false) = (&responder, request.body.reader.is_done()) {
-        h1.persistence.set(crate::wire::h1::Persistence::Close);
-    }
-    let answered = if failure == Failure::NoForwards && request.head.verb == Verb::Options {
-        record.status = 204;
-        responder.options().await
-    } else {
-        let id = tell::request_id(request.head, worker, record);
-        responder.fail(failure, request.head, id).await
-    };
-    match answered {
-        Ok(bytes) => record.bytes_out = bytes,
-        Err(_) => record.is_broken = true,
-    }
 }

@@ -100,7 +100,7 @@ impl<'c> Responder<'c> {
         head.fields.push(b"content-type", b"application/json");
         head.fields.push(b"content-length", itoa::Buffer::new().format(body.len()).as_bytes());
         head.fields.push(b"cache-control", b"no-store");
-        if let Failure::BreakerOpen { retry_after } = failure {
+        if let Some(retry_after) = failure.retry_after() {
             head.fields.push(b"retry-after", itoa::Buffer::new().format(retry_after).as_bytes());
         }
         let has_body = request.verb != Verb::Head;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::breaker::{Guards, Making, Watches};
 use super::compare::Compared;
+use super::limit::{Gauge, Limits};
 use crate::config::{Endpoint, Loaded, MarkCache, Protocol, ResponseMark, RoutePlan, Settings, StableOpen};
 use crate::decide::{AllowEncoded, LaneId, ReleaseId};
 use crate::extract::{Extractor, allow_encoded};
@@ -37,6 +38,7 @@ pub struct Snapshot {
     pub(super) pseudonym: String,
     pub(super) limits: h1::Limits,
     pub(super) workers: usize,
+    pub(super) gauge: Gauge,
     local: Option<usize>,
     vary: String,
 }
@@ -51,6 +53,8 @@ pub struct Route {
     pub(super) guards: Guards,
     /// Where its gray is compared with its stable.
     pub(super) compared: Option<Compared>,
+    /// What its lanes may be sent, at the same places.
+    pub(super) limits: Box<[Option<Limits>]>,
 }
 
 impl Route {
@@ -103,7 +107,8 @@ impl Snapshot {
                 None => names.iter().map(|_| None).collect(),
             };
             let compared = Compared::of(plan, &settings.program.routes()[at], &settings, &releases);
-            Route { series: telemetry.route(&plan.name, &names), plan: plan.clone(), guards, compared }
+            let limits = plan.limits.iter().map(|limits| limits.as_ref().map(Limits::new)).collect();
+            Route { series: telemetry.route(&plan.name, &names), plan: plan.clone(), guards, limits, compared }
         };
         let routes = settings.routes.iter().enumerate().map(route).collect();
         let latches = settings.program.releases().iter().map(|release| latches.flag(&release.name)).collect();
@@ -127,6 +132,7 @@ impl Snapshot {
                 uri_bytes: limits.uri_bytes,
             },
             workers: making.workers,
+            gauge: Gauge::new(settings.overload),
             local,
             vary: vary(&settings),
             sources: sources.into_iter().map(|source| source.path.display().to_string()).collect(),
@@ -163,6 +169,16 @@ impl Snapshot {
     #[inline]
     pub fn is_latched(&self, release: ReleaseId) -> bool {
         self.latches[release.index()].is_set()
+    }
+
+    /// Whether anybody has to look at the process's memory, and tell with [`Snapshot::note_memory`].
+    pub fn wants_memory(&self) -> bool {
+        self.gauge.wants_memory()
+    }
+
+    /// The process has taken so many bytes of memory.
+    pub fn note_memory(&self, bytes: u64) {
+        self.gauge.note_memory(bytes);
     }
 
     /// The name and value that keep shared caches from mixing lanes, where answers show theirs.

@@ -105,6 +105,7 @@ pub(super) fn refusal(failure: Failure) -> Refusal {
         Failure::Path => Refusal::Path,
         Failure::NoRoute => Refusal::NoRoute,
         Failure::Loop => Refusal::Loop,
+        Failure::Overloaded { .. } => Refusal::Overloaded,
         Failure::ClientLate => Refusal::SlowClient,
         Failure::Refused(error) => match (error.status, error.word) {
             (414, _) => Refusal::UriTooLong,
@@ -177,6 +178,7 @@ fn log(
             shielded: record.shielded.map(Failure::word),
             fault: record.fault.as_ref().map(|fault| &*fault.plan.name),
             fault_counts: record.fault.as_ref().is_some_and(|fault| fault.plan.counts),
+            limited: routed.and_then(|routed| routed.limited).map(|lane| program.lanes().name(lane)),
             error: record.failure.map(Failure::word),
         },
     });

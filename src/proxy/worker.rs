@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::breaker::Epoch;
 use super::drain::Connections;
 use super::fault_table::Faults;
+use super::limit::Delay;
 use super::snapshot::{Route, Snapshot};
 use crate::decide::RouteId;
 use crate::live::Live;
@@ -30,6 +31,8 @@ pub struct Worker {
     /// Its number, from 0.
     pub(super) id: usize,
     pub(super) epoch: Epoch,
+    /// How late its event loop is.
+    pub(super) delay: Delay,
     live: Arc<Live<Snapshot>>,
     view: RefCell<Rc<View>>,
     pools: RefCell<HashMap<u64, Rc<Pool>>>,
@@ -79,6 +82,7 @@ impl Worker {
         Self {
             id,
             epoch,
+            delay: Delay::default(),
             live,
             view: RefCell::new(Rc::new(view)),
             pools,

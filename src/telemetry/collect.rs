@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::label::{BreakerCause, CodeClass, DeadlineField, LineFate, Refusal, Reload};
+use super::label::{BreakerCause, CodeClass, DeadlineField, Limit, LineFate, Refusal, Reload};
 use super::label::{CheckResult, ConnectResult, ConnectionState, EjectionResult, EndpointState};
 use super::metrics::{self, Metric};
 use super::process::ProcessFigures;
@@ -89,6 +89,7 @@ fn lanes(registry: &Registry) -> Vec<Family> {
     let mut durations = Family::new(&metrics::REQUEST_DURATION);
     let mut states = Family::new(&metrics::BREAKER_STATE);
     let mut transitions = Family::new(&metrics::BREAKER_TRANSITIONS);
+    let mut limited = Family::new(&metrics::LIMITED);
     for (route, entry) in &registry.routes {
         for (lane, series) in &entry.lanes {
             lane_requests(&mut requests, route, lane, series);
@@ -98,9 +99,12 @@ fn lanes(registry: &Registry) -> Vec<Family> {
                 let fixed = [cause.to().as_str(), cause.as_str()];
                 transitions.count(&[route, lane], &fixed, series.transitions(*cause));
             }
+            for limit in Limit::ALL {
+                limited.count(&[route, lane], &[limit.as_str()], series.limited(*limit));
+            }
         }
     }
-    vec![requests, durations, states, transitions]
+    vec![requests, durations, states, transitions, limited]
 }
 
 /// Successes and server errors of every level stand there from the start, so that the first failure is an increase

@@ -166,6 +166,18 @@ label! {
 }
 
 label! {
+    /// A limit of a lane that was reached.
+    Limit {
+        /// So many requests at a time.
+        Concurrency = "concurrency",
+        /// As many requests at a time as the upstream bears.
+        Adaptive = "adaptive",
+        /// So many requests a second.
+        Rate = "rate",
+    }
+}
+
+label! {
     /// How the last attempt to apply a configuration ended.
     Reload {
         /// Compiled and in use.

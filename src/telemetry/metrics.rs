@@ -60,6 +60,8 @@ metrics! {
         "State of the breaker: 0 closed, 1 half-open, 2 open.";
     BREAKER_TRANSITIONS = Counter "graylane_breaker_transitions_total" ["route", "lane", "to", "cause"]
         "Changes of the breaker's state, by the new state and what caused it.";
+    LIMITED = Counter "graylane_limited_total" ["route", "lane", "limit"]
+        "Requests that a limit of the lane had no room for: answered with 429, or by stable where that is set.";
     DECISIONS = Counter "graylane_decisions_total" ["release", "level", "reason"]
         "Decisions made, by release, level and reason.";
     RELEASE_PERMILLE = Gauge "graylane_release_permille" ["release"]

@@ -32,6 +32,13 @@ impl ProcessFigures {
     }
 }
 
+/// The memory this process has taken, in bytes; `None` where there is no `/proc` or it may not be read. In
+/// `/proc/self/status` it stands in KiB; `statm` counts pages, whose size only the C library would tell.
+pub fn resident_memory() -> Option<u64> {
+    let bytes = fs::read_to_string("/proc/self/status").ok().as_deref().and_then(resident)?;
+    Some(bytes as u64)
+}
+
 /// CPU time used and the time of the start since boot, in ticks.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Ticks {

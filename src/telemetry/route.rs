@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use super::cells::Cells;
-use super::label::{BreakerCause, BreakerState, CodeClass};
+use super::label::{BreakerCause, BreakerState, CodeClass, Limit};
 use super::recent::{FailedRequest, Recent};
 use crate::decide::Level;
 
@@ -45,11 +45,12 @@ pub(super) enum RouteCell {
 
 const ROUTE_CELLS: usize = 5;
 
-/// Where the counters of a lane stand in its cells: level by class, then the histogram, then the sum.
+/// Where the counters of a lane stand in its cells: level by class, then the histogram, the sum, the limits.
 const CLASSES: usize = CodeClass::ALL.len();
 const HISTOGRAM: usize = Level::ALL.len() * CLASSES;
 const SUM: usize = HISTOGRAM + BOUNDS.len() + 1;
-const LANE_CELLS: usize = SUM + 1;
+const LIMITED: usize = SUM + 1;
+const LANE_CELLS: usize = LIMITED + Limit::ALL.len();
 
 /// The counters of one route that do not depend on the lane.
 pub(super) struct RouteTotals(Cells);
@@ -98,6 +99,10 @@ impl LaneSeries {
     /// The sum of all durations.
     pub(super) fn duration_sum(&self) -> Duration {
         Duration::from_nanos(self.cells.sum(SUM))
+    }
+
+    pub(super) fn limited(&self, limit: Limit) -> u64 {
+        self.cells.sum(LIMITED + limit as usize)
     }
 
     /// 0, 1 or 2, as in [`BreakerState`].
@@ -155,6 +160,14 @@ impl RouteSeries {
         cells.add(worker, level as usize * CLASSES + class as usize, 1);
         cells.add(worker, HISTOGRAM + bucket, 1);
         cells.add(worker, SUM, nanos);
+    }
+
+    /// A limit of a lane had no room for a request.
+    #[inline]
+    pub fn limited(&self, worker: usize, lane: usize, limit: Limit) {
+        if let Some(series) = self.lanes.get(lane) {
+            series.cells.add(worker, LIMITED + limit as usize, 1);
+        }
     }
 
     /// Remembers a request that failed, beside counting it; for a while, and not at any price.

@@ -8,6 +8,7 @@ mod failure;
 mod harness;
 mod latch;
 mod lifecycle;
+mod limits;
 mod memory;
 mod protocol;
 mod routing;

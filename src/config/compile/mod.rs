@@ -11,6 +11,7 @@ mod release;
 
 mod endpoints;
 pub(super) mod fault;
+mod limit;
 mod route;
 mod rule;
 mod upstream;
@@ -60,6 +61,7 @@ pub(super) fn compile(
     pending::warn(config, &gathered.rules, findings);
     let process = process::process(config, key_files, texts, findings);
     kept::warn(config, findings);
+    let overload = limit::overload(config.overload.as_ref(), findings);
     let upstreams = upstream::upstreams(config.upstreams.as_ref(), config.local.is_some(), texts, findings);
     let breakers = upstream::breakers(config.breakers.as_ref(), findings);
     let experiments = experiment::experiments(config.experiments.as_ref(), findings);
@@ -122,6 +124,7 @@ pub(super) fn compile(
         normalize: process.normalize,
         allow_encoded: process.allow_encoded,
         limits: process.limits,
+        overload,
         drain: process.drain,
         state_dir: process.state_dir,
         geoip: process.geoip,

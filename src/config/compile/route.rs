@@ -7,6 +7,7 @@ use super::Context;
 use super::address::is_token;
 use super::fact::regex;
 use super::fault::RouteLanes;
+use super::limit;
 use super::process::positive;
 use crate::config::file::{FileHeaderMatch, FileMatch, FileRoute, FileShield, FileTimeouts, ShieldWord};
 use crate::config::problem::Findings;
@@ -125,12 +126,14 @@ fn one<'c>(
         lanes: to.iter().map(|(lane, _)| *lane).collect(),
         release: release.and_then(ReleaseId::from_index),
     };
+    let limits = limit::lanes(written, &name, &to, lanes, findings);
     let plan = RoutePlan {
         name: Arc::from(name),
         lanes: to,
         timeouts: timeouts(written.timeouts.as_ref(), findings),
         shield: written.shield.as_ref().map(shield),
         breaker: written.breaker.as_ref().and_then(|name| names.breakers.of(name, findings)),
+        limits,
     };
     Compiled { spec, plan, written }
 }

@@ -5,6 +5,7 @@ mod business_rule;
 mod condition;
 mod fact;
 mod fault;
+mod limit;
 mod process;
 mod release;
 mod route;
@@ -15,6 +16,7 @@ pub(super) use business_rule::{API_VERSION, FileBusinessRule, FileRollbackOn, KI
 pub(super) use condition::{FileCondition, FileScalar, OperatorWord};
 pub(super) use fact::FileSource;
 pub(super) use fault::{FileDelay, FileFault};
+pub(super) use limit::{FileAdaptive, FileLaneLimits, FileOverload};
 pub(super) use process::{
     AccessLogWord, FileAdmin, FileGeoip, FileLimits, FileListener, FileState, RegionCodes, ResponseMarkWord,
 };
@@ -24,6 +26,7 @@ pub(super) use release::{
 pub(super) use route::{FileBreaker, FileHeaderMatch, FileMatch, FileRoute, FileShield, FileTimeouts};
 pub(super) use upstream::{FileEjection, FileHealth, FileUpstream};
 
+pub use limit::OverLimit;
 pub use process::{EncodedWord, Environment, MarkCache, Normalize};
 pub use route::{ShieldWord, StableOpen};
 pub use schema::schema;
@@ -107,6 +110,8 @@ mirror! {
         faults: Vec<FileFault>,
         /// Bounds on what a client may send, and how slowly.
         limits: FileLimits,
+        /// When the process has so much to do that it refuses further requests.
+        overload: FileOverload,
         /// How long requests in flight may take once the process was told to end.
         #[schemars(extend("default" = "30s"))]
         drain: At<Time>,

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
+use super::limit::FileLaneLimits;
 use crate::config::node::{Kind, Node};
 use crate::config::problem::Findings;
 use crate::config::read::{OneOrMany, Read, Table, mirror, words};
@@ -29,6 +30,9 @@ mirror! {
         timeouts: FileTimeouts,
         /// Failed gray attempts are tried again on stable.
         shield: FileShield,
+        /// What each lane may be sent.
+        #[schemars(extend("examples" = [{ "gray": { "concurrency": 50, "over": "stable" } }]))]
+        limits: Table<FileLaneLimits>,
     }
 }
 

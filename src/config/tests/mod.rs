@@ -4,6 +4,7 @@ mod endpoints;
 mod faults;
 mod files;
 mod good;
+mod limits;
 mod mutated;
 mod refused_names;
 mod refused_texts;

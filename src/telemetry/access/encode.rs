@@ -85,6 +85,7 @@ fn outcome(outcome: &Outcome<'_>, out: &mut Vec<u8>) {
     if outcome.fault_counts {
         out.extend_from_slice(b",\"fault_counts\":true");
     }
+    optional("limited", outcome.limited, out);
     optional("error", outcome.error, out);
 }
 

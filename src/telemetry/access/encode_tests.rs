@@ -45,6 +45,7 @@ fn entry() -> Entry<'static> {
             shielded: None,
             fault: Some("drill"),
             fault_counts: true,
+            limited: None,
             error: None,
         },
     }

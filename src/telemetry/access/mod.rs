@@ -21,6 +21,7 @@
 //! | `shielded` | text | how the gray attempt failed that stable made good; absent otherwise |
 //! | `fault` | text | the fault on purpose that the request met; absent otherwise |
 //! | `fault_counts` | true | that fault counts against the release as if it were real; absent otherwise |
+//! | `limited` | text | the lane that had no room for it: answered by stable instead, or with 429; absent otherwise |
 //! | `error` | text | what went wrong, as in the error answer; absent otherwise |
 //!
 //! Absent means absent: no field is `null` or empty. Fields come in this order. A value is cut at a limit (with `…` at
@@ -143,6 +144,8 @@ pub struct Outcome<'a> {
     pub fault: Option<&'a str>,
     /// Whether that fault counts against the release as if it were real.
     pub fault_counts: bool,
+    /// The lane that had no room for it.
+    pub limited: Option<&'a str>,
     /// What went wrong, if anything.
     pub error: Option<&'a str>,
 }

@@ -31,6 +31,7 @@ fn entry(request_id: &str) -> Entry<'_> {
             shielded: None,
             fault: None,
             fault_counts: false,
+            limited: None,
             error: None,
         },
     }
