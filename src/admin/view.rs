@@ -101,21 +101,38 @@ pub struct ReleaseView {
     pub revision: u32,
     /// What latches it by itself; `null` where nothing does.
     pub rollback: Option<RollbackView>,
+    /// Whether gray is worse than stable; `null` where nobody compares them.
+    pub verdict: Option<VerdictView>,
     /// The routes it governs.
     pub routes: Vec<String>,
     /// How many conditions it has.
     pub conditions: usize,
 }
 
-/// So many openings of breakers within so long take a release back.
+/// What takes a release back by itself.
 #[derive(Debug, Clone, Serialize)]
 pub struct RollbackView {
-    /// How many.
-    pub openings: u32,
+    /// So many openings of breakers; `null` where they do not.
+    pub openings: Option<u32>,
     /// Within how long.
-    pub within_seconds: f64,
+    pub within_seconds: Option<f64>,
     /// How many count now.
     pub counted: usize,
+    /// Whether gray being worse than stable does.
+    pub worse: bool,
+    /// Whether one of both is enough (`any`) or not (`all`).
+    pub require: &'static str,
+}
+
+/// What the comparison of gray with stable says.
+#[derive(Debug, Clone, Serialize)]
+pub struct VerdictView {
+    /// `worse`, `not worse so far` or `no data`.
+    pub word: &'static str,
+    /// The same in a line with its figures.
+    pub reason: String,
+    /// All figures.
+    pub figures: Value,
 }
 
 /// One route.

@@ -1,11 +1,12 @@
-//! The one who merges what workers recorded, lets the breakers judge it, and takes back a release whose breakers open too
-//! often.
+//! The one who merges what workers recorded, lets the breakers and the comparison judge it, and takes back a release whose
+//! breakers open too often.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::time::MissedTickBehavior;
 
+use super::judge::Judge;
 use crate::decide::LaneId;
 use crate::latch::{Cause, Evidence, Latches};
 use crate::proxy::{Epoch, Moved, Snapshot, Watches};
@@ -17,10 +18,11 @@ pub(super) struct Merger {
     pub(super) epoch: Epoch,
     pub(super) snapshot: Arc<Snapshot>,
     pub(super) latches: Arc<Latches>,
+    pub(super) judge: Judge,
 }
 
 impl Merger {
-    /// Turns the breakers; runs on the control runtime until that ends.
+    /// Turns the breakers and compares; runs on the control runtime until that ends.
     pub(super) async fn run(mut self) {
         let mut ticks = tokio::time::interval(MERGE_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -33,6 +35,7 @@ impl Merger {
                     self.count(&moved, now);
                 }
             }
+            self.judge.tick(now, &self.snapshot, &self.latches);
         }
     }
 

@@ -5,6 +5,8 @@
 //! admin port, then the log.
 
 mod bind;
+mod faults;
+mod judge;
 mod merger;
 mod releases;
 mod sidecar;

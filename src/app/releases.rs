@@ -2,18 +2,21 @@
 
 use crate::admin::{
     AuditAction, AuditRecord, ChangeError, Changed, ReleaseAction, ReleaseChange, ReleaseView, RollbackView,
+    VerdictView,
 };
+use crate::config::RollbackPlan;
 use crate::decide::ReleaseId;
+use crate::evidence::Judgement;
 use crate::latch::{Action, Cause, Change, Keeping, LatchError, Latches, Outcome, ReleaseState};
 use crate::proxy::Snapshot;
 
 /// Every release, in the order of the configuration.
-pub(super) fn views(snapshot: &Snapshot, latches: &Latches) -> Vec<ReleaseView> {
+pub(super) fn views(snapshot: &Snapshot, latches: &Latches, judgements: &[Judgement]) -> Vec<ReleaseView> {
     let ids = (0..snapshot.settings.program.releases().len()).filter_map(ReleaseId::from_index);
-    ids.map(|release| view(snapshot, latches, release)).collect()
+    ids.map(|release| view(snapshot, latches, judgements, release)).collect()
 }
 
-fn view(snapshot: &Snapshot, latches: &Latches, id: ReleaseId) -> ReleaseView {
+fn view(snapshot: &Snapshot, latches: &Latches, judgements: &[Judgement], id: ReleaseId) -> ReleaseView {
     let program = &snapshot.settings.program;
     let (release, plan) = (program.release(id), &snapshot.settings.rollbacks[id.index()]);
     let governed = program.routes().iter().filter(|route| route.release == Some(id));
@@ -28,18 +31,41 @@ fn view(snapshot: &Snapshot, latches: &Latches, id: ReleaseId) -> ReleaseView {
         paused: paused.is_some(),
         pause: paused,
         revision: plan.revision,
-        rollback: plan.openings.map(|(most, within)| RollbackView {
-            openings: most,
-            within_seconds: within.as_secs_f64(),
-            counted: openings.unwrap_or(0),
-        }),
+        rollback: rollback(plan, openings),
+        verdict: judgements.get(id.index()).map(verdict),
         routes: governed.map(|route| route.name.clone()).collect(),
         conditions: release.conditions.len(),
     }
 }
 
+fn rollback(plan: &RollbackPlan, counted: Option<usize>) -> Option<RollbackView> {
+    if plan.openings.is_none() && plan.worse.is_none() {
+        return None;
+    }
+    Some(RollbackView {
+        openings: plan.openings.map(|(most, _)| most),
+        within_seconds: plan.openings.map(|(_, within)| within.as_secs_f64()),
+        counted: counted.unwrap_or(0),
+        worse: plan.worse.is_some(),
+        require: plan.require(),
+    })
+}
+
+fn verdict(judgement: &Judgement) -> VerdictView {
+    VerdictView {
+        word: judgement.verdict.as_str(),
+        reason: judgement.to_string(),
+        figures: serde_json::to_value(judgement).expect("a judgement has text for keys"),
+    }
+}
+
 /// Does what was asked, and waits until it is kept.
-pub(super) fn change(snapshot: &Snapshot, latches: &Latches, change: &ReleaseChange) -> Result<Changed, ChangeError> {
+pub(super) fn change(
+    snapshot: &Snapshot,
+    latches: &Latches,
+    judgements: &[Judgement],
+    change: &ReleaseChange,
+) -> Result<Changed, ChangeError> {
     let ReleaseChange { release, action, by, reason } = change;
     let known = snapshot.settings.program.releases().iter().position(|known| known.name == *release);
     let id = known.and_then(ReleaseId::from_index).ok_or_else(|| LatchError::Unknown { release: release.clone() })?;
@@ -58,7 +84,7 @@ pub(super) fn change(snapshot: &Snapshot, latches: &Latches, change: &ReleaseCha
         Outcome::Changed { incident } => (true, incident),
         Outcome::Unchanged => (false, None),
     };
-    Ok(Changed { changed, survives_restart, incident, release: view(snapshot, latches, id) })
+    Ok(Changed { changed, survives_restart, incident, release: view(snapshot, latches, judgements, id) })
 }
 
 /// What happened to configurations and to releases, oldest first.

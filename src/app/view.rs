@@ -7,6 +7,7 @@ use std::time::{Instant, SystemTime};
 
 use serde_json::{Value, json};
 
+use super::judge::Judgements;
 use super::releases;
 use crate::admin::{
     AddressView, AdminView, AuditAction, AuditRecord, AuditTrail, BreakerView, ChangeError, Changed, ConfigView,
@@ -28,6 +29,7 @@ pub(super) struct ControlView {
     live: Arc<Live<Snapshot>>,
     telemetry: Arc<Telemetry>,
     latches: Arc<Latches>,
+    judgements: Arc<Judgements>,
     traffic: Vec<SocketAddr>,
     audit: AuditTrail,
     phase: AtomicU8,
@@ -42,6 +44,7 @@ impl ControlView {
         live: Arc<Live<Snapshot>>,
         telemetry: Arc<Telemetry>,
         latches: Arc<Latches>,
+        judgements: Arc<Judgements>,
         traffic: Vec<SocketAddr>,
     ) -> Self {
         let audit = AuditTrail::default();
@@ -57,7 +60,22 @@ impl ControlView {
             by: None,
             detail: None,
         });
-        Self { live, telemetry, latches, traffic, audit, phase: AtomicU8::new(STARTING) }
+        Self { live, telemetry, latches, judgements, traffic, audit, phase: AtomicU8::new(STARTING) }
+    }
+
+    /// Somebody changed something that is neither a configuration nor a release.
+    pub(super) fn changed(&self, action: AuditAction, names: Vec<String>, by: &str) {
+        self.audit.push(AuditRecord {
+            time: SystemTime::now(),
+            action,
+            from: None,
+            version: None,
+            source: "the admin port".to_owned(),
+            changed: names,
+            problems: Vec::new(),
+            by: Some(by.to_owned()),
+            detail: None,
+        });
     }
 
     pub(super) fn ready(&self) {
@@ -104,7 +122,7 @@ impl AdminView for ControlView {
     }
 
     fn releases(&self) -> Vec<ReleaseView> {
-        releases::views(&self.live.get(), &self.latches)
+        releases::views(&self.live.get(), &self.latches, &self.judgements.get())
     }
 
     fn routes(&self) -> Vec<RouteView> {
@@ -162,7 +180,7 @@ impl AdminView for ControlView {
     }
 
     fn change(&self, change: &ReleaseChange) -> Result<Changed, ChangeError> {
-        releases::change(&self.live.get(), &self.latches, change)
+        releases::change(&self.live.get(), &self.latches, &self.judgements.get(), change)
     }
 
     fn explain(&self, request: &ExplainRequest) -> Result<Value, ExplainError> {

@@ -20,7 +20,9 @@ mod units;
 mod admin_token;
 mod compile;
 mod endpoints;
+mod fault;
 mod pending;
+mod rollback;
 mod settings;
 
 #[cfg(test)]
@@ -33,11 +35,13 @@ use sha2::{Digest, Sha256};
 pub use admin_token::{AdminToken, AdminTokenError};
 pub use compile::KeyFiles;
 pub use endpoints::{Ejection, EndpointPolicy, Health, Probe};
+pub use fault::{Crowded, FaultPlan, parse_fault};
 pub use file::{Balance, EncodedWord, Environment, MarkCache, Normalize, Protocol, ShieldWord, StableOpen, schema};
 pub use problem::{Problem, Problems, Severity, Style};
+pub use rollback::{RollbackFigure, RollbackPlan};
 pub use settings::{
-    AccessLog, AdminChanges, Breaker, Endpoint, FactSource, FactSources, Limits, ResponseMark, RollbackFigure,
-    RollbackPlan, RoutePlan, Settings, Shield, Timeouts, Upstream, UpstreamIndex,
+    AccessLog, AdminChanges, Breaker, Endpoint, FactSource, FactSources, Limits, ResponseMark, RoutePlan, Settings,
+    Shield, Timeouts, Upstream, UpstreamIndex,
 };
 pub use units::parse_time;
 

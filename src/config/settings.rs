@@ -9,7 +9,9 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use super::endpoints::EndpointPolicy;
+use super::fault::FaultPlan;
 use super::file::{EncodedWord, Environment, MarkCache, Normalize, Protocol, ShieldWord, StableOpen};
+use super::rollback::RollbackPlan;
 use crate::decide::{FactId, LaneId, Permille, Program};
 use crate::resilience::{Plan, PlanError, Thresholds, Timing};
 
@@ -46,6 +48,8 @@ pub struct Settings {
     pub breakers: Vec<Breaker>,
     /// Releases' rollback rules, at the index of their `ReleaseId`.
     pub rollbacks: Vec<RollbackPlan>,
+    /// Faults on purpose that have not expired.
+    pub faults: Vec<FaultPlan>,
     /// What is written to the access log.
     pub access_log: AccessLog,
     /// Whether the client sees the lane.
@@ -139,6 +143,8 @@ pub struct Timeouts {
     pub request: Option<Duration>,
     /// Without a byte in either direction.
     pub idle: Duration,
+    /// Whether the upstream is told what is left of `request` although the caller set no deadline.
+    pub pass_on: bool,
 }
 
 impl Default for Timeouts {
@@ -148,6 +154,7 @@ impl Default for Timeouts {
             first_byte: Duration::from_secs(15),
             request: None,
             idle: Duration::from_secs(60),
+            pass_on: false,
         }
     }
 }
@@ -232,30 +239,6 @@ impl Breaker {
             "slow_call_rate_permille": self.slow_call_rate.get(),
         })
     }
-}
-
-/// What rolls a release back.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct RollbackPlan {
-    /// So many openings within so long.
-    pub openings: Option<(u32, Duration)>,
-    /// Figures and how bad they may be.
-    pub figures: Vec<RollbackFigure>,
-    /// The release's revision: a new one opens a latched release.
-    pub revision: u32,
-}
-
-/// A figure and how bad it may be for how long.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RollbackFigure {
-    /// The metric's name.
-    pub metric: String,
-    /// How it is compared with the threshold: `GE GT LE LT EQ NE`.
-    pub operator: String,
-    /// The figure at which it is bad.
-    pub threshold: rust_decimal::Decimal,
-    /// For how long without a break.
-    pub duration: Duration,
 }
 
 /// What is written to the access log.

@@ -21,6 +21,10 @@ pub(super) struct Size(pub(super) u64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Share(pub(super) u16);
 
+/// A fraction such as `0.001`, `0.1%` or `1‰`, as fine as anybody likes. Its bounds are for whoever uses it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Fraction(pub(super) f64);
+
 /// A whole number from 0 to 1000.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct PermilleNumber(pub(super) u16);
@@ -132,6 +136,15 @@ pub(super) fn parse_share(text: &str) -> Result<u16, String> {
     }
 }
 
+/// A fraction, with or without a unit, or what is wrong with it.
+fn parse_fraction(text: &str) -> Result<f64, String> {
+    let text = text.trim();
+    let per = |unit: char, whole: f64| text.strip_suffix(unit).map(|number| (number.trim_end(), whole));
+    let (number, whole) = per('%', 100.0).or_else(|| per('‰', 1000.0)).unwrap_or((text, 1.0));
+    let number = number.parse().ok().filter(|number: &f64| number.is_finite());
+    number.map(|number| number / whole).ok_or_else(|| format!("`{text}` is no fraction: write `0.001` or `0.1%`"))
+}
+
 fn parsed<T>(
     node: &Node,
     expected: &str,
@@ -163,6 +176,12 @@ impl Read for Size {
 impl Read for Share {
     fn read(node: &Node, findings: &mut Findings) -> Option<Self> {
         parsed(node, "a share such as `5%`", findings, parse_share).map(Share)
+    }
+}
+
+impl Read for Fraction {
+    fn read(node: &Node, findings: &mut Findings) -> Option<Self> {
+        parsed(node, "a fraction such as `0.001` or `0.1%`", findings, parse_fraction).map(Fraction)
     }
 }
 
@@ -259,6 +278,11 @@ text_schema!(Share, {
     "type": "string", "description": "A share in percent or permille, exact to one permille.",
     "pattern": r"^[0-9]+(\.[0-9]+)? ?(%|‰)$", "examples": ["5%", "50‰", "0.5%"]
 });
+text_schema!(Fraction, {
+    "description": "A fraction: a number, or a text in percent or permille.",
+    "anyOf": [{ "type": "number" }, { "type": "string", "pattern": r"^[0-9]+(\.[0-9]+)? ?(%|‰)?$" }],
+    "examples": [0.001, "0.1%"]
+});
 text_schema!(PermilleNumber, { "type": "integer", "minimum": 0, "maximum": 1000 });
 text_schema!(Name, { "type": "string", "pattern": r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$" });
 
@@ -306,6 +330,17 @@ mod tests {
         check_share("5", Err("`5` needs a unit: write `5%` or `50‰`"));
         check_share("%", Err("`%` is no share: write `5%` or `50‰`"));
         check_share("-5%", Err("`-5%` is no share: write `5%` or `50‰`"));
+    }
+
+    #[test]
+    fn fractions_have_a_unit_or_none() {
+        assert_eq!(parse_fraction("0.001"), Ok(0.001));
+        assert_eq!(parse_fraction("0.05%"), Ok(0.0005));
+        assert_eq!(parse_fraction("2 ‰"), Ok(0.002));
+        assert_eq!(parse_fraction("-1"), Ok(-1.0));
+        for wrong in ["", "%", "much", "nan", "inf", "1e999", "1%%"] {
+            assert!(parse_fraction(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -115,6 +115,11 @@ impl Rules {
         }
     }
 
+    /// The chance of a false alarm over the whole comparison.
+    pub fn alpha(&self) -> f64 {
+        self.alpha
+    }
+
     /// The part of alpha that one figure gets.
     pub fn alpha_of_each(&self) -> f64 {
         self.alpha / Figure::ALL.len() as f64

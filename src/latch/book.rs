@@ -1,7 +1,7 @@
 //! What is known of each release: open or latched, free or paused. Memory alone: no file, no clock.
 //!
 //! ```text
-//!            latch: breakers, a person
+//!            latch: breakers, the comparison, a person
 //!   open ─────────────────────────────────▶ latched
 //!    ▲                                        │
 //!    └────────────────────────────────────────┘
@@ -74,6 +74,12 @@ struct Entry {
     series: Option<Arc<ReleaseSeries>>,
     revision: u32,
     openings: Option<Openings>,
+    /// Gray being worse takes it back.
+    by_worse: bool,
+    /// Openings and `worse` take it back only together.
+    both: bool,
+    /// Gray was worse at the last look.
+    worse: bool,
     latched: Option<Latched>,
     paused: Option<Paused>,
 }
@@ -145,6 +151,7 @@ impl Book {
             let entry = self.releases.entry(name.into()).or_default();
             entry.revision = plan.revision;
             entry.series = Some(series);
+            (entry.by_worse, entry.both) = (plan.worse.is_some(), plan.both);
             let limit = entry.openings.as_ref().map(Openings::limit);
             let planned = plan.openings.map(|(most, within)| Openings::new(most, within));
             if limit != planned.as_ref().map(Openings::limit) {
@@ -190,7 +197,21 @@ impl Book {
         };
         let Some(openings) = &mut entry.openings else { return Counted::Ignored };
         let (most, within) = openings.limit();
+        if entry.both {
+            return match openings.noted(now) && entry.worse {
+                true => Counted::TooMany { most, within },
+                false => Counted::Few(openings.count(now)),
+            };
+        }
         if openings.opened(now) { Counted::TooMany { most, within } } else { Counted::Few(openings.count(now)) }
+    }
+
+    /// What the comparison says: whether that takes the release back.
+    pub(super) fn judged(&mut self, release: &str, worse: bool, now: Instant) -> bool {
+        let Some(entry) = self.releases.get_mut(release) else { return false };
+        entry.worse = worse;
+        let reached = !entry.both || entry.openings.as_mut().is_some_and(|openings| openings.is_reached(now));
+        worse && entry.by_worse && reached && entry.latched.is_none()
     }
 
     /// Takes a release back; `None` where it is latched already.
@@ -215,6 +236,7 @@ impl Book {
             incident: Some(number),
         });
         entry.openings.iter_mut().for_each(Openings::clear);
+        entry.worse = false;
         entry.publish();
         let revision = entry.revision;
         let config_version = self.config_version.clone();

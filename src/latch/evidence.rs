@@ -118,7 +118,7 @@ pub struct Evidence {
     pub cause: Cause,
     /// The same in a sentence, with the figure that decided.
     pub detail: String,
-    /// Who did it: `breaker`, or a person as far as known.
+    /// Who did it: `breaker`, `comparison`, or a person as far as known.
     pub by: String,
     /// Every lane of the release's routes.
     pub figures: Vec<LaneFigures>,

@@ -205,6 +205,18 @@ impl Latches {
         }
     }
 
+    /// The comparison of a release's lanes says whether gray is worse. `evidence` is asked for only if that latches the
+    /// release. The number of the incident where it did.
+    pub fn judged(&self, release: &str, worse: bool, now: Instant, evidence: impl FnOnce() -> Evidence) -> Option<u64> {
+        if !locked(&self.book).judged(release, worse, now) {
+            return None;
+        }
+        match self.latch(release, evidence()) {
+            Ok(Outcome::Changed { incident }) => incident,
+            _ => None,
+        }
+    }
+
     /// Takes a release back: from the next decision on it serves stable. Kept soon afterwards; [`Latches::save`] waits
     /// for that.
     pub fn latch(&self, release: &str, evidence: Evidence) -> Result<Outcome, LatchError> {

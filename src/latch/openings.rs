@@ -29,6 +29,21 @@ impl Openings {
         reached
     }
 
+    /// A breaker opened at `now`, and so many together are not enough by themselves: the last ones are kept. Whether that
+    /// makes too many.
+    pub fn noted(&mut self, now: Instant) -> bool {
+        if self.times.len() == self.most {
+            self.times.pop_front();
+        }
+        self.times.push_back(now);
+        self.is_reached(now)
+    }
+
+    /// Whether there are too many now.
+    pub fn is_reached(&mut self, now: Instant) -> bool {
+        self.count(now) >= self.most
+    }
+
     /// Openings that are not older than the window.
     pub fn count(&mut self, now: Instant) -> usize {
         while self.times.front().is_some_and(|time| now.saturating_duration_since(*time) > self.within) {
@@ -80,6 +95,16 @@ mod tests {
     #[test]
     fn the_count_begins_anew_behind_one_too_many() {
         check(2, &[0, 1, 2, 3], &[false, true, false, true]);
+    }
+
+    #[test]
+    fn openings_that_are_only_noted_stay_reached_until_they_are_old() {
+        let start = Instant::now();
+        let mut openings = Openings::new(2, 10 * MINUTE);
+        let at = |minute: u32| start + minute * MINUTE;
+        assert_eq!([0, 1, 2].map(|minute| openings.noted(at(minute))), [false, true, true]);
+        assert_eq!(openings.times.len(), 2);
+        assert!(openings.is_reached(at(11)) && !openings.is_reached(at(12)));
     }
 
     #[test]

@@ -316,3 +316,52 @@ async fn what_changes_is_kept_without_being_asked() {
     let text = fs::read_to_string(folder.path().join("latches.json")).unwrap();
     assert!(text.contains("\"r\"") && text.contains("orders are down"), "{text}");
 }
+
+#[test]
+fn worse_latches_where_it_is_to_and_nowhere_else() {
+    let releases = [("r", "rollback: { worse: true }"), ("other", "rollback: { openings: 1 }")];
+    let (_, latches) = start(None, &releases);
+    let now = Instant::now();
+    let worse = |release: &str, worse| latches.judged(release, worse, now, || Evidence::of(Cause::Worse, "c", "d"));
+    assert_eq!(worse("r", false), None);
+    assert_eq!(worse("other", true), None, "it is told, and nothing comes of it");
+    assert_eq!(worse("unknown", true), None);
+    assert_eq!(worse("r", true), Some(1));
+    assert_eq!(worse("r", true), None, "it is latched already");
+    assert!(is_latched(&latches, "r") && !is_latched(&latches, "other"));
+    assert_eq!(latches.incidents()[0].evidence.cause, Cause::Worse);
+    assert_eq!(latches.opening("r", now, by_hand), Opening::Ignored, "nobody counts openings");
+}
+
+#[test]
+fn where_both_are_required_the_second_one_latches_whichever_it_is() {
+    let both = [("r", "rollback: { openings: 2, within: 10m, worse: true, require: all }")];
+    let now = Instant::now();
+    let worse =
+        |latches: &Latches, worse, now| latches.judged("r", worse, now, || Evidence::of(Cause::Worse, "c", "d"));
+
+    let (_, latches) = start(None, &both);
+    assert_eq!(worse(&latches, true, now), None);
+    assert_eq!(latches.opening("r", now, by_hand), Opening::Counted(1));
+    assert_eq!(latches.opening("r", now, by_hand), Opening::Latched(1));
+
+    let (_, latches) = start(None, &both);
+    for count in [1, 2, 2] {
+        assert_eq!(latches.opening("r", now, by_hand), Opening::Counted(count));
+    }
+    assert_eq!(worse(&latches, true, now + 11 * MINUTE), None, "the openings are too old");
+    assert_eq!(latches.opening("r", now + 12 * MINUTE, by_hand), Opening::Counted(1));
+    assert_eq!(worse(&latches, false, now + 12 * MINUTE), None);
+    assert_eq!(latches.opening("r", now + 12 * MINUTE, by_hand), Opening::Counted(2), "it is worse no more");
+    assert_eq!(worse(&latches, true, now + 13 * MINUTE), Some(1));
+}
+
+#[test]
+fn after_a_reset_openings_alone_do_not_latch_again_where_both_are_required() {
+    let (_, latches) = start(None, &[("r", "rollback: { openings: 1, worse: true, require: all }")]);
+    let now = Instant::now();
+    assert_eq!(latches.judged("r", true, now, by_hand), None);
+    assert_eq!(latches.opening("r", now, by_hand), Opening::Latched(1));
+    latches.reset("r", "li.wei", None).unwrap();
+    assert_eq!(latches.opening("r", now, by_hand), Opening::Counted(1), "nobody has compared since");
+}

@@ -59,9 +59,7 @@ impl Snapshot {
         let breakers = routes.iter().filter_map(|route| route.plan.breaker).map(|at| &self.settings.breakers[at]);
         let breakers: Map<String, Value> =
             breakers.map(|breaker| (breaker.name.clone(), breaker.thresholds())).collect();
-        let rollback = self.settings.rollbacks[release.index()].openings;
-        let rollback =
-            rollback.map(|(openings, within)| json!({ "openings": openings, "within_seconds": within.as_secs_f64() }));
+        let rollback = self.settings.rollbacks[release.index()].thresholds();
         json!({ "rollback": rollback, "breakers": breakers })
     }
 }

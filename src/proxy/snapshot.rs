@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::breaker::{Guards, Making, Watches};
+use super::compare::Compared;
 use crate::config::{Endpoint, Loaded, MarkCache, Protocol, ResponseMark, RoutePlan, Settings, StableOpen};
 use crate::decide::{AllowEncoded, LaneId, ReleaseId};
 use crate::extract::{Extractor, allow_encoded};
@@ -48,6 +49,8 @@ pub struct Route {
     pub series: Arc<RouteSeries>,
     /// Its breakers, at the same places.
     pub(super) guards: Guards,
+    /// Where its gray is compared with its stable.
+    pub(super) compared: Option<Compared>,
 }
 
 impl Route {
@@ -86,6 +89,12 @@ impl Snapshot {
         let upstreams = directory.upstreams().iter().map(|upstream| telemetry.upstream(&upstream.spec.name)).collect();
         let lanes = settings.program.lanes();
         let mut watches = Watches::default();
+        let releases = settings.program.releases().iter().map(|release| {
+            let series = telemetry.release(&release.name);
+            series.set_permille(release.permille);
+            series
+        });
+        let releases: Vec<Arc<ReleaseSeries>> = releases.collect();
         let route = |(at, plan): (usize, &RoutePlan)| {
             let names: Vec<&str> = plan.lanes.iter().map(|(lane, _)| lanes.name(*lane)).collect();
             let breaker = plan.breaker.and_then(|breaker| settings.breakers[breaker].plan().ok());
@@ -93,15 +102,10 @@ impl Snapshot {
                 Some(breaker) => watches.add(at, names.len(), breaker, making),
                 None => names.iter().map(|_| None).collect(),
             };
-            Route { series: telemetry.route(&plan.name, &names), plan: plan.clone(), guards }
+            let compared = Compared::of(plan, &settings.program.routes()[at], &settings, &releases);
+            Route { series: telemetry.route(&plan.name, &names), plan: plan.clone(), guards, compared }
         };
         let routes = settings.routes.iter().enumerate().map(route).collect();
-        let releases = settings.program.releases().iter().map(|release| {
-            let series = telemetry.release(&release.name);
-            series.set_permille(release.permille);
-            series
-        });
-        let releases = releases.collect();
         let latches = settings.program.releases().iter().map(|release| latches.flag(&release.name)).collect();
         let facts: Vec<&str> = settings.program.facts().names().collect();
         let extractor = Extractor::of(&settings);
@@ -148,6 +152,11 @@ impl Snapshot {
     /// What happens to a route's requests while stable's breaker is open.
     pub(super) fn when_stable_opens(&self, route: &Route) -> StableOpen {
         route.plan.breaker.map_or(StableOpen::Pass, |breaker| self.settings.breakers[breaker].when_stable_opens)
+    }
+
+    /// The counters of a release.
+    pub fn release_series(&self, release: ReleaseId) -> &ReleaseSeries {
+        &self.releases[release.index()]
     }
 
     /// Whether a release was taken back and nobody has opened it again.

@@ -8,15 +8,20 @@ use super::experiment::{self, Experiments};
 use super::process::{count, positive, time};
 use super::upstream::check_names;
 use super::{Context, KeyFiles};
-use crate::config::file::{Environment, FileDeveloper, FileRegions, FileRelease, FileRollbackOn, HashKeyWord};
+use crate::config::file::{
+    Environment, FileDeveloper, FileRegions, FileRelease, FileRollbackOn, FileWorse, FileWorseRules, HashKeyWord,
+    Require,
+};
 use crate::config::gather::read_at_most;
 use crate::config::problem::Findings;
 use crate::config::read::{OneOrMany, Table};
-use crate::config::settings::{RollbackFigure, RollbackPlan};
-use crate::config::text::At;
+use crate::config::rollback::{RollbackFigure, RollbackPlan};
+use crate::config::text::{At, Span};
+use crate::config::units::Fraction;
 use crate::decide::{
     Developer, FactId, HashKey, Level, Permille, RegionCodes, RegionError, Regions, Release, TokenKey,
 };
+use crate::evidence::{Figure, Rules, RulesError};
 
 /// No key file is larger.
 const MOST_KEY_BYTES: usize = 64 << 10;
@@ -194,18 +199,50 @@ fn valid(
 }
 
 fn rollback(written: &FileRelease, findings: &mut Findings) -> RollbackPlan {
-    let openings = written.rollback.as_ref().map(|rollback| {
-        let openings = match &rollback.openings {
-            Some(written) => count(written, "openings", 1000, findings).map_or(3, |_| written.value),
-            None => 3,
-        };
-        (openings, positive(rollback.within.as_ref(), Duration::from_secs(600), "within", findings))
-    });
-    RollbackPlan {
-        openings,
+    let plan = RollbackPlan {
         figures: figures(written.rollback_on.as_ref(), findings),
         revision: written.revision.as_ref().map_or(0, |revision| revision.value),
+        ..RollbackPlan::default()
+    };
+    let Some(rollback) = &written.rollback else { return plan };
+    let worse = rollback.worse.as_ref().and_then(|worse| match &worse.value {
+        FileWorse::Flag(flag) => flag.then(Rules::default),
+        FileWorse::Rules(written) => Some(rules(written, findings)),
+    });
+    let named = rollback.openings.is_some() || rollback.within.is_some();
+    let openings = match &rollback.openings {
+        Some(written) => count(written, "openings", 1000, findings).map_or(3, |_| written.value),
+        None => 3,
+    };
+    let within = positive(rollback.within.as_ref(), Duration::from_secs(600), "within", findings);
+    let all = rollback.require.as_ref().filter(|require| require.value == Require::All);
+    if let Some(all) = all.filter(|_| !rollback.flawed && (worse.is_none() || !named)) {
+        findings.error(all.at, "`require: all` means openings and `worse` together, and one of them is not given");
     }
+    // `worse` alone stands in place of openings; nothing at all means openings.
+    let openings = (named || worse.is_none()).then_some((openings, within));
+    RollbackPlan { openings, worse, both: all.is_some(), ..plan }
+}
+
+fn rules(written: &FileWorseRules, findings: &mut Findings) -> Rules {
+    let mut rules = Rules::default();
+    let mut set = |at: Span, changed: &dyn Fn(Rules) -> Result<Rules, RulesError>| match changed(rules) {
+        Ok(changed) => rules = changed,
+        Err(error) => drop(findings.error(at, error.to_string())),
+    };
+    if let Some(At { value: Fraction(alpha), at }) = written.alpha {
+        set(at, &|rules| rules.with_alpha(alpha));
+    }
+    if let Some(At { value: Fraction(effect), at }) = written.min_effect_errors {
+        set(at, &|rules| rules.with_minimum_effect(Figure::Errors, effect));
+    }
+    if let Some(At { value: Fraction(effect), at }) = written.min_effect_slow {
+        set(at, &|rules| rules.with_minimum_effect(Figure::Slow, effect));
+    }
+    if let Some(At { value: calls, at }) = written.min_calls {
+        set(at, &|rules| rules.with_min_calls(calls.into()));
+    }
+    rules
 }
 
 /// The figures that roll back.

@@ -7,7 +7,7 @@ use super::route::Compiled;
 use crate::config::file::FileBusinessRule;
 use crate::config::gather::Gathered;
 use crate::config::problem::Findings;
-use crate::config::settings::RollbackPlan;
+use crate::config::rollback::RollbackPlan;
 use crate::decide::{LaneId, Level, Permille, Release, ReleaseId};
 
 /// Adds the releases of the rules for this service, and gives them to their routes.

@@ -6,11 +6,11 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::business_rule::FileRollbackOn;
 use super::condition::FileCondition;
-use crate::config::node::Node;
+use crate::config::node::{Kind, Node};
 use crate::config::problem::Findings;
 use crate::config::read::{OneOrMany, Read, Table, mirror, scalar, words};
 use crate::config::text::At;
-use crate::config::units::{PermilleNumber, Time};
+use crate::config::units::{Fraction, PermilleNumber, Time};
 
 mirror! {
     /// One gray release on one or more routes: who is eligible, how far it is open, what rolls it back.
@@ -33,7 +33,7 @@ mirror! {
         regions: FileRegions,
         /// All of these must hold, whatever the level; overrides aside.
         conditions: Vec<FileCondition>,
-        /// Closes the release after breaker openings, and keeps it closed.
+        /// Closes the release when its lane fails too often or more than stable's, and keeps it closed.
         rollback: FileRollback,
         /// Closes the release when a figure gets worse than its threshold, and keeps it closed.
         rollback_on: Vec<FileRollbackOn>,
@@ -123,7 +123,8 @@ mirror! {
 }
 
 mirror! {
-    /// So many openings of the gray lane's breaker within so long roll the release back.
+    /// What rolls the release back: so many openings of the gray lane's breakers within so long, that gray is worse than
+    /// stable, or both. Where nothing of it is given, openings.
     #[schemars(rename = "Rollback")]
     struct FileRollback("`rollback`") {
         /// Openings.
@@ -132,6 +133,69 @@ mirror! {
         /// The window.
         #[schemars(extend("default" = "10m"))]
         within: At<Time>,
+        /// Gray is worse than stable at the same time.
+        worse: At<FileWorse>,
+        /// Where openings and `worse` are both given, whether one of them is enough.
+        #[schemars(extend("default" = "any"))]
+        require: At<Require>,
+    }
+}
+
+words! {
+    /// How many of the reasons for a rollback it takes.
+    pub(in crate::config) enum Require("`any` or `all`") {
+        /// One is enough.
+        Any = "any",
+        /// All of them.
+        All = "all",
+    }
+}
+
+/// Whether `worse` rolls back: a flag, or the rules of the comparison.
+#[derive(Debug, Clone)]
+pub(in crate::config) enum FileWorse {
+    Flag(bool),
+    Rules(FileWorseRules),
+}
+
+impl Read for FileWorse {
+    fn read(node: &Node, findings: &mut Findings) -> Option<Self> {
+        match node.kind {
+            Kind::Map(_) => FileWorseRules::read(node, findings).map(FileWorse::Rules),
+            _ => bool::read(node, findings).map(FileWorse::Flag),
+        }
+    }
+}
+
+impl JsonSchema for FileWorse {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        "Worse".into()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let rules = generator.subschema_for::<FileWorseRules>();
+        json_schema!({ "anyOf": [{ "type": "boolean" }, rules] })
+    }
+}
+
+mirror! {
+    /// How certain it has to be that gray is worse, and by how much.
+    #[schemars(rename = "WorseRules")]
+    struct FileWorseRules("`worse`") {
+        /// The chance of a false alarm over the whole comparison.
+        #[schemars(extend("default" = 0.01))]
+        alpha: At<Fraction>,
+        /// By how much gray's share of failures has to be over stable's.
+        #[schemars(extend("default" = 0.001))]
+        min_effect_errors: At<Fraction>,
+        /// By how much gray's share of slow calls has to be over stable's.
+        #[schemars(extend("default" = 0.01))]
+        min_effect_slow: At<Fraction>,
+        /// Calls that each lane needs.
+        #[schemars(extend("default" = 100, "minimum" = 2))]
+        min_calls: At<u32>,
     }
 }
 

@@ -6,6 +6,8 @@ use super::super::{
     AccessLog, AdminChanges, Endpoint, Environment, FactSource, Loaded, MarkCache, Normalize, Protocol, ResponseMark,
     ShieldWord,
 };
+use serde_json::json;
+
 use super::{GOODS, goods, lines, load, same};
 use crate::decide::{FactId, LaneId, Level};
 
@@ -141,6 +143,30 @@ fn what_is_not_enforced_yet_is_a_warning() {
          39:53: key file `override.key` is not here; `run` needs it
          45:17: without `state` a rolled-back release stays so for the process only: a restart opens it",
     );
+}
+
+#[test]
+fn worse_rolls_back_in_place_of_openings_or_beside_them() {
+    let plan = |rollback: &str| {
+        let text = goods("rollback: { openings: 3, within: 10m }", &format!("rollback: {rollback}"));
+        let plan = loads(&text).settings.rollbacks[0].clone();
+        (plan.openings.map(|(openings, _)| openings), plan.worse.is_some(), plan.both)
+    };
+    assert_eq!(plan("{}"), (Some(3), false, false));
+    assert_eq!(plan("{ worse: false }"), (Some(3), false, false));
+    assert_eq!(plan("{ worse: true }"), (None, true, false));
+    assert_eq!(plan("{ worse: {}, require: any }"), (None, true, false));
+    assert_eq!(plan("{ openings: 2, worse: true }"), (Some(2), true, false));
+    assert_eq!(plan("{ within: 5m, worse: true, require: all }"), (Some(3), true, true));
+}
+
+#[test]
+fn the_rules_of_worse_are_numbers_or_shares() {
+    let rules = "{ alpha: 5%, min_effect_errors: 0.02, min_effect_slow: 0.05%, min_calls: 40 }";
+    let text = goods("rollback: { openings: 3, within: 10m }", &format!("rollback: {{ worse: {rules} }}"));
+    let shown = loads(&text).settings.rollbacks[0].thresholds();
+    let worse = json!({ "alpha": 0.05, "min_effect_errors": 0.02, "min_effect_slow": 0.0005, "min_calls": 40 });
+    assert_eq!(shown, json!({ "openings": null, "within_seconds": null, "worse": worse, "require": "any" }));
 }
 
 #[test]

@@ -270,3 +270,24 @@ fn one_run_tells_every_problem() {
         ",
     );
 }
+
+#[test]
+fn rules_of_worse_that_cannot_be_are_told_where_they_stand() {
+    let rollback = |keys: &str| goods("rollback: { openings: 3, within: 10m }", &format!("rollback: {{ {keys} }}"));
+    check(
+        rollback("worse: { alpha: 50%, min_effect_errors: -0.1, min_effect_slow: 100%, min_calls: 1 }"),
+        "
+            45:33: alpha is 0.5, but has to be above 0 and below 0.5
+            45:57: the minimum effect is -0.1, but has to be from 0 to below 1: it is a share of the calls
+            45:80: the minimum effect is 1, but has to be from 0 to below 1: it is a share of the calls
+            45:97: the minimum of calls is 1, but has to be at least 2
+        ",
+    );
+    check(rollback("worse: { alpha: much }"), "45:33: `much` is no fraction: write `0.001` or `0.1%`");
+    check(rollback("worse: 3"), "45:24: expected `true` or `false`, found `3`");
+    check(rollback("require: both"), "45:26: `both` is not `any` or `all`");
+    let alone = "45:26: `require: all` means openings and `worse` together, and one of them is not given";
+    check(rollback("require: all"), alone);
+    check(rollback("require: all, worse: true"), alone);
+    check(rollback("require: all, openings: 3"), alone);
+}

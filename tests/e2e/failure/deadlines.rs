@@ -87,13 +87,13 @@ fn a_request_time_out_before_the_answer_is_a_504() {
 }
 
 /// A listener whose queue is full, so that the kernel leaves further connects unanswered.
-struct Deaf {
+pub(crate) struct Deaf {
     _listener: socket2::Socket,
     _waiting: Vec<socket2::Socket>,
-    address: std::net::SocketAddr,
+    pub(crate) address: std::net::SocketAddr,
 }
 
-fn deaf() -> Deaf {
+pub(crate) fn deaf() -> Deaf {
     use socket2::{Domain, Socket, Type};
     let listener = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
     let any: std::net::SocketAddr = "127.0.0.1:0".parse().expect("an address");

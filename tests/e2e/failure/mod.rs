@@ -1,7 +1,7 @@
 //! What goes wrong, and what users are told then.
 
 mod configs;
-mod deadlines;
+pub(crate) mod deadlines;
 mod endpoints;
 mod ports;
 mod upstreams;
