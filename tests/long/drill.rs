@@ -11,6 +11,7 @@ const SETTING: Setting = Setting {
     before: Duration::from_secs(12),
     bearable: Duration::from_millis(800),
     breaker: "window: 60s, short_window: 10s",
+    release: "",
     first_byte: "4s",
 };
 /// A bound against leaks; what an allocator keeps for itself is less.

@@ -17,6 +17,7 @@ const SETTING: Setting = Setting {
     bearable: ms(700),
     breaker: "window: 5s, short_window: 2s, min_calls: 20, min_calls_p99: 40, p99: 700ms, slow_call: 700ms, mean: 300ms, \
               open_for: 1s, trials: 5",
+    release: "",
     first_byte: "1500ms",
 };
 
@@ -64,8 +65,8 @@ fn gray_that_hangs_is_out_after_the_first_time_outs_and_stable_answers_instead()
 }
 
 #[test]
-fn where_both_lanes_are_bad_nothing_is_taken_back_unasked() {
-    let mut stage = Stage::set(&SETTING);
+fn where_both_lanes_are_bad_gray_is_not_taken_back_as_the_worse_one() {
+    let mut stage = Stage::set(&Setting { release: "rollback: { worse: true }", ..SETTING });
     stage.crowd.enter(Phase::Bad);
     stage.stable.turn(Mood::Errors);
     stage.gray.turn(Mood::Errors);

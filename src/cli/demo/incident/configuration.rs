@@ -23,6 +23,7 @@ listeners:
   - bind: {traffic}
 admin: {{ bind: {admin} }}
 drain: 2s
+state: {{ dir: state }}                # where a rollback is kept
 trust: [127.0.0.0/8]
 facts: {{ user_id: [{{ header: x-user-id }}] }}
 upstreams:

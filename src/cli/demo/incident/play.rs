@@ -15,7 +15,7 @@ const BEFORE: Duration = Duration::from_millis(1_500);
 /// How long gray stays bad after it was taken out.
 const STILL_BAD: Duration = Duration::from_millis(300);
 /// What has not happened by then does not happen.
-const PATIENCE: Duration = Duration::from_secs(12);
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Where everything is.
 #[derive(Clone, Copy)]

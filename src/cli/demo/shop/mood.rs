@@ -34,13 +34,13 @@ impl Mood {
 
     /// How long the answer with this number takes, and whether it is a failure.
     pub(super) fn of(self, number: u64) -> (Duration, bool) {
-        // 37 and 100 have no common divisor, so each share is exact in every 100 and spread out over odd and even numbers.
-        let place = number % 100 * 37 % 100;
         match self {
             Mood::Well => (Duration::ZERO, false),
             Mood::Steady => (STEADY, false),
-            Mood::Erring => (STEADY, place < 92),
-            Mood::Tailed if place < 2 => (TAIL, false),
+            // 37 and 100 have no common divisor: exactly 92 of every 100, spread out.
+            Mood::Erring => (STEADY, number % 100 * 37 % 100 < 92),
+            // Two in a row: visits come in twins, and each twin is to have its share.
+            Mood::Tailed if number % 100 >= 98 => (TAIL, false),
             Mood::Tailed => (STEADY, false),
             Mood::Sluggish => (SLUGGISH, false),
             Mood::Mute => (HANG, true),

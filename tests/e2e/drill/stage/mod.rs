@@ -29,6 +29,8 @@ pub(crate) struct Setting {
     pub(crate) bearable: Duration,
     /// The breaker's keys in flow style; none for the defaults.
     pub(crate) breaker: &'static str,
+    /// Further keys of the release.
+    pub(crate) release: &'static str,
     /// The routes' first-byte time-out, as configured.
     pub(crate) first_byte: &'static str,
 }
@@ -78,14 +80,14 @@ impl Stage {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let runtime = runtime.expect("threads");
         let (stable, gray) = (Moody::start(&runtime), Moody::start(&runtime));
-        let Setting { breaker, first_byte, .. } = setting;
+        let Setting { breaker, first_byte, release, .. } = setting;
         let keys = format!("release: r\nbreaker: b\ntimeouts: {{ first_byte: {first_byte} }}");
         let upstream = |moody: &Moody| format!("endpoints: [\"{}\"], idle: 500ms", moody.address());
         let lanes = "stable: stable, gray: gray";
         let plan = Plan::new()
             .upstream_of("stable", &upstream(&stable))
             .upstream_of("gray", &upstream(&gray))
-            .release("r", "permille: 100")
+            .release("r", &format!("permille: 100\n{release}"))
             .more(&format!("breakers:\n  b: {{ {breaker} }}\n"))
             .route(ROUTES[0], "/on", lanes, &format!("{keys}\nshield: {{}}"))
             .route(ROUTES[1], "/off", lanes, &keys);
