@@ -13,11 +13,10 @@ use serde_json::Value;
 
 use super::AdminState;
 use super::audit::AuditRecord;
-use super::change;
 use super::explain::{ExplainRequest, Question};
-use super::page;
 use super::problem::Problem;
 use super::view::{BreakerView, ConfigView, ReleaseView, RouteView, UpstreamView};
+use super::{change, fault, page};
 use crate::latch::Incident;
 use crate::telemetry;
 
@@ -39,6 +38,7 @@ pub(super) fn routes(state: AdminState) -> Router {
         .route("/api/v1/incidents", get(incidents))
         .route("/api/v1/releases/{release}/{action}", post(change::release))
         .route("/api/v1/explain", post(explain))
+        .merge(fault::routes())
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))

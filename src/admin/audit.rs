@@ -51,6 +51,10 @@ pub enum AuditAction {
     Paused,
     /// It may be opened again.
     Resumed,
+    /// Somebody set a fault on purpose.
+    FaultSet,
+    /// Somebody took faults on purpose away.
+    FaultRemoved,
 }
 
 fn time<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {

@@ -113,8 +113,7 @@ pub(super) async fn release(
 ) -> Result<Json<Changed>, Problem> {
     // The token's file and the state directory are on disks, which may be slow.
     let work = tokio::task::spawn_blocking(move || {
-        let how = authorise(&state.view.changes(), &headers)?;
-        refuse_pages(&headers)?;
+        let how = may_change(&state.view.changes(), &headers)?;
         let action = ReleaseAction::named(&action).ok_or_else(|| unknown(&action))?;
         let said = said(&headers, &body)?;
         let by = caller(peer, how, said.by.as_deref());
@@ -129,7 +128,15 @@ fn unknown(action: &str) -> Problem {
     Problem::new(StatusCode::NOT_FOUND, detail)
 }
 
-fn caller(peer: SocketAddr, how: &str, name: Option<&str>) -> String {
+/// Lets a changing call through and says how, or refuses it. May read the token's file, so not for an async task.
+pub(super) fn may_change(changes: &AdminChanges, headers: &HeaderMap) -> Result<&'static str, Problem> {
+    let how = authorise(changes, headers)?;
+    refuse_pages(headers)?;
+    Ok(how)
+}
+
+/// A caller by what is known of it.
+pub(super) fn caller(peer: SocketAddr, how: &str, name: Option<&str>) -> String {
     let address = peer.ip().to_canonical();
     match name.filter(|name| !name.is_empty()) {
         Some(name) => format!("{name} ({how}, {address})"),

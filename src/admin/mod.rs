@@ -1,7 +1,8 @@
 //! The port for people and tools: health, metrics, what the sidecar knows, and a page that shows it.
 //!
-//! It reads what [`AdminView`] gives; the few calls that change something ask for a token first (`change`). It is not part of the data path: it runs on the control
-//! runtime, its connections, bodies and times are bounded, and however busy it is, no request of the service waits.
+//! It reads what [`AdminView`] gives; the few calls that change something (releases, faults on purpose) ask for a token
+//! first (`change`). It is not part of the data path: it runs on the control runtime, its connections, bodies and times
+//! are bounded, and however busy it is, no request of the service waits.
 //!
 //! A browser on the same machine can reach a loopback port on behalf of any web page, so every request passes a
 //! guard first: the `Host` must be one that only means this port, and a page of another origin is refused.
@@ -12,6 +13,7 @@ mod view;
 mod api;
 mod change;
 mod explain;
+mod fault;
 mod guard;
 mod listener;
 mod page;
@@ -29,6 +31,7 @@ use crate::telemetry::Telemetry;
 pub use audit::{AuditAction, AuditRecord, AuditTrail};
 pub use change::{ChangeError, Changed, ReleaseAction, ReleaseChange};
 pub use explain::{ExplainError, ExplainRequest};
+pub use fault::{FaultControl, FaultError, FaultView};
 pub use view::{
     AddressView, AdminView, BreakerView, ConfigView, EndpointView, LaneView, NotReady, ReleaseView, RollbackView,
     RouteView, UpstreamView, VerdictView,
@@ -39,6 +42,8 @@ pub use view::{
 pub struct AdminState {
     /// The sidecar as it is now.
     pub view: Arc<dyn AdminView>,
+    /// Its faults on purpose.
+    pub faults: Arc<dyn FaultControl>,
     /// Its metrics.
     pub telemetry: Arc<Telemetry>,
     /// Names beside loopback and the bound address that the port may be asked by, such as a Service's.

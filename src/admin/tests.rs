@@ -160,6 +160,51 @@ impl AdminView for Still {
     }
 }
 
+/// Sets whatever is well-formed JSON.
+#[derive(Default)]
+struct FaultList(Mutex<Vec<String>>);
+
+impl FaultControl for FaultList {
+    fn faults(&self) -> Vec<FaultView> {
+        let names = self.0.lock().unwrap();
+        let view = |name: &String| FaultView {
+            name: name.clone(),
+            routes: vec!["sku-detail".to_owned()],
+            lane: "gray".to_owned(),
+            permille: 100,
+            kind: "abort",
+            effect: json!({ "status": 503 }),
+            expires: SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_342_981),
+            on: true,
+            origin: "admin",
+            counts: false,
+            injected: 7,
+        };
+        names.iter().map(view).collect()
+    }
+
+    fn add_fault(&self, text: &[u8], _by: &str) -> Result<FaultView, FaultError> {
+        let body: Value = serde_json::from_slice(text).map_err(|why| FaultError::Unfit(why.to_string()))?;
+        let name = body["name"].as_str().unwrap().to_owned();
+        if self.0.lock().unwrap().contains(&name) {
+            return Err(FaultError::InTheWay("the name is taken".to_owned()));
+        }
+        self.0.lock().unwrap().push(name);
+        Ok(self.faults().pop().unwrap())
+    }
+
+    fn remove_fault(&self, name: &str, _by: &str) -> bool {
+        let mut names = self.0.lock().unwrap();
+        let before = names.len();
+        names.retain(|there| there != name);
+        names.len() < before
+    }
+
+    fn clear_faults(&self, _by: &str) -> Vec<Arc<str>> {
+        self.0.lock().unwrap().drain(..).map(Arc::from).collect()
+    }
+}
+
 struct Port {
     address: SocketAddr,
     view: Arc<Still>,
@@ -201,7 +246,8 @@ impl Port {
         let address = listener.local_addr().unwrap();
         let view = Arc::new(Still::default());
         let telemetry = Arc::new(Telemetry::new(1));
-        let state = AdminState { view: view.clone(), telemetry, host_names: Vec::new() };
+        let faults = Arc::new(FaultList::default());
+        let state = AdminState { view: view.clone(), faults, telemetry, host_names: Vec::new() };
         let (stop, stopped) = oneshot::channel::<()>();
         let served = tokio::spawn(serve(listener, state, async move {
             let _ = stopped.await;
@@ -463,4 +509,43 @@ async fn shutdown_closes_idle_connections_and_ends() {
     ended.expect("an idle connection does not hold it up").unwrap().unwrap();
     let mut rest = Vec::new();
     idle.read_to_end(&mut rest).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_fault_is_set_seen_and_taken_away() {
+    let port = Port::open().await;
+    *port.view.changes.lock().unwrap() = AdminChanges::Loopback;
+    let set = port.ask("POST /api/v1/faults", &[], r#"{"name": "drill"}"#).await;
+    assert_eq!(set.status, 201, "{}", set.body);
+    let expected = json!({
+        "name": "drill", "routes": ["sku-detail"], "lane": "gray", "permille": 100, "kind": "abort",
+        "effect": { "status": 503 }, "expires": "2026-11-22T10:23:01Z", "on": true, "origin": "admin", "counts": false,
+        "injected": 7,
+    });
+    assert_eq!(set.json(), expected);
+    assert_eq!(port.get("/api/v1/faults").await.json(), json!({ "faults": [expected] }));
+    let taken = port.ask("POST /api/v1/faults", &[], r#"{"name": "drill"}"#).await;
+    assert_eq!(taken.problem(409), "the name is taken");
+    port.ask("POST /api/v1/faults", &[], "{").await.problem(422);
+    assert_eq!(port.ask("DELETE /api/v1/faults/drill", &[], "").await.status, 204);
+    port.ask("DELETE /api/v1/faults/drill", &[], "").await.problem(404);
+    port.ask("POST /api/v1/faults", &[], r#"{"name": "other"}"#).await;
+    let cleared = port.ask("DELETE /api/v1/faults", &[], "").await;
+    assert_eq!(cleared.json(), json!({ "removed": ["other"] }));
+    assert_eq!(port.get("/api/v1/faults").await.json(), json!({ "faults": [] }));
+}
+
+#[tokio::test]
+async fn faults_are_changed_only_where_the_configuration_allows_it() {
+    let port = Port::open().await;
+    for line in ["POST /api/v1/faults", "DELETE /api/v1/faults", "DELETE /api/v1/faults/drill"] {
+        let detail = port.ask(line, &[], r#"{"name": "drill"}"#).await.problem(403);
+        assert!(detail.contains("insecure_changes"), "{detail}");
+    }
+    assert_eq!(port.get("/api/v1/faults").await.json(), json!({ "faults": [] }));
+    *port.view.changes.lock().unwrap() = AdminChanges::Loopback;
+    for (header, status) in [("Origin: http://evil.example", 403), ("Content-Type: text/plain", 415)] {
+        port.ask("POST /api/v1/faults", &[header], r#"{"name": "drill"}"#).await.problem(status);
+    }
+    assert_eq!(port.get("/api/v1/faults").await.json(), json!({ "faults": [] }));
 }

@@ -5,6 +5,7 @@
 //! admin port, then the log.
 
 mod bind;
+mod faults;
 mod judge;
 mod merger;
 mod releases;

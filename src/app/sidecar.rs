@@ -11,6 +11,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::{oneshot, watch};
 
 use super::bind::{self, BindError};
+use super::faults::FaultDesk;
 use super::judge::Judge;
 use super::merger::Merger;
 use super::view::ControlView;
@@ -19,7 +20,7 @@ use crate::admin::{self, AdminState};
 use crate::config::{self, Loaded};
 use crate::latch::{Keeping, Latches};
 use crate::live::Live;
-use crate::proxy::{Epoch, Making, Snapshot, Stop};
+use crate::proxy::{Epoch, Faults, Making, Snapshot, Stop};
 use crate::resilience::Tick;
 use crate::telemetry::Telemetry;
 use crate::telemetry::access::{AccessLog, KeyError, Sampling, Sink, UserHash};
@@ -89,6 +90,8 @@ impl Sidecar {
         let (snapshot, watches) = Snapshot::build(loaded, &Directory::default(), &telemetry, &latches, &making);
         let snapshot = Arc::new(snapshot);
         telemetry.config_applied(&snapshot.version);
+        let faults = Arc::new(Faults::new(telemetry.clone()));
+        faults.configure(&snapshot.settings.faults);
         let control = control_runtime().map_err(StartError::system("the control threads"))?;
         control.block_on(snapshot.directory.refresh());
         control.spawn({
@@ -110,12 +113,13 @@ impl Sidecar {
         let mut workers = Vec::new();
         for id in 0..count {
             let listeners = bound.iter_mut().filter_map(Vec::pop).collect();
-            let (live, telemetry, stop) = (live.clone(), telemetry.clone(), stops.clone());
-            let parts = Parts { id, listeners, live, telemetry, log: log.worker(id), epoch, stop };
+            let (live, telemetry, faults, stop) = (live.clone(), telemetry.clone(), faults.clone(), stops.clone());
+            let parts = Parts { id, listeners, live, telemetry, log: log.worker(id), epoch, faults, stop };
             workers.push(worker::start(parts).map_err(StartError::system("a worker"))?);
         }
         let (admin_stop, admin_stops) = oneshot::channel::<()>();
-        let state = AdminState { view: view.clone(), telemetry, host_names: Vec::new() };
+        let desk = Arc::new(FaultDesk { faults, live, view: view.clone() });
+        let state = AdminState { view: view.clone(), faults: desk, telemetry, host_names: Vec::new() };
         let listener = {
             let _inside = control.enter();
             tokio::net::TcpListener::from_std(admin_listener).map_err(StartError::system("the admin port"))?

@@ -63,6 +63,21 @@ impl ControlView {
         Self { live, telemetry, latches, judgements, traffic, audit, phase: AtomicU8::new(STARTING) }
     }
 
+    /// Somebody changed something that is neither a configuration nor a release.
+    pub(super) fn changed(&self, action: AuditAction, names: Vec<String>, by: &str) {
+        self.audit.push(AuditRecord {
+            time: SystemTime::now(),
+            action,
+            from: None,
+            version: None,
+            source: "the admin port".to_owned(),
+            changed: names,
+            problems: Vec::new(),
+            by: Some(by.to_owned()),
+            detail: None,
+        });
+    }
+
     pub(super) fn ready(&self) {
         self.phase.store(READY, Ordering::Release);
     }

@@ -11,7 +11,7 @@ use tokio::runtime;
 use tokio::sync::watch;
 
 use crate::live::Live;
-use crate::proxy::{self, Epoch, Snapshot, Stop, Worker};
+use crate::proxy::{self, Epoch, Faults, Snapshot, Stop, Worker};
 use crate::telemetry::Telemetry;
 use crate::telemetry::access::WorkerLog;
 
@@ -23,6 +23,7 @@ pub(super) struct Parts {
     pub(super) telemetry: Arc<Telemetry>,
     pub(super) log: WorkerLog,
     pub(super) epoch: Epoch,
+    pub(super) faults: Arc<Faults>,
     pub(super) stop: watch::Receiver<Stop>,
 }
 
@@ -35,7 +36,7 @@ pub(super) fn start(parts: Parts) -> io::Result<JoinHandle<usize>> {
 }
 
 fn run(parts: Parts) -> usize {
-    let Parts { id, listeners, live, telemetry, log, epoch, stop } = parts;
+    let Parts { id, listeners, live, telemetry, log, epoch, faults, stop } = parts;
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .build_local(runtime::LocalOptions::default())
@@ -43,7 +44,7 @@ fn run(parts: Parts) -> usize {
     // Balancing and request ids want numbers that differ between workers and processes, not secret ones.
     let seed = RandomState::new().hash_one(id);
     runtime.block_on(async move {
-        let worker = Rc::new(Worker::new(proxy::Parts { id, seed, epoch, live, telemetry, log }));
+        let worker = Rc::new(Worker::new(proxy::Parts { id, seed, epoch, live, telemetry, log, faults }));
         let listeners = listeners.into_iter().map(tokio::net::TcpListener::from_std).collect::<io::Result<_>>();
         proxy::run(worker, listeners.expect("a bound listener can be registered"), stop).await
     })

@@ -59,6 +59,17 @@ pub(super) fn gather_text(path: &Path, bytes: &[u8], texts: &mut Texts, findings
     gathered
 }
 
+/// The one document of a text that is no configuration of its own.
+pub(super) fn document_of(path: &Path, bytes: &[u8], texts: &mut Texts, findings: &mut Findings) -> Option<Rc<Node>> {
+    let source = text_of(path, bytes, texts, findings)?;
+    let mut documents = node::documents(&texts.get(source).text, source, findings)?;
+    documents.retain(|document| !document.is_null());
+    if documents.len() != 1 {
+        findings.error(Span::start_of(source), format!("expected one document, found {}", documents.len()));
+    }
+    documents.pop().filter(|_| documents.is_empty())
+}
+
 /// The file itself, or the `*.yaml` and `*.yml` files of a folder by name. Hidden ones (`..data` of a ConfigMap) are left.
 fn files_of(path: &Path) -> Result<Vec<PathBuf>, String> {
     if !path.is_dir() {

@@ -47,6 +47,7 @@ pub(super) fn merge(into: &mut FileConfig, next: FileConfig, findings: &mut Find
     list(&mut into.allow_encoded, next.allow_encoded);
     list(&mut into.categories, next.categories);
     list(&mut into.routes, next.routes);
+    list(&mut into.faults, next.faults);
 
     table(&mut into.facts, next.facts, "fact", f);
     table(&mut into.upstreams, next.upstreams, "upstream", f);

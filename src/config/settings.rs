@@ -9,6 +9,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use super::endpoints::EndpointPolicy;
+use super::fault::FaultPlan;
 use super::file::{EncodedWord, Environment, MarkCache, Normalize, Protocol, ShieldWord, StableOpen};
 use super::rollback::RollbackPlan;
 use crate::decide::{FactId, LaneId, Permille, Program};
@@ -47,6 +48,8 @@ pub struct Settings {
     pub breakers: Vec<Breaker>,
     /// Releases' rollback rules, at the index of their `ReleaseId`.
     pub rollbacks: Vec<RollbackPlan>,
+    /// Faults on purpose that have not expired.
+    pub faults: Vec<FaultPlan>,
     /// What is written to the access log.
     pub access_log: AccessLog,
     /// Whether the client sees the lane.
@@ -140,6 +143,8 @@ pub struct Timeouts {
     pub request: Option<Duration>,
     /// Without a byte in either direction.
     pub idle: Duration,
+    /// Whether the upstream is told what is left of `request` although the caller set no deadline.
+    pub pass_on: bool,
 }
 
 impl Default for Timeouts {
@@ -149,6 +154,7 @@ impl Default for Timeouts {
             first_byte: Duration::from_secs(15),
             request: None,
             idle: Duration::from_secs(60),
+            pass_on: false,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The headers that only trusted peers may send. Those of any other peer are removed before anything believes them.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 /// Forwarding headers; every `x-forwarded-*` is one as well.
@@ -41,21 +42,28 @@ impl Untrusted {
         overrides: impl IntoIterator<Item = &'a str>,
     ) -> Untrusted {
         let overrides: HashSet<Box<str>> = overrides.into_iter().map(|name| name.to_ascii_lowercase().into()).collect();
-        let named = sources.into_iter().map(|name| name.to_ascii_lowercase().into_boxed_str());
-        let named = named.filter(|name| !CLIENTS_OWN.contains(&&**name)).collect();
+        let named = sources.into_iter().map(|name| hyphenated(&name.to_ascii_lowercase()).into_owned());
+        let named = named.filter(|name| !CLIENTS_OWN.contains(&name.as_str())).map(String::into_boxed_str).collect();
         Untrusted { named, overrides }
     }
 
     /// Whether a header, its name in lower case, is removed from requests of peers that are not trusted.
+    ///
+    /// `x_user_id` counts as `x-user-id`: to services behind CGI and its descendants (WSGI, Rack, PHP) they are one.
     pub fn contains(&self, name: &str) -> bool {
         if self.overrides.contains(name) {
             return false;
         }
+        let name = &*hyphenated(name);
         name.starts_with("x-gray-")
             || name.starts_with("x-forwarded-")
             || FORWARDING.contains(&name)
             || self.named.contains(name)
     }
+}
+
+fn hyphenated(name: &str) -> Cow<'_, str> {
+    if name.contains('_') { Cow::Owned(name.replace('_', "-")) } else { Cow::Borrowed(name) }
 }
 
 #[cfg(test)]
@@ -69,6 +77,10 @@ mod tests {
         {
             assert!(untrusted.contains(name), "{name}");
         }
+        for name in ["x_user_id", "x_forwarded_for", "x-gray_lane"] {
+            assert!(untrusted.contains(name), "{name}");
+        }
+        assert!(Untrusted::new(["x_tenant"], []).contains("x-tenant"));
         for name in ["user-agent", "host", "cookie", "x-gray-override", "x-request-id", "traceparent"] {
             assert!(!untrusted.contains(name), "{name}");
         }

@@ -4,6 +4,7 @@
 //! them may end first; what each end means is decided here.
 
 use std::future::poll_fn;
+use std::num::NonZeroU64;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Instant;
@@ -12,15 +13,17 @@ use ::h2::Reason;
 
 use super::body::{ClientEnd, Progress, RequestBody, upload};
 use super::failure::Failure;
-use super::fields::{Told, clean_trailers, connection_has, to_upstream};
+use super::fault::trickle;
+use super::fields::{Told, clean_trailers, connection_has};
+use super::outgoing::{h2_request, upstream_framing, write_head};
 use super::record::Record;
 use super::respond::{Mark, Responder};
 use super::shield::Guard;
 use super::timer::{Clock, Timer, Waiting};
 use super::worker::Worker;
 use crate::upstream::{H1Lease, H2Lease};
-use crate::wire::h1::{self, Framing, Limits, Persistence, parse_response, request_line, response_framing};
-use crate::wire::{BodyReader, BodyWriter, FieldSink, Input, Known, Moved, PumpError, RequestHead, ResponseHead, h2};
+use crate::wire::h1::{self, Framing, Limits, Persistence, parse_response, response_framing};
+use crate::wire::{BodyReader, BodyWriter, Input, Known, Moved, PumpError, RequestHead, ResponseHead, h2};
 use crate::wire::{Version, pump};
 
 /// What an attempt needs to know; the same for a second one.
@@ -36,6 +39,8 @@ pub(super) struct Call<'r> {
     pub(super) clock: &'r Clock,
     pub(super) limits: Limits,
     pub(super) mark: Option<Mark<'r>>,
+    /// The bytes a second that the answer's body may have, where a fault makes it slow.
+    pub(super) slow: Option<NonZeroU64>,
     /// The shield over this attempt, where there is one.
     pub(super) guard: Option<Guard<'r>>,
 }
@@ -84,7 +89,7 @@ pub(super) async fn over_h1(call: &Call<'_>, mut lease: H1Lease, exchange: Excha
     let progress = Progress::of(body);
     let answered = {
         let writer = BodyWriter::H1(h1::BodyWriter::new(output, framing));
-        let mut side = pin!(upload(body, writer, &call.head.fields, call.clock, &progress));
+        let mut side = pin!(upload(body, writer, call, &progress));
         loop {
             let reading = read_head(input, &call.limits, &mut head);
             let read = beside(call, timer, side.as_mut(), |cx| reset(responder, cx), reading).await?;
@@ -93,7 +98,7 @@ pub(super) async fn over_h1(call: &Call<'_>, mut lease: H1Lease, exchange: Excha
             }
             match head.status {
                 101 => break None,
-                100..=199 => pass_interim(responder, &head).await?,
+                100..=199 => pass_interim(call, timer, side.as_mut(), &progress, responder, &head).await?,
                 _ => {
                     call.holds_back(&head, &progress)?;
                     let down = response_framing(&head, call.head.verb).map_err(|_| Failure::BadAnswer)?;
@@ -101,9 +106,7 @@ pub(super) async fn over_h1(call: &Call<'_>, mut lease: H1Lease, exchange: Excha
                         BodyReader::H1(h1::BodyReader::new(input, down, &call.limits).map_err(|_| Failure::BadAnswer)?);
                     let answer = Answer { head: &head, framing: down, reader: &mut reader };
                     let whole = answer.pass(call, side.as_mut(), &progress, responder, timer, record).await?;
-                    if let BodyReader::H1(reader) = reader {
-                        reader.into_input();
-                    }
+                    drop(reader);
                     break Some(whole && may_persist(&head, down));
                 }
             }
@@ -123,11 +126,13 @@ pub(super) async fn over_h2(call: &Call<'_>, mut lease: H2Lease, exchange: Excha
     let Exchange { body, responder, timer, record } = exchange;
     let has_body = call.framing != Framing::Empty;
     let request = h2_request(call, record)?;
-    let (mut response, stream) = lease.client().send_request(request, !has_body).map_err(stream_failed)?;
+    let reused = lease.reused;
+    let failed = |error| stream_failed(error, reused);
+    let (mut response, stream) = lease.client().send_request(request, !has_body).map_err(failed)?;
     let mut head = call.worker.response_head();
     let progress = Progress::of(body);
     let writer = BodyWriter::H2(h2::BodyWriter::new(stream, !has_body));
-    let mut side = pin!(upload(body, writer, &call.head.fields, call.clock, &progress));
+    let mut side = pin!(upload(body, writer, call, &progress));
     let response = loop {
         let next = poll_fn(|cx| {
             // The final answer first: after it no interim one is asked for.
@@ -140,11 +145,20 @@ pub(super) async fn over_h2(call: &Call<'_>, mut lease: H2Lease, exchange: Excha
                 _ => Poll::Pending,
             }
         });
-        match beside(call, timer, side.as_mut(), |cx| reset(responder, cx), next).await? {
-            Ok(done) => break done.map_err(stream_failed)?,
+        let waited = beside(call, timer, side.as_mut(), |cx| reset(responder, cx), next).await;
+        if let Err(Failed { failure: Failure::FirstByteLate, .. }) = waited {
+            // The connection itself may be dead, and would then swallow all requests until the system gives it up.
+            lease.retire();
+        }
+        match waited? {
+            Ok(done) => break done.map_err(failed)?,
             Err(interim) => {
                 h2::flatten_response(&interim.into_parts().0, &mut head);
-                pass_interim(responder, &head).await?;
+                // RFC 9113 section 8.6: HTTP/2 has no change of protocol.
+                if head.status == 101 {
+                    return Err(Failure::BadAnswer.into());
+                }
+                pass_interim(call, timer, side.as_mut(), &progress, responder, &head).await?;
             }
         }
     };
@@ -196,16 +210,23 @@ impl Answer<'_, '_> {
             record.broken(Failure::ClientGone);
             return Ok(false);
         };
-        let moving = pump(self.reader, &mut writer, |moved| match moved {
+        let noted = |moved: Moved<'_>| match moved {
             Moved::Data(data) => {
-                call.clock.wait_for(Waiting::Download, Instant::now());
+                call.clock.wait_for(Waiting::Delivery, Instant::now());
                 record.bytes_out += data.len() as u64;
             }
             Moved::Trailers(trailers) => {
                 record.note_grpc(trailers);
-                clean_trailers(trailers, &self.head.fields);
+                clean_trailers(trailers, &self.head.fields, |_| false);
             }
-        });
+            Moved::Dry => call.clock.wait_for(Waiting::Download, Instant::now()),
+        };
+        let moving = async {
+            match call.slow {
+                None => pump(self.reader, &mut writer, noted).await,
+                Some(rate) => Box::pin(trickle(self.reader, &mut writer, rate, noted)).await,
+            }
+        };
         let moved = beside(call, timer, side, |_| Poll::Pending, moving).await;
         let failure = match moved {
             Ok(Ok(())) => return Ok(true),
@@ -248,12 +269,7 @@ async fn beside<T>(
         Ok(Ok(done)) => Ok(done),
         Ok(Err(ClientEnd::Gone)) => Err(Failure::ClientGone.into()),
         Ok(Err(ClientEnd::BadBody)) => Err(Failure::ClientBody.into()),
-        Err(_) if call.clock.is_over() => Err(Failure::RequestLate.into()),
-        Err(_) => Err(match call.clock.waiting() {
-            Waiting::Upload => Failure::ClientLate.into(),
-            Waiting::FirstByte => Failure::FirstByteLate.into(),
-            Waiting::Download => Failure::BodyLate.into(),
-        }),
+        Err(_) => Err(call.clock.lateness().into()),
     }
 }
 
@@ -261,62 +277,37 @@ fn reset(responder: &mut Option<Responder<'_>>, cx: &mut Context<'_>) -> Poll<()
     responder.as_mut().map_or(Poll::Pending, |responder| responder.poll_reset(cx))
 }
 
-async fn pass_interim(responder: &mut Option<Responder<'_>>, head: &ResponseHead) -> Result<(), Failed> {
-    match responder {
-        Some(responder) => responder.interim(head).await.map_err(|_| Failure::ClientGone.into()),
-        None => Ok(()),
+/// Interim answers that one exchange may have. They are answered by nobody, so an upstream could send them for ever.
+const MOST_INTERIM: u32 = 100;
+
+async fn pass_interim(
+    call: &Call<'_>,
+    timer: &mut Timer,
+    side: Pin<&mut impl Future<Output = ClientEnd>>,
+    progress: &Progress,
+    responder: &mut Option<Responder<'_>>,
+    head: &ResponseHead,
+) -> Result<(), Failed> {
+    let count = progress.interim.get() + 1;
+    progress.interim.set(count);
+    if count > MOST_INTERIM {
+        return Err(Failure::BadAnswer.into());
     }
+    let Some(responder) = responder else { return Ok(()) };
+    let passed = beside(call, timer, side, |_| Poll::Pending, responder.interim(head)).await?;
+    passed.map_err(|_| Failure::ClientGone)?;
+    if head.status == 100 && !progress.sent.get() {
+        // Now it is the client's turn.
+        call.clock.wait_for(Waiting::Upload, Instant::now());
+    }
+    Ok(())
 }
 
-/// How the body goes up: a length where there is one, else chunks.
-fn upstream_framing(call: &Call<'_>) -> Framing {
-    match call.framing {
-        Framing::UntilClose => Framing::Chunked,
-        framing => framing,
-    }
-}
-
-fn write_head(call: &Call<'_>, lease: &mut H1Lease, framing: Framing, record: &mut Record) {
-    let head = call.head;
-    let authority = head.authority().filter(|host| !host.is_empty()).map(<[u8]>::to_vec);
-    let authority = authority.unwrap_or_else(|| lease.authority().into_bytes());
-    let out = &mut lease.connection.output.buf;
-    out.clear();
-    request_line(out, head.method(), call.target);
-    out.field(b"host", &authority);
-    record.stripped += to_upstream(out, head, &call.told, call.untrusted);
-    match framing {
-        Framing::Length(n) => out.field(b"content-length", itoa::Buffer::new().format(n).as_bytes()),
-        Framing::Chunked => out.field(b"transfer-encoding", b"chunked"),
-        // A method that usually has a body says that this one has none, as the client did.
-        _ if head.fields.has(Known::ContentLength) => out.field(b"content-length", b"0"),
-        _ => {}
-    }
-    out.extend_from_slice(b"\r\n");
-}
-
-fn h2_request(call: &Call<'_>, record: &mut Record) -> Result<http::Request<()>, Failed> {
-    let head = call.head;
-    let authority = head.authority().filter(|host| !host.is_empty()).unwrap_or(b"localhost");
-    let uri = http::Uri::builder().scheme("http").authority(authority).path_and_query(call.target);
-    let request = http::Request::builder().method(head.method()).uri(uri.build().map_err(|_| Failure::BadAnswer)?);
-    let mut request = request.version(http::Version::HTTP_2).body(()).map_err(|_| Failure::BadAnswer)?;
-    let fields = request.headers_mut();
-    record.stripped += to_upstream(fields, head, &call.told, call.untrusted);
-    if let Framing::Length(n) = call.framing {
-        fields.field(b"content-length", itoa::Buffer::new().format(n).as_bytes());
-    }
-    // The one use of TE that HTTP/2 knows; gRPC servers insist on it.
-    if head.fields.all(Known::Te).any(|te| te.eq_ignore_ascii_case(b"trailers")) {
-        fields.field(b"te", b"trailers");
-    }
-    Ok(request)
-}
-
-fn stream_failed(error: ::h2::Error) -> Failed {
-    // RFC 9113 section 8.7: a refused stream, and one beyond the last of a GOAWAY, was not processed.
+fn stream_failed(error: ::h2::Error, reused: bool) -> Failed {
+    // RFC 9113 section 8.7: a refused stream, and one beyond the last of a GOAWAY, was not processed. A kept connection
+    // that closes without either is the same as in HTTP/1.
     let refused = error.reason() == Some(Reason::REFUSED_STREAM) || (error.is_go_away() && error.is_remote());
-    Failed { failure: Failure::Reset, untouched: refused }
+    Failed { failure: Failure::Reset, untouched: refused || (reused && error.is_io()) }
 }
 
 /// Why an answer's head could not be read.
@@ -358,11 +349,14 @@ async fn read_head(input: &mut Input, limits: &Limits, head: &mut ResponseHead) 
 /// Whether the upstream keeps the connection open behind this answer.
 fn may_persist(head: &ResponseHead, framing: Framing) -> bool {
     let both_framings = head.fields.has(Known::TransferEncoding) && head.fields.has(Known::ContentLength);
+    // A 204 that speaks of a body may be followed by one.
+    let unclear =
+        head.status == 204 && (head.fields.has(Known::TransferEncoding) || head.fields.has(Known::ContentLength));
     let keeps = match head.version {
         Version::Http10 => connection_has(&head.fields, b"keep-alive"),
         _ => !connection_has(&head.fields, b"close"),
     };
-    keeps && framing != Framing::UntilClose && !both_framings
+    keeps && framing != Framing::UntilClose && !both_framings && !unclear
 }
 
 /// The upstream changes the protocol: if it was asked to, both connections become a tunnel.

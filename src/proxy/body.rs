@@ -4,9 +4,10 @@ use std::cell::Cell;
 use std::future::poll_fn;
 use std::time::Instant;
 
+use super::attempt::Call;
 use super::fields::clean_trailers;
-use super::timer::{Clock, Waiting};
-use crate::wire::{BodyError, BodyReader, BodyWriter, Fields, Moved, PumpError, pump};
+use super::timer::Waiting;
+use crate::wire::{BodyError, BodyReader, BodyWriter, Known, Moved, PumpError, pump};
 
 /// The body of one request.
 pub(super) struct RequestBody<'c> {
@@ -41,7 +42,7 @@ impl Replay {
         self.complete
     }
 
-    fn note(&mut self, moved: Moved<'_>, head: &Fields) {
+    fn note(&mut self, moved: Moved<'_>, call: &Call<'_>) {
         match moved {
             Moved::Data(data) => {
                 self.bytes += data.len() as u64;
@@ -54,8 +55,10 @@ impl Replay {
             }
             Moved::Trailers(trailers) => {
                 self.complete = false;
-                clean_trailers(trailers, head);
+                let untrusted = |name: &[u8]| !call.told.peer.trusted && (call.untrusted)(name);
+                clean_trailers(trailers, &call.head.fields, untrusted);
             }
+            Moved::Dry => {}
         }
     }
 }
@@ -66,11 +69,13 @@ pub(super) struct Progress {
     pub(super) sent: Cell<bool>,
     /// Everything taken off the body so far is still at hand.
     pub(super) at_hand: Cell<bool>,
+    /// Interim answers so far.
+    pub(super) interim: Cell<u32>,
 }
 
 impl Progress {
     pub(super) fn of(body: &RequestBody<'_>) -> Self {
-        Self { sent: Cell::new(false), at_hand: Cell::new(body.replay.is_complete()) }
+        Self { sent: Cell::new(false), at_hand: Cell::new(body.replay.is_complete()), interim: Cell::new(0) }
     }
 }
 
@@ -88,11 +93,10 @@ pub(super) enum ClientEnd {
 pub(super) async fn upload(
     body: &mut RequestBody<'_>,
     mut upstream: BodyWriter<'_>,
-    head: &Fields,
-    clock: &Clock,
+    call: &Call<'_>,
     progress: &Progress,
 ) -> ClientEnd {
-    match send(body, &mut upstream, head, clock, progress).await {
+    match send(body, &mut upstream, call, progress).await {
         Ok(()) => {
             progress.sent.set(true);
             poll_fn(|cx| body.reader.poll_gone(cx)).await;
@@ -110,8 +114,7 @@ pub(super) async fn upload(
 async fn send(
     body: &mut RequestBody<'_>,
     upstream: &mut BodyWriter<'_>,
-    head: &Fields,
-    clock: &Clock,
+    call: &Call<'_>,
     progress: &Progress,
 ) -> Result<(), PumpError> {
     let RequestBody { reader, replay } = body;
@@ -121,13 +124,19 @@ async fn send(
     if reader.is_done() {
         return upstream.end().await.map_err(PumpError::Sink);
     }
-    clock.wait_for(Waiting::Upload, Instant::now());
+    // A client that asked whether to send its body waits for the upstream, not the other way round.
+    let asks = call.head.fields.has(Known::Expect);
     let noted = |moved: Moved<'_>| {
-        clock.wait_for(Waiting::Upload, Instant::now());
-        replay.note(moved, head);
+        // What is at hand waits for the upstream to take it.
+        let waiting = match &moved {
+            Moved::Dry if !asks || replay.bytes > 0 => Waiting::Upload,
+            _ => Waiting::FirstByte,
+        };
+        call.clock.wait_for(waiting, Instant::now());
+        replay.note(moved, call);
         progress.at_hand.set(replay.is_complete());
     };
     pump(reader, upstream, noted).await?;
-    clock.wait_for(Waiting::FirstByte, Instant::now());
+    call.clock.wait_for(Waiting::FirstByte, Instant::now());
     Ok(())
 }

@@ -124,22 +124,29 @@ fn cause(cause: Cause) -> BreakerCause {
 
 /// What the end of an attempt says about its lane.
 pub(super) fn outcome(attempted: Result<(), Failure>, record: &Record) -> Outcome {
+    if record.is_drill {
+        return Outcome::NotCounted;
+    }
     let failure = attempted.err().or(record.failure);
-    let held_back = match failure {
-        Some(Failure::HeldBack(status)) => Some(status),
+    let unseen = match failure {
+        Some(Failure::HeldBack(status) | Failure::Injected(status)) => Some(status),
         _ => None,
     };
-    let status = held_back.or((record.status != 0).then_some(record.status));
-    let answer = Answer { status, grpc: record.grpc_status, fault: failure.and_then(fault) };
+    let status = unseen.or((record.status != 0).then_some(record.status));
+    let fault = match failure {
+        Some(Failure::RequestLate) if record.deadline_is_callers => Some(Fault::CallerDeadline),
+        failure => failure.and_then(fault),
+    };
+    let answer = Answer { status, grpc: record.grpc_status, fault };
     classify(answer, TooManyRequests::Success)
 }
 
 fn fault(failure: Failure) -> Option<Fault> {
     Some(match failure {
         // Its status says it all.
-        Failure::HeldBack(_) => return None,
+        Failure::HeldBack(_) | Failure::Injected(_) => return None,
         Failure::NoEndpoint | Failure::Connect => Fault::Connect,
-        Failure::Reset | Failure::Aborted => Fault::Reset,
+        Failure::Reset | Failure::Aborted | Failure::InjectedReset => Fault::Reset,
         Failure::BadAnswer => Fault::BadAnswer,
         Failure::ConnectLate | Failure::FirstByteLate | Failure::BodyLate | Failure::RequestLate => Fault::TimeOut,
         Failure::ClientGone => Fault::ClientGone,
@@ -164,6 +171,10 @@ mod tests {
         assert_eq!(outcome(Err(Failure::HeldBack(503)), &record), Outcome::Failure);
         assert_eq!(outcome(Err(Failure::ClientGone), &record), Outcome::Cancelled);
         assert_eq!(outcome(Err(Failure::ClientBody), &record), Outcome::NotCounted);
+        assert_eq!(outcome(Err(Failure::RequestLate), &record), Outcome::Failure);
+        record.deadline_is_callers = true;
+        assert_eq!(outcome(Err(Failure::RequestLate), &record), Outcome::CallerDeadline);
+        assert_eq!(outcome(Err(Failure::FirstByteLate), &record), Outcome::Failure);
         record.status = 404;
         assert_eq!(outcome(Ok(()), &record), Outcome::Success);
         record.status = 200;
@@ -172,5 +183,18 @@ mod tests {
         record.grpc_status = None;
         record.broken(Failure::Aborted);
         assert_eq!(outcome(Ok(()), &record), Outcome::Failure);
+    }
+
+    #[test]
+    fn a_fault_on_purpose_counts_only_where_it_is_to() {
+        let mut record = Record::default();
+        for failure in [Failure::Injected(503), Failure::InjectedReset, Failure::FirstByteLate] {
+            record.is_drill = false;
+            assert_eq!(outcome(Err(failure), &record), Outcome::Failure);
+            record.is_drill = true;
+            assert_eq!(outcome(Err(failure), &record), Outcome::NotCounted);
+        }
+        record.is_drill = false;
+        assert_eq!(outcome(Err(Failure::Injected(404)), &record), Outcome::Success);
     }
 }

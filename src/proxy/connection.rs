@@ -39,6 +39,7 @@ pub(super) async fn serve_client(worker: Rc<Worker>, socket: Socket, address: So
     match end {
         End::Closed => {}
         End::Linger => client.linger().await,
+        End::Reset => client.connection.reset(),
         End::H2 => {
             let Client { guest, connection, peer, worker, .. } = client;
             h2_connection::serve_client(worker, guest, connection, peer).await;
@@ -60,6 +61,8 @@ enum End {
     Closed,
     /// The last answer must arrive although the client may still be sending.
     Linger,
+    /// The client is to see it reset.
+    Reset,
     /// The client speaks HTTP/2.
     H2,
 }
@@ -76,15 +79,12 @@ impl Client {
     async fn requests(&mut self) -> End {
         let mut is_first = true;
         loop {
-            let mut head = self.worker.request_head();
+            let mut head = RequestHead::default();
             let next = self.next_head(&mut head, is_first).await;
             is_first = false;
             let goes_on = match next {
                 Next::Head => self.exchange(&head).await,
-                Next::End(end) => {
-                    self.worker.keep_request_head(head);
-                    return end;
-                }
+                Next::End(end) => return end,
                 Next::Refused(error) => self.refuse(Failure::Refused(error), &head).await,
                 Next::Slow => self.refuse(Failure::ClientLate, &head).await,
             };
@@ -92,6 +92,7 @@ impl Client {
             match goes_on {
                 Ok(Persistence::KeepAlive) => {}
                 Ok(Persistence::Close) => return End::Linger,
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return End::Reset,
                 Err(_) => return End::Closed,
             }
         }
@@ -119,6 +120,8 @@ impl Client {
                 return Next::End(End::Closed);
             }
         }
+        // Only now: a connection that waits costs no buffer.
+        *head = self.worker.request_head();
         let due = Cell::new(Instant::now() + times.header_time);
         let reading = read_head(input, &limits, head, is_first);
         match self.timer.race(&due, reading).await {
@@ -140,8 +143,7 @@ impl Client {
         totals.client_enters(self.worker.id, ConnectionState::Active);
         let persistence = Cell::new(self.persistence(head));
         let h1::Connection { input, output } = &mut self.connection;
-        let reader = h1::BodyReader::new(input, framing, &limits);
-        let served = match reader {
+        let served = match h1::BodyReader::new(input, framing, &limits) {
             Err(error) => Err(error),
             Ok(reader) => {
                 let kept = if head.verb.is_idempotent() { REPLAYED_BODY } else { 0 };
@@ -156,6 +158,7 @@ impl Client {
         totals.client_enters(self.worker.id, ConnectionState::Idle);
         match served {
             Err(error) => self.refuse(Failure::Refused(error), head).await,
+            Ok(record) if record.failure == Some(Failure::InjectedReset) => Err(io::ErrorKind::ConnectionReset.into()),
             Ok(record) if record.is_broken => Err(io::ErrorKind::ConnectionAborted.into()),
             Ok(_) => Ok(persistence.get()),
         }

@@ -20,8 +20,8 @@ pub(super) enum Failure {
     /// The request has passed this service's sidecars too often.
     #[error("the request runs in a circle between sidecars")]
     Loop,
-    /// The client sent the next bytes of its request too late.
-    #[error("the request came too slowly")]
+    /// The client sent the next bytes of its request, or took the next of its answer, too late.
+    #[error("the client was too slow")]
     ClientLate,
     /// The client's body broke its framing.
     #[error("the request's body is broken")]
@@ -65,6 +65,12 @@ pub(super) enum Failure {
     /// The upstream broke off in the middle of its answer.
     #[error("the upstream broke off in the middle of its answer")]
     Aborted,
+    /// A fault on purpose: this status.
+    #[error("a fault was injected on purpose")]
+    Injected(u16),
+    /// A fault on purpose: the client sees its connection or stream reset.
+    #[error("a reset was injected on purpose")]
+    InjectedReset,
 }
 
 impl Failure {
@@ -78,7 +84,8 @@ impl Failure {
             Self::NoForwards => 405,
             Self::ClientLate => 408,
             Self::ClientGone => 499,
-            Self::Connect | Self::Reset | Self::BadAnswer | Self::Aborted => 502,
+            Self::Connect | Self::Reset | Self::BadAnswer | Self::Aborted | Self::InjectedReset => 502,
+            Self::Injected(status) => status,
             Self::NoEndpoint | Self::BreakerOpen { .. } => 503,
             Self::ConnectLate | Self::FirstByteLate | Self::BodyLate | Self::RequestLate => 504,
             Self::Loop => 508,
@@ -107,6 +114,8 @@ impl Failure {
             Self::BodyLate => "idle_timeout",
             Self::RequestLate => "request_timeout",
             Self::Aborted => "upstream_aborted",
+            Self::Injected(_) => "fault_abort",
+            Self::InjectedReset => "fault_reset",
         }
     }
 

@@ -2,6 +2,7 @@
 
 use smallvec::SmallVec;
 
+use super::timer::Clock;
 use crate::wire::h1::Framing;
 use crate::wire::{FieldSink, Fields, Known, RequestHead, ResponseHead, Version};
 
@@ -28,6 +29,8 @@ pub(super) struct Told<'t> {
     pub(super) peer: &'t Peer,
     /// The protocol of an upgrade that is asked for, where it may be.
     pub(super) upgrade: Option<&'t [u8]>,
+    /// The clock that says how long it has, where it is told.
+    pub(super) deadline: Option<&'t Clock>,
 }
 
 /// Writes the fields of a request for an upstream, `Host` and framing aside. Returns how many lines were removed
@@ -44,7 +47,9 @@ pub(super) fn to_upstream(
     let mut removed = 0;
     for (known, name, value) in fields.iter() {
         match known {
-            Known::Other if !trusted && untrusted(name) => {
+            Known::Other | Known::RequestId | Known::Traceparent | Known::GrpcTimeout
+                if !trusted && untrusted(name) =>
+            {
                 removed += 1;
                 continue;
             }
@@ -52,7 +57,12 @@ pub(super) fn to_upstream(
                 removed += usize::from(!trusted && !matches!(known, Known::Host | Known::ContentLength));
                 continue;
             }
-            Known::Forwarded | Known::XForwardedFor | Known::XForwardedProto | Known::XForwardedHost => {
+            Known::GrpcTimeout
+            | Known::RequestTimeout
+            | Known::Forwarded
+            | Known::XForwardedFor
+            | Known::XForwardedProto
+            | Known::XForwardedHost => {
                 removed += usize::from(!trusted);
                 continue;
             }
@@ -68,6 +78,9 @@ pub(super) fn to_upstream(
     sink.field(b"x-gray-lane", told.lane.as_bytes());
     if let Some(release) = told.release {
         sink.field(b"x-gray-release", release.as_bytes());
+    }
+    if let Some(clock) = told.deadline {
+        clock.passed.write(sink, clock.left());
     }
     if let Some(protocol) = told.upgrade {
         sink.field(b"connection", b"upgrade");
@@ -141,21 +154,27 @@ pub(super) fn to_client(sink: &mut impl FieldSink, head: &ResponseHead, framing:
     let named = connection_tokens(fields);
     let has_no_length =
         matches!(framing, Framing::Chunked | Framing::UntilClose) || matches!(head.status, 100..=199 | 204);
+    let mut lengths = 0;
     for (known, name, value) in fields.iter() {
         let stays = match known {
             Known::Other => true,
-            Known::ContentLength => !has_no_length,
+            Known::ContentLength => {
+                lengths += 1;
+                !has_no_length && lengths == 1
+            }
             Known::GrayLane => !shows_mark,
             known => !known.is_hop_by_hop(),
         };
-        if stays && (named.is_empty() || !is_named(&named, name)) {
+        // The length frames the body on this side too: `Connection` cannot take it away.
+        if stays && (named.is_empty() || known == Known::ContentLength || !is_named(&named, name)) {
             sink.field(name, value);
         }
     }
 }
 
-/// Trailers as they may go on: no field that frames, routes or speaks of a connection (RFC 9110 section 6.5.1).
-pub(super) fn clean_trailers(trailers: &mut Fields, head: &Fields) {
+/// Trailers as they may go on: no field that frames, routes or speaks of a connection (RFC 9110 section 6.5.1), and none
+/// that the sender may not set, for there are servers that make them one with the head.
+pub(super) fn clean_trailers(trailers: &mut Fields, head: &Fields, untrusted: impl Fn(&[u8]) -> bool) {
     let named = connection_tokens(head);
     let mut clean = Fields::default();
     for (known, name, value) in trailers.iter() {
@@ -164,7 +183,7 @@ pub(super) fn clean_trailers(trailers: &mut Fields, head: &Fields) {
             || matches!(known, Known::GrayLane | Known::GrayRelease | Known::GrayQos | Known::Forwarded)
             || matches!(known, Known::XForwardedFor | Known::XForwardedHost | Known::XForwardedProto)
             || name.eq_ignore_ascii_case(b"trailer");
-        if !frames && !is_named(&named, name) {
+        if !frames && !is_named(&named, name) && !untrusted(name) {
             clean.push(name, value);
         }
     }
@@ -238,7 +257,8 @@ mod tests {
         let mut head = RequestHead::default();
         lines.iter().for_each(|(name, value)| head.fields.push(name.as_bytes(), value.as_bytes()));
         let peer = peer(trusted);
-        let told = Told { lane: "gray", release: Some("r"), pseudonym: "shop", peer: &peer, upgrade: None };
+        let told =
+            Told { lane: "gray", release: Some("r"), pseudonym: "shop", peer: &peer, upgrade: None, deadline: None };
         let mut out = Vec::new();
         to_upstream(&mut out, &head, &told, |name| name.eq_ignore_ascii_case(b"x-user-id"));
         String::from_utf8(out).unwrap()
@@ -310,7 +330,8 @@ mod tests {
         head.verb = crate::wire::Verb::Options;
         head.fields.push(b"max-forwards", b"3");
         let peer = peer(true);
-        let told = Told { lane: "stable", release: None, pseudonym: "shop", peer: &peer, upgrade: None };
+        let told =
+            Told { lane: "stable", release: None, pseudonym: "shop", peer: &peer, upgrade: None, deadline: None };
         let mut out = Vec::new();
         to_upstream(&mut out, &head, &told, |_| false);
         assert!(String::from_utf8(out).unwrap().contains("max-forwards: 2\r\n"));
@@ -335,10 +356,10 @@ mod tests {
     #[test]
     fn trailers_cannot_frame_or_mark() {
         let mut trailers = Fields::default();
-        for name in ["content-length", "transfer-encoding", "x-gray-lane", "trailer", "grpc-status"] {
+        for name in ["content-length", "transfer-encoding", "x-gray-lane", "trailer", "x-user-id", "grpc-status"] {
             trailers.push(name.as_bytes(), b"0");
         }
-        clean_trailers(&mut trailers, &Fields::default());
+        clean_trailers(&mut trailers, &Fields::default(), |name| name == b"x-user-id");
         assert_eq!(trailers.iter().map(|(_, name, _)| name).collect::<Vec<_>>(), [b"grpc-status"]);
     }
 }

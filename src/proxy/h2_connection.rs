@@ -123,9 +123,9 @@ impl Stream {
         let started = Instant::now();
         let (parts, stream) = request.into_parts();
         let mut head = worker.request_head();
-        let uri_bytes = worker.view().snapshot.limits.uri_bytes;
+        let limits = worker.view().snapshot.limits;
         let responder = Responder::H2(answer);
-        if let Err(error) = h2::flatten_request(&parts, uri_bytes, &mut head) {
+        if let Err(error) = h2::flatten_request(&parts, &limits, &mut head) {
             let failure = Failure::Refused(error);
             worker.telemetry.totals().refused(worker.id, refusal(failure));
             let mut record = super::record::Record::default();

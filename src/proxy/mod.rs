@@ -13,10 +13,14 @@ mod fields;
 mod lane;
 mod respond;
 
+mod fault;
+mod fault_table;
+
 mod attempt;
 mod body;
 mod breaker;
 mod compare;
+mod outgoing;
 mod shield;
 mod upgrade;
 
@@ -27,6 +31,7 @@ mod tell;
 
 mod evidence;
 
+mod deadline;
 mod drain;
 mod timer;
 
@@ -36,20 +41,24 @@ mod worker;
 use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
+use smallvec::SmallVec;
+
 pub use accept::{Stop, run};
 pub use breaker::{Epoch, Making, Moved, Watches};
+pub use fault_table::{AddFaultError, Fault, FaultOrigin, Faults};
 pub use snapshot::{Route, Snapshot};
 pub use worker::{Parts, Worker};
 
 use attempt::{Call, Exchange, Failed, over_h1, over_h2};
 use body::RequestBody;
+use deadline::CallerDeadline;
 use failure::Failure;
 use fields::{Peer, Told, max_forwards, times_passed, wanted_upgrade};
 use record::Record;
 use respond::{Mark, Responder};
 use shield::Guard;
 use snapshot::Target;
-use timer::{Clock, Timer, Waiting};
+use timer::{Clock, Late, Timer, Waiting};
 use worker::View;
 
 use crate::config::{Normalize, Protocol, ResponseMark, StableOpen};
@@ -185,8 +194,12 @@ async fn send<'c>(
     }
     let route = &snapshot.routes[routed.route.index()];
     let limits = &route.plan.timeouts;
-    let whole = tell::caller_deadline(head, request.peer).into_iter().chain(limits.request).min();
-    let clock = Clock::new(request.started, whole, limits, snapshot.settings.limits.body_idle);
+    let ignored = |field| worker.telemetry.totals().deadline_ignored(worker.id, field);
+    let caller = CallerDeadline::of(head, request.peer, ignored);
+    way.record.deadline_is_callers = caller.holds_before(limits.request);
+    let whole = caller.within.into_iter().chain(limits.request).min();
+    let mut clock = Clock::new(request.started, whole, limits, snapshot.settings.limits.body_idle);
+    clock.passed = caller.pass_on(head, limits);
     if route.plan.shield.is_some() {
         view.deposit(routed.route, worker.tick(request.started));
     }
@@ -224,6 +237,9 @@ async fn judged<'c>(
     let route = &view.snapshot.routes[routed.route.index()];
     let (began, lease) = (Instant::now(), routed.lease.take());
     let attempted = attempt(worker, view, routed, request, way, clock, guard).await;
+    if request.head.is_grpc() {
+        way.record.ended_grpc();
+    }
     let outcome = breaker::outcome(attempted, way.record);
     // The upstream's time is that to the head of its answer: what follows waits for the client as well.
     let ended = way.record.answered_at.filter(|at| *at >= began).unwrap_or_else(Instant::now);
@@ -260,6 +276,8 @@ async fn attempt<'c>(
     let program = &snapshot.settings.program;
     let lane = program.lanes().name(routed.lane);
     let upgrade = wanted_upgrade(head, request.framing);
+    let plan = &snapshot.routes[routed.route.index()].plan;
+    let slow = fault::meet(worker, &plan.name, lane, clock, &mut request.body, way).await?;
     let shows_lane = snapshot.settings.response_mark != ResponseMark::Off;
     let call = Call {
         worker,
@@ -272,32 +290,33 @@ async fn attempt<'c>(
             pseudonym: &snapshot.pseudonym,
             peer: request.peer,
             upgrade,
+            deadline: clock.passed.any().then_some(clock),
         },
         untrusted: &untrusted,
         clock,
         limits: snapshot.limits,
         mark: shows_lane.then(|| Mark { lane, cache: snapshot.cache_field() }),
         guard,
+        slow,
     };
-    let dialect = match routed.target.protocol {
-        Protocol::H2 if upgrade.is_none() => Dialect::H2,
-        Protocol::Same if head.version == Version::H2 => Dialect::H2,
-        _ => Dialect::Http1,
-    };
+    let dialect = dialect(routed.target, &call);
     let pool = &view.pools[routed.target.upstream];
-    let connect = snapshot.routes[routed.route.index()].plan.timeouts.connect;
     for fresh in [false, true] {
-        let lease = pool.lease(dialect, fresh, clock.left(connect)).await.map_err(lease_failure)?;
-        clock.wait_for(Waiting::FirstByte, Instant::now());
         let Way { responder, timer, record } = way;
-        record.trial = lease.trial();
+        if clock.is_over() {
+            return Err(Failure::RequestLate);
+        }
+        let leased = timer.race(&clock.last(), pool.lease(dialect, fresh, plan.timeouts.connect)).await;
+        let lease = leased.map_err(|Late| Failure::RequestLate)?.map_err(|error| lease_failure(error, clock))?;
+        clock.wait_for(Waiting::FirstByte, Instant::now());
+        record.report = lease.report();
         let exchange = Exchange { body: &mut request.body, responder, timer, record };
         let attempted = match lease {
             upstream::Lease::H1(lease) => over_h1(&call, lease, exchange).await,
             upstream::Lease::H2(lease) => over_h2(&call, lease, exchange).await,
         };
-        if let Some(trial) = way.record.trial.take() {
-            trial.ended(outcome::of_end(&attempted, way.record.failure), Instant::now());
+        if let Some(report) = way.record.report.take() {
+            report.ended(outcome::of_end(&attempted, way.record.failure), Instant::now());
         }
         match attempted {
             Ok(()) => return Ok(()),
@@ -313,8 +332,18 @@ async fn attempt<'c>(
     Err(Failure::Reset)
 }
 
-fn lease_failure(error: LeaseError) -> Failure {
+/// What is spoken to the upstream.
+fn dialect(target: Target, call: &Call<'_>) -> Dialect {
+    match target.protocol {
+        Protocol::H2 if call.told.upgrade.is_none() => Dialect::H2,
+        Protocol::Same if call.head.version == Version::H2 => Dialect::H2,
+        _ => Dialect::Http1,
+    }
+}
+
+fn lease_failure(error: LeaseError, clock: &Clock) -> Failure {
     match error {
+        LeaseError::Connect(ConnectError::TimedOut) if clock.is_over() => Failure::RequestLate,
         LeaseError::NoEndpoint => Failure::NoEndpoint,
         LeaseError::Connect(ConnectError::Refused(_)) => Failure::Connect,
         LeaseError::Connect(ConnectError::TimedOut) => Failure::ConnectLate,
@@ -334,11 +363,8 @@ fn target_for<'t>(snapshot: &Snapshot, head: &'t RequestHead, path: &NormalPath<
 
 /// Whether peers that are not trusted may not set this field; names come in any case.
 fn is_untrusted(snapshot: &Snapshot, name: &[u8]) -> bool {
-    let mut lower = [0; 64];
-    let Some(lower) = lower.get_mut(..name.len()) else { return false };
-    lower.copy_from_slice(name);
-    lower.make_ascii_lowercase();
-    std::str::from_utf8(lower).is_ok_and(|name| snapshot.extractor.is_untrusted_header(name))
+    let lower: SmallVec<[u8; 64]> = name.iter().map(u8::to_ascii_lowercase).collect();
+    std::str::from_utf8(&lower).is_ok_and(|name| snapshot.extractor.is_untrusted_header(name))
 }
 
 /// Answers that no upstream answered.
@@ -349,6 +375,12 @@ async fn refuse(
     worker: &Worker,
     record: &mut Record,
 ) {
+    if failure == Failure::InjectedReset {
+        record.is_broken = true;
+        responder.reset();
+        return;
+    }
+    record.status = failure.status();
     if failure == Failure::ClientGone {
         record.is_broken = true;
         return;
@@ -356,7 +388,6 @@ async fn refuse(
     if let (Responder::H1(h1), false) = (&responder, request.body.reader.is_done()) {
         h1.persistence.set(crate::wire::h1::Persistence::Close);
     }
-    record.status = failure.status();
     let answered = if failure == Failure::NoForwards && request.head.verb == Verb::Options {
         record.status = 204;
         responder.options().await

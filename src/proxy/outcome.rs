@@ -7,17 +7,24 @@ use crate::wire::{Known, ResponseHead};
 
 /// What the head of an answer says.
 pub(super) fn of_head(head: &ResponseHead) -> Outcome {
-    match head.status {
-        502..=504 => Outcome::Unavailable,
-        500..=599 => Outcome::Erred,
+    match of_status(head.status) {
         // A call that failed before any message has its status in the head ("Trailers-Only", gRPC over HTTP/2).
-        _ => match head.fields.first(Known::GrpcStatus) {
+        Outcome::Answered => match head.fields.first(Known::GrpcStatus) {
             // UNAVAILABLE
             Some(b"14") => Outcome::Unavailable,
             // UNKNOWN, DEADLINE_EXCEEDED, INTERNAL
             Some(b"2" | b"4" | b"13") => Outcome::Erred,
             _ => Outcome::Answered,
         },
+        failed => failed,
+    }
+}
+
+fn of_status(status: u16) -> Outcome {
+    match status {
+        502..=504 => Outcome::Unavailable,
+        500..=599 => Outcome::Erred,
+        _ => Outcome::Answered,
     }
 }
 
@@ -31,11 +38,10 @@ pub(super) fn of_end(attempted: &Result<(), Failed>, broken: Option<Failure>) ->
         // A kept connection that closes under a request is the race of every server with an idle time.
         (Err(Failed { untouched: true, .. }), _) => Outcome::Unknown,
         (Err(Failed { failure, .. }), _) => match failure {
-            Failure::HeldBack(502..=504) => Outcome::Unavailable,
-            Failure::HeldBack(_) => Outcome::Erred,
             Failure::Reset | Failure::BadAnswer | Failure::Aborted => Outcome::Unavailable,
             // A caller's deadline that ran out is a failure too: impatient callers would hide an endpoint that hangs.
             Failure::FirstByteLate | Failure::RequestLate => Outcome::Unavailable,
+            Failure::HeldBack(status) => of_status(*status),
             _ => Outcome::Unknown,
         },
     }
@@ -75,6 +81,8 @@ mod tests {
         assert_eq!(failed(Failure::FirstByteLate), Outcome::Unavailable);
         assert_eq!(of_end(&Ok(()), Some(Failure::Aborted)), Outcome::Unavailable);
         assert_eq!(of_end(&Ok(()), None), Outcome::Answered);
+        assert_eq!(failed(Failure::HeldBack(503)), Outcome::Unavailable, "the shield kept it from the client");
+        assert_eq!(failed(Failure::HeldBack(500)), Outcome::Erred);
         let stale = Failed { failure: Failure::Reset, untouched: true };
         assert_eq!(of_end(&Err(stale), None), Outcome::Unknown, "it is an ordinary race");
     }

@@ -1,10 +1,12 @@
 //! What is remembered of an exchange while it goes on, to be told at its end.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::failure::Failure;
+use super::fault_table::Fault;
 use super::outcome;
-use crate::upstream::Trial;
+use crate::upstream::Report;
 use crate::wire::{Fields, Known, ResponseHead};
 
 /// UNKNOWN of gRPC: what a status that cannot be read is to be taken for.
@@ -29,12 +31,19 @@ pub(super) struct Record {
     pub(super) shielded: Option<Failure>,
     /// What went wrong, if anything did.
     pub(super) failure: Option<Failure>,
+    /// Whether the caller's own deadline is the one that holds: then [`Failure::RequestLate`] means that it passed.
+    pub(super) deadline_is_callers: bool,
+    /// The fault on purpose that the request met; the last one, where stable's attempt met another.
+    pub(super) fault: Option<Arc<Fault>>,
+    /// Whether the attempt under way met a fault that does not count against the release and its breaker: it says nothing
+    /// about its lane.
+    pub(super) is_drill: bool,
     /// The request's id, once somebody asked for it.
     pub(super) id: Option<Box<str>>,
     /// Whether an answer was broken off, so that the connection cannot be used again.
     pub(super) is_broken: bool,
     /// Where the endpoint's part in it is told, if anybody asks.
-    pub(super) trial: Option<Trial>,
+    pub(super) report: Option<Report>,
 }
 
 impl Record {
@@ -42,8 +51,8 @@ impl Record {
     pub(super) fn answered(&mut self, head: &ResponseHead, now: Instant) {
         self.status = head.status;
         self.answered_at = Some(now);
-        if let Some(trial) = &mut self.trial {
-            trial.answered(outcome::of_head(head), now);
+        if let Some(report) = &mut self.report {
+            report.answered(outcome::of_head(head), now);
         }
         self.grpc_status = None;
         self.note_grpc(&head.fields);
@@ -54,6 +63,13 @@ impl Record {
         if let Some(status) = fields.first(Known::GrpcStatus) {
             let number = std::str::from_utf8(status).ok().and_then(|text| text.parse().ok());
             self.grpc_status = Some(number.unwrap_or(GRPC_UNKNOWN));
+        }
+    }
+
+    /// A whole gRPC answer that does not tell how the call ended is UNKNOWN.
+    pub(super) fn ended_grpc(&mut self) {
+        if self.status == 200 && self.failure.is_none() {
+            self.grpc_status.get_or_insert(GRPC_UNKNOWN);
         }
     }
 

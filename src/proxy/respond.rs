@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::io;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -86,7 +87,11 @@ impl<'c> Responder<'c> {
     /// Answers with a failure: a small JSON body that names the reason and the request, and no address; to a gRPC
     /// client a status of its own protocol. An HTTP/1 connection is closed behind the client's faults of framing.
     pub(super) async fn fail(self, failure: Failure, request: &RequestHead, request_id: &str) -> io::Result<u64> {
-        if is_grpc(request) {
+        soon(self.write_failure(failure, request, request_id)).await
+    }
+
+    async fn write_failure(self, failure: Failure, request: &RequestHead, request_id: &str) -> io::Result<u64> {
+        if request.is_grpc() {
             return self.fail_grpc(failure);
         }
         let body =
@@ -112,8 +117,8 @@ impl<'c> Responder<'c> {
     pub(super) async fn options(self) -> io::Result<u64> {
         let mut head = ResponseHead::own(204);
         head.fields.push(b"allow", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
-        self.begin(&head, Verb::Options, Framing::Empty, None)?.end().await?;
-        Ok(0)
+        let mut writer = self.begin(&head, Verb::Options, Framing::Empty, None)?;
+        soon(writer.end()).await.map(|()| 0)
     }
 
     fn fail_grpc(self, failure: Failure) -> io::Result<u64> {
@@ -126,6 +131,13 @@ impl<'c> Responder<'c> {
             stream.end(None)?;
         }
         Ok(0)
+    }
+
+    /// Gives no answer: an HTTP/2 stream is reset; an HTTP/1 connection is, by its owner.
+    pub(super) fn reset(self) {
+        if let Self::H2(mut stream) = self {
+            stream.send_reset(::h2::Reason::INTERNAL_ERROR);
+        }
     }
 
     /// Ready when an HTTP/2 client has reset its stream.
@@ -183,6 +195,14 @@ impl<'c> H1Responder<'c> {
     }
 }
 
+/// How long a client may leave an answer of our own untaken. It is a few hundred bytes: what holds it up is a client that
+/// has long stopped reading, and would hold its connection for ever.
+const OWN_ANSWER: Duration = Duration::from_secs(5);
+
+async fn soon<T>(writing: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    tokio::time::timeout(OWN_ANSWER, writing).await.map_err(io::Error::from)?
+}
+
 fn has_length(head: &ResponseHead) -> bool {
     head.fields.has(crate::wire::Known::ContentLength)
 }
@@ -194,9 +214,4 @@ fn add_mark(sink: &mut impl FieldSink, mark: Option<Mark<'_>>) {
             sink.field(name.as_bytes(), value.as_bytes());
         }
     }
-}
-
-fn is_grpc(request: &RequestHead) -> bool {
-    let content_type = request.fields.first(crate::wire::Known::ContentType);
-    request.version == Version::H2 && content_type.is_some_and(|value| value.starts_with(b"application/grpc"))
 }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::failure::Failure;
-use super::fields::Peer;
 use super::record::Record;
 use super::snapshot::Snapshot;
 use super::worker::{View, Worker};
@@ -56,10 +55,14 @@ pub(super) fn told(
     match (routed, record.failure) {
         (Some(routed), failure) => {
             let series = &view.snapshot.routes[routed.route.index()].series;
-            let class = CodeClass::of(record.status);
+            let left = failure == Some(Failure::ClientGone) || record.status == 0;
+            let class = if left { CodeClass::None } else { CodeClass::of(record.status) };
             series.record(worker.id, routed.target.lane, routed.decision.level, class, took);
             if failure == Some(Failure::ClientGone) {
                 series.client_disconnected(worker.id);
+            }
+            if failure == Some(Failure::RequestLate) && record.deadline_is_callers {
+                series.deadline_expired(worker.id);
             }
             if record.replayed {
                 series.replayed(worker.id);
@@ -172,6 +175,8 @@ fn log(
             bytes_out: record.bytes_out,
             replayed: record.replayed,
             shielded: record.shielded.map(Failure::word),
+            fault: record.fault.as_ref().map(|fault| &*fault.plan.name),
+            fault_counts: record.fault.as_ref().is_some_and(|fault| fault.plan.counts),
             error: record.failure.map(Failure::word),
         },
     });
@@ -194,24 +199,4 @@ fn trace_id(head: &RequestHead) -> Option<&str> {
     let value = std::str::from_utf8(head.fields.first(Known::Traceparent)?).ok()?;
     let id = value.split('-').nth(1)?;
     (id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit())).then_some(id)
-}
-
-/// How long a trusted caller still waits, where it says so: `grpc-timeout`, at most eight digits and a unit (gRPC over
-/// HTTP/2, "Requests").
-pub(super) fn caller_deadline(head: &RequestHead, peer: &Peer) -> Option<Duration> {
-    let value = head.fields.first(Known::GrpcTimeout).filter(|_| peer.trusted)?;
-    let (unit, digits) = value.split_last()?;
-    if digits.is_empty() || digits.len() > 8 {
-        return None;
-    }
-    let count: u64 = std::str::from_utf8(digits).ok()?.parse().ok()?;
-    Some(match unit {
-        b'H' => Duration::from_secs(count * 3600),
-        b'M' => Duration::from_secs(count * 60),
-        b'S' => Duration::from_secs(count),
-        b'm' => Duration::from_millis(count),
-        b'u' => Duration::from_micros(count),
-        b'n' => Duration::from_nanos(count),
-        _ => return None,
-    })
 }

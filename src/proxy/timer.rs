@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 
 use tokio::time::Sleep;
 
+use super::deadline::Passed;
+use super::failure::Failure;
 use crate::config::Timeouts;
 
 /// The deadline passed before the work was done.
@@ -62,15 +64,19 @@ impl Timer {
 pub(super) enum Waiting {
     /// The client's body.
     Upload,
-    /// The upstream's first byte.
+    /// The upstream's first byte, or that it takes what is sent to it.
     FirstByte,
     /// The rest of the upstream's answer.
     Download,
+    /// That the client takes the answer.
+    Delivery,
 }
 
 /// The deadlines of one exchange.
 pub(super) struct Clock {
     last: Instant,
+    /// Whether and how the upstream is told what is left.
+    pub(super) passed: Passed,
     first_byte: Duration,
     upload: Duration,
     idle: Duration,
@@ -83,25 +89,42 @@ impl Clock {
     /// For a request that began at `started`; `whole` bounds the exchange as a whole, `upload` the client's pauses.
     pub(super) fn new(started: Instant, whole: Option<Duration>, limits: &Timeouts, upload: Duration) -> Self {
         let Timeouts { first_byte, idle, .. } = *limits;
-        let last = started + whole.unwrap_or(NEVER);
+        let last = started + whole.map_or(NEVER, |whole| whole.min(NEVER));
         let due = Cell::new(last.min(started + first_byte));
-        Self { last, first_byte, upload: upload.min(idle), idle, due, waiting: Cell::new(Waiting::FirstByte) }
+        Self {
+            last,
+            passed: Passed::default(),
+            first_byte,
+            upload: upload.min(idle),
+            idle,
+            due,
+            waiting: Cell::new(Waiting::FirstByte),
+        }
     }
 
-    /// The exchange now waits for this; what there was to wait for before has come.
+    /// The exchange now waits for this; what there was to wait for before has come. Once the answer has begun, the
+    /// answer is what is waited for: a body that still goes up then only shows that something moves.
     pub(super) fn wait_for(&self, waiting: Waiting, now: Instant) {
+        let answered = matches!(self.waiting.get(), Waiting::Download | Waiting::Delivery);
         let within = match waiting {
-            Waiting::Upload => self.upload,
-            Waiting::FirstByte => self.first_byte,
-            Waiting::Download => self.idle,
+            Waiting::Upload if !answered => self.upload,
+            Waiting::FirstByte if !answered => self.first_byte,
+            _ => self.idle,
         };
-        self.waiting.set(waiting);
+        if !answered || matches!(waiting, Waiting::Download | Waiting::Delivery) {
+            self.waiting.set(waiting);
+        }
         self.due.set(self.last.min(now + within));
     }
 
-    /// What the exchange was waiting for when it got late.
-    pub(super) fn waiting(&self) -> Waiting {
-        self.waiting.get()
+    /// What went wrong when the exchange got late: whatever it was waiting for.
+    pub(super) fn lateness(&self) -> Failure {
+        match self.waiting.get() {
+            _ if self.is_over() => Failure::RequestLate,
+            Waiting::Upload | Waiting::Delivery => Failure::ClientLate,
+            Waiting::FirstByte => Failure::FirstByteLate,
+            Waiting::Download => Failure::BodyLate,
+        }
     }
 
     /// Whether the exchange as a whole is late, not one of its steps.
@@ -114,9 +137,14 @@ impl Clock {
         self.idle
     }
 
-    /// The time left for the exchange as a whole, at most `limit`.
-    pub(super) fn left(&self, limit: Duration) -> Duration {
-        limit.min(self.last.saturating_duration_since(Instant::now()))
+    /// The time left for the exchange as a whole.
+    pub(super) fn left(&self) -> Duration {
+        self.last.saturating_duration_since(Instant::now())
+    }
+
+    /// When the exchange as a whole gets late.
+    pub(super) fn last(&self) -> Cell<Instant> {
+        Cell::new(self.last)
     }
 }
 
@@ -135,6 +163,19 @@ mod tests {
         due.set(Instant::now() + Duration::from_millis(20));
         assert_eq!(timer.race(&due, std::future::pending::<()>()).await, Err(Late));
         assert!(Instant::now() >= due.get());
+    }
+
+    #[test]
+    fn an_upload_that_ends_behind_the_begin_of_the_answer_does_not_hurry_the_answer() {
+        let limits =
+            Timeouts { first_byte: Duration::from_secs(1), idle: Duration::from_secs(60), ..Timeouts::default() };
+        let start = Instant::now();
+        let clock = Clock::new(start, None, &limits, Duration::from_secs(2));
+        clock.wait_for(Waiting::Upload, start);
+        assert_eq!((clock.waiting.get(), clock.due.get()), (Waiting::Upload, start + Duration::from_secs(2)));
+        clock.wait_for(Waiting::Download, start);
+        clock.wait_for(Waiting::FirstByte, start);
+        assert_eq!((clock.waiting.get(), clock.due.get()), (Waiting::Download, start + Duration::from_secs(60)));
     }
 
     #[tokio::test]

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::breaker::Epoch;
 use super::drain::Connections;
+use super::fault_table::Faults;
 use super::snapshot::{Route, Snapshot};
 use crate::decide::RouteId;
 use crate::live::Live;
@@ -39,6 +40,7 @@ pub struct Worker {
     request_heads: RefCell<Vec<RequestHead>>,
     response_heads: RefCell<Vec<ResponseHead>>,
     random: Cell<u64>,
+    pub(super) faults: Arc<Faults>,
 }
 
 /// What a worker is made of.
@@ -55,6 +57,8 @@ pub struct Parts {
     pub telemetry: Arc<Telemetry>,
     /// Where it logs.
     pub log: WorkerLog,
+    /// The faults on purpose that its requests may meet.
+    pub faults: Arc<Faults>,
 }
 
 /// A snapshot with this worker's pools to its upstreams; what one request keeps from its start to its end.
@@ -68,7 +72,7 @@ pub(super) struct View {
 impl Worker {
     /// Ready to run on its thread.
     pub fn new(parts: Parts) -> Self {
-        let Parts { id, seed, epoch, live, telemetry, log } = parts;
+        let Parts { id, seed, epoch, live, telemetry, log, faults } = parts;
         let random = Cell::new(seed | 1);
         let pools = RefCell::default();
         let view = View::new(live.get(), &pools, id, &random);
@@ -85,6 +89,7 @@ impl Worker {
             request_heads: RefCell::default(),
             response_heads: RefCell::default(),
             random,
+            faults,
         }
     }
 

@@ -9,6 +9,7 @@
 //! * `window` remembers what happened lately: counts, sums and a quantile within 1 %.
 //! * `breaker` judges the window and opens, tries again, closes.
 //! * [`RetryBudget`], [`TokenBucket`], [`ConcurrencyLimit`], [`AdaptiveLimit`] bound what else could grow.
+//! * [`Injection`] is a fault on purpose, and [`pick`] says which requests meet one.
 //!
 //! Time is a [`Tick`], which should not go backwards. Should it do so all the same, nothing here panics or waits for the
 //! old time to come again: what was to happen a while after then, happens at most that while after now.
@@ -25,6 +26,8 @@ mod retry_budget;
 
 mod limits;
 
+mod injection;
+
 #[cfg(test)]
 mod tests;
 
@@ -32,6 +35,7 @@ pub use breaker::{
     Admission, Cause, Evidence, Guard, Lease, Plan, PlanError, Scope, State, Thresholds, Timing, Transition, Watch,
     guarded,
 };
+pub use injection::{Delay, DelayError, Injection, pick};
 pub use limits::{AdaptiveError, AdaptiveLimit, AdaptivePermit, AdaptivePlan, ConcurrencyLimit, Permit, TokenBucket};
 pub use outcome::{Answer, Fault, Load, Outcome, TooManyRequests, classify, load};
 pub use retry_budget::RetryBudget;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::label::{BreakerCause, CodeClass, LineFate, Refusal, Reload};
+use super::label::{BreakerCause, CodeClass, DeadlineField, LineFate, Refusal, Reload};
 use super::label::{CheckResult, ConnectResult, ConnectionState, EjectionResult, EndpointState};
 use super::metrics::{self, Metric};
 use super::process::ProcessFigures;
@@ -80,6 +80,7 @@ fn routes(registry: &Registry) -> Vec<Family> {
         family(&metrics::CLIENT_DISCONNECTS, RouteCell::Disconnects),
         family(&metrics::SHIELDED, RouteCell::Shielded),
         family(&metrics::REPLAYS, RouteCell::Replays),
+        family(&metrics::EXPIRED_DEADLINES, RouteCell::ExpiredDeadlines),
     ]
 }
 
@@ -213,6 +214,14 @@ fn whole(registry: &Registry, totals: &Totals) -> Vec<Family> {
     for (name, series) in &registry.facts {
         facts.count(&[name], &[], series.sum());
     }
+    let mut deadlines = Family::new(&metrics::IGNORED_DEADLINES);
+    for field in DeadlineField::ALL {
+        deadlines.count(&[], &[field.as_str()], totals.deadlines_ignored(*field));
+    }
+    let mut faults = Family::new(&metrics::FAULTS);
+    for ((name, kind), series) in &registry.faults {
+        faults.count(&[name], &[kind], series.sum());
+    }
     let mut version = Family::new(&metrics::CONFIG_VERSION);
     version.count(&[], &[], registry.applied);
     let mut info = Family::new(&metrics::CONFIG_INFO);
@@ -228,7 +237,7 @@ fn whole(registry: &Registry, totals: &Totals) -> Vec<Family> {
     for fate in LineFate::ALL {
         lines.count(&[], &[fate.as_str()], totals.lines_sum(*fate));
     }
-    vec![clients, refused, stripped, overrides, facts, version, info, reloads, kept, lines]
+    vec![clients, refused, stripped, deadlines, overrides, facts, faults, version, info, reloads, kept, lines]
 }
 
 fn program(process: &ProcessFigures) -> Vec<Family> {

@@ -156,6 +156,16 @@ label! {
 }
 
 label! {
+    /// The header in which a caller says how long it still waits.
+    DeadlineField {
+        /// gRPC's.
+        GrpcTimeout = "grpc-timeout",
+        /// Everybody else's.
+        RequestTimeout = "x-request-timeout-ms",
+    }
+}
+
+label! {
     /// How the last attempt to apply a configuration ended.
     Reload {
         /// Compiled and in use.

@@ -52,6 +52,10 @@ metrics! {
         "Requests whose gray attempt failed and that stable answered instead.";
     REPLAYS = Counter "graylane_replays_total" ["route"]
         "Requests sent once more because a kept connection was closed under them.";
+    EXPIRED_DEADLINES = Counter "graylane_expired_deadlines_total" ["route"]
+        "Requests that were not done when the deadline of their caller passed.";
+    FAULTS = Counter "graylane_faults_total" ["fault", "kind"]
+        "Requests that met a fault on purpose, by its name and what it does.";
     BREAKER_STATE = Gauge "graylane_breaker_state" ["route", "lane"]
         "State of the breaker: 0 closed, 1 half-open, 2 open.";
     BREAKER_TRANSITIONS = Counter "graylane_breaker_transitions_total" ["route", "lane", "to", "cause"]
@@ -84,6 +88,8 @@ metrics! {
         "Requests that the sidecar refused before it chose a lane, by reason.";
     STRIPPED_HEADERS = Counter "graylane_stripped_headers_total" []
         "Identity, lane-mark and forwarding headers removed because the peer is not trusted.";
+    IGNORED_DEADLINES = Counter "graylane_ignored_deadlines_total" ["header"]
+        "Deadlines of trusted callers that were ignored because they are none, by the header they stood in.";
     OVERRIDES_REJECTED = Counter "graylane_overrides_rejected_total" ["reason"]
         "Developer overrides that were ignored, by reason.";
     FACTS_REJECTED = Counter "graylane_facts_rejected_total" ["fact"]

@@ -12,6 +12,7 @@ mod label;
 mod metrics;
 
 mod endpoint;
+mod fault;
 mod recent;
 mod registry;
 mod release;
@@ -36,7 +37,8 @@ use registry::Registry;
 
 pub use endpoint::EndpointSeries;
 pub use exposition::CONTENT_TYPE;
-pub use label::{BreakerCause, BreakerState, CodeClass, LineFate, Refusal, Reload};
+pub use fault::FaultSeries;
+pub use label::{BreakerCause, BreakerState, CodeClass, DeadlineField, LineFate, Refusal, Reload};
 pub use label::{CheckResult, ConnectResult, ConnectionState, EjectionResult, EndpointState};
 pub use metrics::{ALL as METRICS, Kind, Metric};
 pub use recent::FailedRequest;
@@ -83,6 +85,11 @@ impl Telemetry {
     /// The series of the facts of one configuration, by their position.
     pub fn facts(&self, names: &[&str]) -> Arc<FactSeries> {
         Arc::new(self.registry().facts(names))
+    }
+
+    /// The series of a fault on purpose; `kind` is the word for what it does.
+    pub fn fault(&self, name: &str, kind: &'static str) -> Arc<FaultSeries> {
+        self.registry().fault(name, kind)
     }
 
     /// What is counted for the sidecar as a whole.

@@ -6,10 +6,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::endpoint::EndpointSeries;
+use super::fault::FaultSeries;
 use super::release::ReleaseSeries;
 use super::route::{LaneSeries, RouteSeries, RouteTotals};
 use super::totals::{FactRejections, FactSeries};
 use super::upstream::UpstreamSeries;
+
+/// How many series of faults there may be before those of faults that have gone are dropped.
+const FAULTS_KEPT: usize = 256;
 
 /// A route's own counters and those of its lanes.
 #[derive(Clone)]
@@ -28,6 +32,8 @@ pub(super) struct Registry {
     /// By upstream and endpoint.
     pub(super) endpoints: BTreeMap<(Arc<str>, Arc<str>), Arc<EndpointSeries>>,
     pub(super) facts: BTreeMap<Arc<str>, Arc<FactRejections>>,
+    /// By name and kind.
+    pub(super) faults: BTreeMap<(Arc<str>, &'static str), Arc<FaultSeries>>,
     /// The text version of the configuration in use.
     pub(super) version: Option<Arc<str>>,
     pub(super) applied: u64,
@@ -45,6 +51,7 @@ impl Registry {
             upstreams: BTreeMap::new(),
             endpoints: BTreeMap::new(),
             facts: BTreeMap::new(),
+            faults: BTreeMap::new(),
             version: None,
             applied: 0,
             refused: 0,
@@ -89,6 +96,15 @@ impl Registry {
         FactSeries(series.collect())
     }
 
+    /// Faults come and go by hand: those that have gone make room for new ones.
+    pub(super) fn fault(&mut self, name: &str, kind: &'static str) -> Arc<FaultSeries> {
+        let key = (Arc::from(name), kind);
+        if self.faults.len() >= FAULTS_KEPT && !self.faults.contains_key(&key) {
+            self.faults.retain(|_, series| Arc::strong_count(series) > 1);
+        }
+        self.faults.entry(key).or_insert_with(|| Arc::new(FaultSeries::new(self.workers))).clone()
+    }
+
     /// Drops what nobody outside holds any more.
     pub(super) fn retain_held(&mut self) {
         for route in self.routes.values_mut() {
@@ -99,5 +115,6 @@ impl Registry {
         self.upstreams.retain(|_, series| Arc::strong_count(series) > 1);
         self.endpoints.retain(|_, series| Arc::strong_count(series) > 1);
         self.facts.retain(|_, series| Arc::strong_count(series) > 1);
+        self.faults.retain(|_, series| Arc::strong_count(series) > 1);
     }
 }

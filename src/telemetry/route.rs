@@ -40,9 +40,10 @@ pub(super) enum RouteCell {
     Disconnects,
     Shielded,
     Replays,
+    ExpiredDeadlines,
 }
 
-const ROUTE_CELLS: usize = 4;
+const ROUTE_CELLS: usize = 5;
 
 /// Where the counters of a lane stand in its cells: level by class, then the histogram, then the sum.
 const CLASSES: usize = CodeClass::ALL.len();
@@ -184,6 +185,12 @@ impl RouteSeries {
     #[inline]
     pub fn replayed(&self, worker: usize) {
         self.totals.0.add(worker, RouteCell::Replays as usize, 1);
+    }
+
+    /// The deadline that the caller had set passed before the request was done.
+    #[inline]
+    pub fn deadline_expired(&self, worker: usize) {
+        self.totals.0.add(worker, RouteCell::ExpiredDeadlines as usize, 1);
     }
 
     /// The breaker of a lane moved; for the one place that judges, not for workers.

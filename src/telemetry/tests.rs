@@ -30,6 +30,7 @@ fn every_metric_of_the_list_is_there_before_any_traffic() {
     let upstream = telemetry.upstream("goods-gray");
     let endpoint = telemetry.endpoint("goods-gray", "10.0.0.7:8080");
     let facts = telemetry.facts(&["sku_id"]);
+    let fault = telemetry.fault("drill", "delay");
     telemetry.config_applied("4f1c");
     let parsed = scrape(&telemetry);
     for metric in METRICS {
@@ -45,7 +46,7 @@ fn every_metric_of_the_list_is_there_before_any_traffic() {
         }
     }
     assert_eq!(parsed.len(), METRICS.len());
-    drop((route, release, upstream, endpoint, facts));
+    drop((route, release, upstream, endpoint, facts, fault));
 }
 
 #[test]
@@ -65,6 +66,11 @@ fn what_was_counted_is_what_is_scraped() {
     release.set_latched(true);
     telemetry.totals().refused(0, Refusal::NoRoute);
     telemetry.totals().stripped(1, 3);
+    telemetry.totals().deadline_ignored(0, DeadlineField::RequestTimeout);
+    route.deadline_expired(1);
+    telemetry.fault("drill", "delay").injected(1);
+    telemetry.fault("drill", "abort").injected(0);
+    telemetry.fault("drill", "delay").injected(0);
     let facts = telemetry.facts(&["user_id", "sku_id"]);
     facts.rejected(0, 1);
     facts.rejected(0, 99);
@@ -94,6 +100,10 @@ fn what_was_counted_is_what_is_scraped() {
     check("graylane_release_latched", &[("release", "pricing-v2")], 1.0);
     check("graylane_refused_requests_total", &[("reason", "no_route")], 1.0);
     check("graylane_stripped_headers_total", &[], 3.0);
+    check("graylane_ignored_deadlines_total", &[("header", "x-request-timeout-ms")], 1.0);
+    check("graylane_expired_deadlines_total", &[("route", "sku-detail")], 1.0);
+    check("graylane_faults_total", &[("fault", "drill"), ("kind", "delay")], 2.0);
+    check("graylane_faults_total", &[("fault", "drill"), ("kind", "abort")], 1.0);
     check("graylane_facts_rejected_total", &[("fact", "sku_id")], 1.0);
     check("graylane_facts_rejected_total", &[("fact", "user_id")], 0.0);
 }
@@ -128,6 +138,19 @@ fn a_name_that_left_goes_once_nobody_holds_it() {
     assert_eq!(value(&parsed, "graylane_inflight_requests", &[("route", "kept")]), Some(0.0));
     assert_eq!(value(&parsed, "graylane_release_permille", &[]), None);
     drop(kept);
+}
+
+#[test]
+fn series_of_faults_that_have_gone_make_room() {
+    let telemetry = Telemetry::new(1);
+    let held = telemetry.fault("held", "reset");
+    held.injected(0);
+    for number in 0..1000 {
+        telemetry.fault(&format!("drill-{number}"), "reset");
+    }
+    let parsed = scrape(&telemetry);
+    assert!(parsed["graylane_faults_total"].samples.len() <= 256);
+    assert_eq!(value(&parsed, "graylane_faults_total", &[("fault", "held")]), Some(1.0));
 }
 
 #[test]

@@ -1,13 +1,14 @@
 //! What is counted for the sidecar as a whole.
 
 use super::cells::Cells;
-use super::label::{ConnectionState, LineFate, Refusal};
+use super::label::{ConnectionState, DeadlineField, LineFate, Refusal};
 use crate::decide::OverrideError;
 
 const REFUSALS: usize = ConnectionState::ALL.len();
 const OVERRIDES: usize = REFUSALS + Refusal::ALL.len();
 const LINES: usize = OVERRIDES + OverrideError::ALL.len();
-const STRIPPED: usize = LINES + LineFate::ALL.len();
+const DEADLINES: usize = LINES + LineFate::ALL.len();
+const STRIPPED: usize = DEADLINES + DeadlineField::ALL.len();
 
 /// The series that belong to no route, release or upstream.
 pub struct Totals(Cells);
@@ -41,6 +42,12 @@ impl Totals {
         self.0.add(worker, STRIPPED, n as u64);
     }
 
+    /// A trusted caller's deadline that was none was ignored.
+    #[inline]
+    pub fn deadline_ignored(&self, worker: usize, field: DeadlineField) {
+        self.0.add(worker, DEADLINES + field as usize, 1);
+    }
+
     /// A developer override was ignored.
     #[inline]
     pub fn override_rejected(&self, worker: usize, why: OverrideError) {
@@ -67,6 +74,10 @@ impl Totals {
 
     pub(super) fn overrides_rejected(&self, why: OverrideError) -> u64 {
         self.0.sum(OVERRIDES + why as usize)
+    }
+
+    pub(super) fn deadlines_ignored(&self, field: DeadlineField) -> u64 {
+        self.0.sum(DEADLINES + field as usize)
     }
 
     pub(super) fn lines_sum(&self, fate: LineFate) -> u64 {
@@ -111,12 +122,14 @@ mod tests {
         Refusal::ALL.iter().for_each(|reason| totals.refused(0, *reason));
         OverrideError::ALL.iter().for_each(|why| totals.override_rejected(0, *why));
         LineFate::ALL.iter().for_each(|fate| totals.lines(0, *fate, 1));
+        DeadlineField::ALL.iter().for_each(|field| totals.deadline_ignored(0, *field));
         totals.stripped(0, 1);
         assert_eq!(totals.clients(ConnectionState::Active), 0);
         assert_eq!(totals.clients(ConnectionState::Idle), 1);
         assert!(Refusal::ALL.iter().all(|reason| totals.refusals(*reason) == 1));
         assert!(OverrideError::ALL.iter().all(|why| totals.overrides_rejected(*why) == 1));
         assert!(LineFate::ALL.iter().all(|fate| totals.lines_sum(*fate) == 1));
+        assert!(DeadlineField::ALL.iter().all(|field| totals.deadlines_ignored(*field) == 1));
         assert_eq!(totals.stripped_sum(), 1);
     }
 }

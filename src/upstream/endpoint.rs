@@ -10,9 +10,9 @@ use super::ewma::PeakEwma;
 use super::h2_pool::H2Pool;
 use super::moment::Moment;
 use super::pool::Teller;
+use super::report::{Outcome, Report};
 use super::slow_start::{WHOLE, warmth};
 use super::standing::Standing;
-use super::trial::{Outcome, Trial};
 use super::{H1Lease, Upstream};
 use crate::config::Balance;
 use crate::telemetry::ConnectionState;
@@ -86,10 +86,10 @@ impl Endpoint {
     }
 
     /// Follows a request, where what becomes of it changes anything.
-    pub(super) fn trial(self: &Rc<Self>) -> Option<Trial> {
+    pub(super) fn report(self: &Rc<Self>) -> Option<Report> {
         let policy = &self.upstream.spec.policy;
         let judged = policy.ejection.is_some() || policy.balance == Balance::LeastLatency;
-        judged.then(|| Trial::new(self.clone(), Instant::now()))
+        judged.then(|| Report::new(self.clone(), Instant::now()))
     }
 
     pub(super) fn note_connected(&self) {

@@ -51,6 +51,10 @@ impl H2Connection {
         }
     }
 
+    pub(super) fn retire(&self) {
+        self.closed.set(true);
+    }
+
     fn has_room(&self) -> bool {
         !self.closed.get() && self.streams.get() < MOST_STREAMS.min(self.client.current_max_send_streams())
     }
@@ -137,7 +141,8 @@ impl H2Pool {
 
     pub(super) fn sweep(&self, now: Instant) {
         self.connections.borrow_mut().retain(|connection| {
-            connection.streams.get() > 0 || now.saturating_duration_since(connection.idle_since.get()) < IDLE
+            let waits = !connection.closed.get() && now.saturating_duration_since(connection.idle_since.get()) < IDLE;
+            connection.streams.get() > 0 || waits
         });
     }
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::endpoint::Endpoint;
 use super::h2_pool::H2Connection;
-use super::{ConnectError, Trial};
+use super::{Address, ConnectError, Report};
 use crate::telemetry::ConnectionState;
 use crate::wire::{h1, h2};
 
@@ -31,10 +31,10 @@ pub enum Lease {
 impl Lease {
     /// Follows the request that is now sent, where its outcome changes anything: what it returns is told how the
     /// exchange goes.
-    pub fn trial(&self) -> Option<Trial> {
+    pub fn report(&self) -> Option<Report> {
         match self {
-            Self::H1(lease) => lease.hold.0.trial(),
-            Self::H2(lease) => lease.hold.0.trial(),
+            Self::H1(lease) => lease.hold.0.report(),
+            Self::H2(lease) => lease.hold.0.report(),
         }
     }
 }
@@ -60,7 +60,10 @@ impl H1Lease {
 
     /// The endpoint's authority, for a request that came without one.
     pub fn authority(&self) -> String {
-        self.hold.0.standing.address.to_string()
+        match &self.hold.0.standing.address {
+            Address::Unix(_) => String::from("localhost"),
+            address => address.to_string(),
+        }
     }
 }
 
@@ -77,6 +80,11 @@ impl H2Lease {
     /// Where requests are sent; it has room for one.
     pub fn client(&mut self) -> &mut h2::Client {
         &mut self.client
+    }
+
+    /// Lets no further request onto the connection; those under way go on.
+    pub fn retire(&self) {
+        self.connection.retire();
     }
 }
 

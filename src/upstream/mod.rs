@@ -3,7 +3,7 @@
 //! An [`Upstream`] is shared by the whole process and outlives a configuration that does not change it; its addresses
 //! are refreshed by a control task. A [`Pool`] belongs to one worker and is used by it alone, so that taking and
 //! giving back a connection costs no lock. The room knows nothing of requests: it lends connections, and is told how an
-//! exchange went ([`Trial`]).
+//! exchange went ([`Report`]).
 //!
 //! How endpoints stand is known process-wide. What judges them is pure and takes the time and its draws as arguments
 //! (`balance`, `ewma`, `slow_start`, `ejection`, `health`, and `roster` over all of an upstream's addresses); workers read
@@ -26,8 +26,8 @@ mod endpoint;
 mod h2_pool;
 mod lease;
 mod pool;
+mod report;
 mod standing;
-mod trial;
 
 #[cfg(test)]
 mod simulation;
@@ -40,9 +40,9 @@ pub use connect::ConnectError;
 pub use directory::Directory;
 pub use lease::{H1Lease, H2Lease, Lease, LeaseError};
 pub use pool::Pool;
+pub use report::{Outcome, Report};
 pub use shared::{AddressState, Upstream, UpstreamSpec};
 pub use standing::Standing;
-pub use trial::{Outcome, Trial};
 
 /// The protocol spoken to an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

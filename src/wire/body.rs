@@ -86,7 +86,8 @@ pub enum BodyWriter<'c> {
 }
 
 impl BodyWriter<'_> {
-    async fn part(&mut self, part: Part<'_>) -> io::Result<u64> {
+    /// Writes one part; returns how many bytes of it the source may let its peer send again.
+    pub async fn part(&mut self, part: Part<'_>) -> io::Result<u64> {
         match (self, part) {
             (Self::H1(body), Part::Data(data)) => body.data(data).await.map(|()| data.len() as u64),
             (Self::H1(body), Part::Owned(data)) => body.data(&data).await.map(|()| data.len() as u64),
@@ -127,8 +128,7 @@ impl BodyWriter<'_> {
     /// HTTP/2 stream is reset; an HTTP/1 connection is closed by its owner.
     pub async fn abort(&mut self) {
         match self {
-            // Whether the peer still takes it makes no difference any more.
-            Self::H1(body) => _ = body.flush().await,
+            Self::H1(body) => body.abort().await,
             Self::H2(body) => body.reset(::h2::Reason::INTERNAL_ERROR),
         }
     }
@@ -154,15 +154,15 @@ pub enum PumpError {
 }
 
 /// Moves a body from one side to the other with back-pressure: nothing is read before the last part was taken, and
-/// nothing is held back while the source has nothing more. `moved` is told of each part, and may change trailers
-/// before they go on.
+/// nothing is held back while the source has nothing more. `moved` is told of each part before it goes on, may change
+/// trailers, and is told when the source is waited for: so whoever keeps time knows which side is slow.
 pub async fn pump(
     source: &mut BodyReader<'_>,
     sink: &mut BodyWriter<'_>,
     mut moved: impl FnMut(Moved<'_>),
 ) -> Result<(), PumpError> {
     loop {
-        let taken = match next_part(source, sink).await? {
+        let taken = match next_part(source, sink, &mut moved).await? {
             None => return sink.end().await.map_err(PumpError::Sink),
             Some(Part::Trailers(mut fields)) => {
                 moved(Moved::Trailers(&mut fields));
@@ -185,15 +185,17 @@ pub async fn pump(
 }
 
 /// The next part; while there is none, what was gathered is sent and the receiver is watched.
-async fn next_part<'s>(
+pub async fn next_part<'s>(
     source: &'s mut BodyReader<'_>,
     sink: &mut BodyWriter<'_>,
+    moved: &mut impl FnMut(Moved<'_>),
 ) -> Result<Option<Part<'s>>, PumpError> {
     let mut next = pin!(source.next());
     if let Poll::Ready(part) = poll_fn(|cx| Poll::Ready(next.as_mut().poll(cx))).await {
         return part.map_err(PumpError::Source);
     }
     sink.flush().await.map_err(PumpError::Sink)?;
+    moved(Moved::Dry);
     poll_fn(|cx| {
         if sink.poll_reset(cx).is_ready() {
             return Poll::Ready(Err(PumpError::Sink(io::ErrorKind::ConnectionReset.into())));
@@ -209,4 +211,6 @@ pub enum Moved<'p> {
     Data(&'p [u8]),
     /// Trailers on their way.
     Trailers(&'p mut Fields),
+    /// Nothing more for now: all there was has been passed on, and the source is waited for.
+    Dry,
 }

@@ -135,26 +135,24 @@ impl Output {
         self.write_past(chunk).await
     }
 
-    async fn write_past(&mut self, chunk: &[u8]) -> io::Result<()> {
-        let total = self.buf.len() + chunk.len();
-        let mut sent = 0;
-        while sent < total {
+    async fn write_past(&mut self, mut chunk: &[u8]) -> io::Result<()> {
+        while !self.buf.is_empty() || !chunk.is_empty() {
             let io = &mut self.io;
-            let head = self.buf.get(sent..).unwrap_or(&[]);
-            let tail = &chunk[sent.saturating_sub(self.buf.len())..];
-            let written = if tail.is_empty() {
-                io.write(head).await?
-            } else if head.is_empty() {
-                io.write(tail).await?
+            let written = if chunk.is_empty() {
+                io.write(&self.buf).await?
+            } else if self.buf.is_empty() {
+                io.write(chunk).await?
             } else {
-                io.write_vectored(&[IoSlice::new(head), IoSlice::new(tail)]).await?
+                io.write_vectored(&[IoSlice::new(&self.buf), IoSlice::new(chunk)]).await?
             };
             if written == 0 {
                 return Err(io::ErrorKind::WriteZero.into());
             }
-            sent += written;
+            // What is sent leaves the buffer at once: this may be given up at any wait, and flushed again later.
+            let gathered = written.min(self.buf.len());
+            self.buf.drain(..gathered);
+            chunk = &chunk[written - gathered..];
         }
-        self.buf.clear();
         if self.buf.capacity() > 2 * GATHER {
             self.buf = Vec::new();
         }
@@ -172,6 +170,11 @@ impl Output {
     pub async fn shutdown(&mut self) -> io::Result<()> {
         self.flush().await?;
         self.io.shutdown().await
+    }
+
+    /// Makes the coming close a reset.
+    pub fn reset_on_close(&mut self) {
+        self.io.reset_on_close();
     }
 
     /// The socket half, for another codec.
@@ -255,5 +258,34 @@ impl AsyncWrite for Rewound {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.get_mut().write).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::Socket;
+    use tokio::io::AsyncReadExt;
+    use tokio::net::UnixStream;
+
+    #[tokio::test]
+    async fn what_was_sent_before_a_write_was_given_up_is_not_sent_again() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let mut output = Output::new(Socket::Unix(ours).split().1);
+        output.buf.extend_from_slice(b"head");
+        {
+            let large = vec![b'x'; 1024 * 1024];
+            let mut stuck = std::pin::pin!(output.write(&large));
+            assert!(poll_fn(|cx| Poll::Ready(stuck.as_mut().poll(cx))).await.is_pending());
+        }
+        let flushing = async {
+            output.flush().await.unwrap();
+            drop(output);
+        };
+        let mut received = Vec::new();
+        let (_, read) = tokio::join!(flushing, theirs.read_to_end(&mut received));
+        read.unwrap();
+        assert!(received.starts_with(b"headx"));
+        assert!(received[4..].iter().all(|byte| *byte == b'x'), "the head came twice");
     }
 }

@@ -9,7 +9,7 @@ use h2::{Reason, RecvStream, SendStream};
 
 use super::body::{BodyError, Part};
 use super::buffer::Rewound;
-use super::h1::HeadError;
+use super::h1::{self, HeadError};
 use super::{FieldSink, Fields, Input, Known, Output, RequestHead, ResponseHead, Verb, Version};
 
 /// What a connection allows its peer; bounds on the memory one peer can take.
@@ -59,7 +59,7 @@ pub async fn connect(input: Input, output: Output, limits: &Limits) -> Result<(C
 /// Lays a request out flat. The authority of the request wins over `Host` (RFC 9113 section 8.3.1).
 pub fn flatten_request(
     parts: &http::request::Parts,
-    uri_bytes: usize,
+    limits: &h1::Limits,
     head: &mut RequestHead,
 ) -> Result<(), HeadError> {
     head.clear();
@@ -70,13 +70,20 @@ pub fn flatten_request(
     }
     head.method = head.fields.store(parts.method.as_str().as_bytes());
     let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
-    if target.len() > uri_bytes {
+    if target.len() > limits.uri_bytes {
         return Err(HeadError::URI_TOO_LONG);
+    }
+    let is_server = target == "*" && head.verb == Verb::Options;
+    if !target.starts_with('/') && !is_server {
+        return Err(HeadError::TARGET);
+    }
+    if parts.headers.len() > limits.fields {
+        return Err(HeadError::TOO_MANY_FIELDS);
     }
     let at = head.fields.store(target.as_bytes());
     head.split_target(at.start(), target.as_bytes());
     if let Some(authority) = parts.uri.authority() {
-        if !super::h1::is_authority(authority.as_str().as_bytes()) {
+        if !h1::is_authority(authority.as_str().as_bytes()) {
             return Err(HeadError::HOST);
         }
         head.authority = Some(head.fields.store(authority.as_str().as_bytes()));
@@ -88,12 +95,12 @@ pub fn flatten_request(
     }
     join_cookies(parts, head);
     let hosts = head.fields.all(Known::Host).count();
-    let good_hosts = head.fields.all(Known::Host).all(super::h1::is_authority);
+    let good_hosts = head.fields.all(Known::Host).all(h1::is_authority);
     if hosts > 1 || !good_hosts || (hosts == 0 && head.authority.is_none()) {
         return Err(HeadError::HOST);
     }
     if head.fields.has(Known::ContentLength) {
-        super::h1::content_length(&head.fields)?;
+        h1::content_length(&head.fields)?;
     }
     Ok(())
 }

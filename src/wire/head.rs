@@ -121,6 +121,12 @@ impl RequestHead {
         }
     }
 
+    /// Whether it is a call of gRPC.
+    pub fn is_grpc(&self) -> bool {
+        let content_type = self.fields.first(Known::ContentType);
+        self.version == Version::H2 && content_type.is_some_and(|value| value.starts_with(b"application/grpc"))
+    }
+
     /// Places method and target are stored at hold only bytes that were checked to be text.
     fn text(&self, span: Span) -> &str {
         std::str::from_utf8(self.fields.at(span)).unwrap_or("")

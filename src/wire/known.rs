@@ -50,10 +50,14 @@ pub enum Known {
     Traceparent,
     /// `grpc-timeout`
     GrpcTimeout,
+    /// `x-request-timeout-ms`
+    RequestTimeout,
     /// `grpc-status`
     GrpcStatus,
     /// `content-type`
     ContentType,
+    /// `content_length` or `transfer_encoding`: no framing, but there are servers that take them for it
+    Disguised,
 }
 
 impl Known {
@@ -83,12 +87,15 @@ impl Known {
             16 => (b"x-forwarded-host", Self::XForwardedHost),
             17 if starts(name, b'x') => (b"x-forwarded-proto", Self::XForwardedProto),
             17 => (b"transfer-encoding", Self::TransferEncoding),
+            20 => (b"x-request-timeout-ms", Self::RequestTimeout),
             _ => (b"", Self::Other),
         };
         if name.eq_ignore_ascii_case(text) {
             known
         } else if name.len() > 6 && name[..6].eq_ignore_ascii_case(b"proxy-") {
             Self::Proxy
+        } else if is_disguised(name) {
+            Self::Disguised
         } else {
             Self::Other
         }
@@ -105,7 +112,16 @@ impl Known {
                 | Self::Upgrade
                 | Self::Http2Settings
                 | Self::TransferEncoding
+                | Self::Disguised
         )
+    }
+}
+
+fn is_disguised(name: &[u8]) -> bool {
+    match name.len() {
+        14 => name.eq_ignore_ascii_case(b"content_length"),
+        17 => name.eq_ignore_ascii_case(b"transfer_encoding"),
+        _ => false,
     }
 }
 
@@ -143,8 +159,11 @@ mod tests {
             ("X-Request-Id", Known::RequestId),
             ("traceparent", Known::Traceparent),
             ("grpc-timeout", Known::GrpcTimeout),
+            ("X-Request-Timeout-Ms", Known::RequestTimeout),
             ("grpc-status", Known::GrpcStatus),
             ("Content-Type", Known::ContentType),
+            ("Content_Length", Known::Disguised),
+            ("transfer_Encoding", Known::Disguised),
             ("x-user-id", Known::Other),
             ("hosts", Known::Other),
             ("hast", Known::Other),

@@ -19,7 +19,7 @@ pub mod h2;
 
 mod body;
 
-pub use body::{BodyError, BodyReader, BodyWriter, Moved, Part, PumpError, pump};
+pub use body::{BodyError, BodyReader, BodyWriter, Moved, Part, PumpError, next_part, pump};
 pub use buffer::{BufferPool, Input, Output, Rewound};
 pub use fields::{FieldSink, Fields, Span};
 pub use head::{RequestHead, ResponseHead, Verb, Version};

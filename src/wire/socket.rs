@@ -3,6 +3,7 @@
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream, tcp, unix};
@@ -72,6 +73,36 @@ pub enum WriteHalf {
     Tcp(tcp::OwnedWriteHalf),
     /// Unix domain
     Unix(unix::OwnedWriteHalf),
+    /// Given up
+    Closed,
+}
+
+impl WriteHalf {
+    /// Makes the coming close a reset, and writes nothing more. A Unix socket has none: there the peer sees an end.
+    pub fn reset_on_close(&mut self) {
+        if !matches!(self, Self::Tcp(_)) {
+            return;
+        }
+        if let Self::Tcp(half) = std::mem::replace(self, Self::Closed) {
+            // Fails only where the connection is gone already.
+            let _ = half.as_ref().set_zero_linger();
+            // Dropped, it would end its direction in order first.
+            half.forget();
+        }
+    }
+}
+
+impl WriteHalf {
+    /// Ends the connection so that the peer sees it reset, once the other half is dropped too. A Unix socket knows no
+    /// reset and is closed.
+    pub fn reset(self) {
+        if let Self::Tcp(half) = self {
+            // Where it cannot be set the connection has failed already.
+            let _ = socket2::SockRef::from(half.as_ref()).set_linger(Some(Duration::ZERO));
+            // Dropping the half would end the stream in order first.
+            half.forget();
+        }
+    }
 }
 
 impl AsyncWrite for WriteHalf {
@@ -79,6 +110,7 @@ impl AsyncWrite for WriteHalf {
         match self.get_mut() {
             Self::Tcp(half) => Pin::new(half).poll_write(cx, buf),
             Self::Unix(half) => Pin::new(half).poll_write(cx, buf),
+            Self::Closed => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
         }
     }
 
@@ -90,6 +122,7 @@ impl AsyncWrite for WriteHalf {
         match self.get_mut() {
             Self::Tcp(half) => Pin::new(half).poll_write_vectored(cx, bufs),
             Self::Unix(half) => Pin::new(half).poll_write_vectored(cx, bufs),
+            Self::Closed => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
         }
     }
 
@@ -105,6 +138,7 @@ impl AsyncWrite for WriteHalf {
         match self.get_mut() {
             Self::Tcp(half) => Pin::new(half).poll_shutdown(cx),
             Self::Unix(half) => Pin::new(half).poll_shutdown(cx),
+            Self::Closed => Poll::Ready(Ok(())),
         }
     }
 }

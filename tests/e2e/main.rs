@@ -1,6 +1,7 @@
 //! End to end: the real binary between real clients and origins. One module per promise family.
 #![allow(clippy::unwrap_used, reason = "a test's functions may fail by panicking wherever they stand")]
 
+mod attack;
 mod breaker;
 mod failure;
 mod harness;
@@ -9,4 +10,5 @@ mod lifecycle;
 mod memory;
 mod protocol;
 mod routing;
+mod safety;
 mod shield;

@@ -10,6 +10,7 @@ mod fact;
 mod release;
 
 mod endpoints;
+pub(super) mod fault;
 mod route;
 mod rule;
 mod upstream;
@@ -17,6 +18,7 @@ mod upstream;
 mod unused;
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use super::file::Environment;
 use super::gather::Gathered;
@@ -77,6 +79,8 @@ pub(super) fn compile(
     let secrets = context.secrets;
     rule::apply(gathered, &mut facts, &mut releases, &mut routes, findings);
     let lane = unused::own_lane(config, &mut lanes, findings);
+    let known: Vec<_> = routes.iter().map(|route| route.known(&lanes)).collect();
+    let faults = fault::faults(config.faults.as_deref(), &known, SystemTime::now(), findings);
     if gathered.native {
         unused::warn(config, &routes, &facts, &sources, findings);
     }
@@ -112,6 +116,7 @@ pub(super) fn compile(
         facts: sources,
         breakers,
         rollbacks,
+        faults,
         access_log: process.access_log,
         response_mark: process.response_mark,
         normalize: process.normalize,

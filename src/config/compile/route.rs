@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::Context;
 use super::address::is_token;
 use super::fact::regex;
+use super::fault::RouteLanes;
 use super::process::positive;
 use crate::config::file::{FileHeaderMatch, FileMatch, FileRoute, FileShield, FileTimeouts, ShieldWord};
 use crate::config::problem::Findings;
@@ -60,6 +61,13 @@ pub(super) struct Compiled<'c> {
     pub(super) spec: RouteSpec,
     pub(super) plan: RoutePlan,
     pub(super) written: &'c FileRoute,
+}
+
+impl Compiled<'_> {
+    /// Its name with those of its lanes.
+    pub(super) fn known<'n>(&'n self, lanes: &'n Lanes) -> RouteLanes<'n> {
+        (&self.spec.name, self.spec.lanes.iter().map(|lane| lanes.name(*lane)).collect())
+    }
 }
 
 /// Every route in the order written: the place is its `RouteId`.
@@ -223,7 +231,12 @@ fn timeouts(written: Option<&FileTimeouts>, findings: &mut Findings) -> Timeouts
         first_byte: positive(written.first_byte.as_ref(), default.first_byte, "first_byte", findings),
         request: written.request.as_ref().map(|time| positive(Some(time), default.idle, "request", findings)),
         idle: positive(written.idle.as_ref(), default.idle, "idle", findings),
+        pass_on: written.pass_on.as_ref().is_some_and(|flag| flag.value),
     };
+    if let (Some(flag), None) = (written.pass_on.as_ref().filter(|flag| flag.value), timeouts.request) {
+        findings
+            .warn(flag.at, "`pass_on` means nothing without `request`: a caller's own deadline is passed on anyway");
+    }
     if let (Some(first), Some(whole)) = (&written.first_byte, timeouts.request)
         && timeouts.first_byte > whole
     {

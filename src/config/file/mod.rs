@@ -4,6 +4,7 @@
 mod business_rule;
 mod condition;
 mod fact;
+mod fault;
 mod process;
 mod release;
 mod route;
@@ -13,6 +14,7 @@ mod upstream;
 pub(super) use business_rule::{API_VERSION, FileBusinessRule, FileRollbackOn, KIND};
 pub(super) use condition::{FileCondition, FileScalar, OperatorWord};
 pub(super) use fact::FileSource;
+pub(super) use fault::{FileDelay, FileFault};
 pub(super) use process::{
     AccessLogWord, FileAdmin, FileGeoip, FileLimits, FileListener, FileState, RegionCodes, ResponseMarkWord,
 };
@@ -101,6 +103,8 @@ mirror! {
         breakers: Table<FileBreaker>,
         /// Which requests go where. Host before path; an exact segment before a parameter before a wildcard.
         routes: Vec<FileRoute>,
+        /// Faults on purpose, for drills. Those that meet on one lane of a route add up to 100% at most.
+        faults: Vec<FileFault>,
         /// Bounds on what a client may send, and how slowly.
         limits: FileLimits,
         /// How long requests in flight may take once the process was told to end.

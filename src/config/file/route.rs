@@ -105,6 +105,10 @@ mirror! {
         /// Without a byte in either direction, upgraded connections included.
         #[schemars(extend("default" = "60s"))]
         idle: At<Time>,
+        /// The upstream is told how much of `request` is left although the caller set no deadline, in
+        /// `x-request-timeout-ms`, for gRPC in `grpc-timeout`.
+        #[schemars(extend("default" = false))]
+        pass_on: At<bool>,
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a configuration is refused for, word by word, and what loads.
 
 mod endpoints;
+mod faults;
 mod files;
 mod good;
 mod mutated;

@@ -81,6 +81,10 @@ fn outcome(outcome: &Outcome<'_>, out: &mut Vec<u8>) {
         out.extend_from_slice(b",\"replayed\":true");
     }
     optional("shielded", outcome.shielded, out);
+    optional("fault", outcome.fault, out);
+    if outcome.fault_counts {
+        out.extend_from_slice(b",\"fault_counts\":true");
+    }
     optional("error", outcome.error, out);
 }
 

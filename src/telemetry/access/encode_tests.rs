@@ -43,6 +43,8 @@ fn entry() -> Entry<'static> {
             bytes_out: 512,
             replayed: true,
             shielded: None,
+            fault: Some("drill"),
+            fault_counts: true,
             error: None,
         },
     }
@@ -70,7 +72,8 @@ fn a_full_line_in_its_order() {
         r#""path":"/api/v1/sku/7","user":"USER","sku_id":"7","category_id":"1001","order_amount":"299.00","#,
         r#""route":"sku-detail","lane":"gray","level":"permille","reason":"bucket","release":"pricing-v2","#,
         r#""bucket":68,"salt":"pricing-v2","status":200,"upstream":"goods-gray","duration_ms":12.034,"#,
-        r#""upstream_ms":11.005,"bytes_in":0,"bytes_out":512,"replayed":true}"#,
+        r#""upstream_ms":11.005,"bytes_in":0,"bytes_out":512,"replayed":true,"fault":"drill","#,
+        r#""fault_counts":true}"#,
         "\n"
     );
     assert_eq!(line(&entry()), expected.replace("USER", user));
@@ -95,6 +98,8 @@ fn what_is_absent_has_no_field() {
         upstream_duration: None,
         replayed: false,
         shielded: None,
+        fault: None,
+        fault_counts: false,
         error: Some("no_route"),
         ..entry.outcome
     };

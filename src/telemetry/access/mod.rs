@@ -19,6 +19,8 @@
 //! | `bytes_in`, `bytes_out` | number | bytes of the bodies |
 //! | `replayed` | true | sent once more on a fresh connection; absent otherwise |
 //! | `shielded` | text | how the gray attempt failed that stable made good; absent otherwise |
+//! | `fault` | text | the fault on purpose that the request met; absent otherwise |
+//! | `fault_counts` | true | that fault counts against the release as if it were real; absent otherwise |
 //! | `error` | text | what went wrong, as in the error answer; absent otherwise |
 //!
 //! Absent means absent: no field is `null` or empty. Fields come in this order. A value is cut at a limit (with `…` at
@@ -137,6 +139,10 @@ pub struct Outcome<'a> {
     pub replayed: bool,
     /// How gray failed, where stable answered in its place.
     pub shielded: Option<&'a str>,
+    /// The fault on purpose that the request met, by its name.
+    pub fault: Option<&'a str>,
+    /// Whether that fault counts against the release as if it were real.
+    pub fault_counts: bool,
     /// What went wrong, if anything.
     pub error: Option<&'a str>,
 }

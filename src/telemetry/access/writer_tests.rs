@@ -29,6 +29,8 @@ fn entry(request_id: &str) -> Entry<'_> {
             bytes_out: 0,
             replayed: false,
             shielded: None,
+            fault: None,
+            fault_counts: false,
             error: None,
         },
     }

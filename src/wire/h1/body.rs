@@ -120,11 +120,12 @@ impl<'c> BodyReader<'c> {
         self.input.consume(std::mem::take(&mut self.given));
         self.input
     }
+}
 
-    /// The connection's input again, at the end of an exchange.
-    pub fn into_input(self) -> &'c mut Input {
+impl Drop for BodyReader<'_> {
+    /// What was given out is body whatever became of it: left in the buffer, it would be read as the next message.
+    fn drop(&mut self) {
         self.input.consume(self.given);
-        self.input
     }
 }
 
@@ -158,6 +159,16 @@ impl<'c> BodyWriter<'c> {
             }
             _ if chunk.is_empty() => Ok(()),
             _ => Err(io::Error::new(io::ErrorKind::InvalidData, "more body than its length said")),
+        }
+    }
+
+    /// Breaks the body off: what was gathered is sent. Where only the close tells the end, the connection is made to end
+    /// in an error, so that the body cannot be taken for whole.
+    pub async fn abort(&mut self) {
+        // Whether the peer still takes it makes no difference any more.
+        _ = self.output.flush().await;
+        if self.framing == Framing::UntilClose {
+            self.output.reset_on_close();
         }
     }
 
@@ -219,7 +230,7 @@ mod tests {
                 data.extend_from_slice(chunk);
             }
         }
-        body.into_input();
+        drop(body);
         connection.input.fill().await.unwrap();
         Ok((data, connection.input.buf.to_vec()))
     }
@@ -232,6 +243,18 @@ mod tests {
         assert_eq!((&data[..], &rest[..]), (&b"hello"[..], &b"GET /"[..]));
         let (data, _) = read_all(b"hello", Framing::UntilClose).await.unwrap();
         assert_eq!(data, b"hello");
+    }
+
+    #[tokio::test]
+    async fn a_part_that_nobody_passed_on_is_not_left_behind() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        theirs.write_all(b"helloGET /").await.unwrap();
+        let mut connection = Connection::new(Socket::Unix(ours));
+        let mut body = BodyReader::new(&mut connection.input, Framing::Length(5), &LIMITS).unwrap();
+        assert!(matches!(body.next().await, Ok(Some(Part::Data(b"hello")))));
+        assert!(body.is_done());
+        drop(body);
+        assert_eq!(&connection.input.buf[..], b"GET /");
     }
 
     #[tokio::test]

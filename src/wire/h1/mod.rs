@@ -35,6 +35,11 @@ impl Connection {
         let (read, write) = socket.split();
         Self { input: Input::new(read), output: Output::new(write) }
     }
+
+    /// Ends it so that the peer sees it reset.
+    pub fn reset(self) {
+        self.output.into_io().reset();
+    }
 }
 
 /// The first bytes of a connection in HTTP/2 with prior knowledge (RFC 9113 section 3.4).

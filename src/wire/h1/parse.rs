@@ -139,6 +139,10 @@ fn place_target(head: &mut RequestHead, target: &str, base: usize) -> Result<(),
     if head.verb == Verb::Connect {
         return Err(HeadError::CONNECT);
     }
+    // A target has no fragment; servers that cut one off read another path than those that do not.
+    if target.contains('#') {
+        return Err(HeadError::TARGET);
+    }
     if target.starts_with('/') {
         head.split_target(start, target.as_bytes());
         return Ok(());
@@ -244,6 +248,7 @@ mod tests {
     fn targets_in_the_wrong_form_are_refused() {
         refused("GET a.example:80 HTTP/1.1\r\nHost: a\r\n\r\n", HeadError::TARGET);
         refused("GET * HTTP/1.1\r\nHost: a\r\n\r\n", HeadError::TARGET);
+        refused("GET /a#/../b HTTP/1.1\r\nHost: a\r\n\r\n", HeadError::TARGET);
         refused("GET ftp://a/ HTTP/1.1\r\nHost: a\r\n\r\n", HeadError::TARGET);
         refused("GET http://u:p@a/ HTTP/1.1\r\nHost: a\r\n\r\n", HeadError::TARGET);
         refused("CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n", HeadError::CONNECT);

@@ -202,6 +202,24 @@ fn an_endpoint_that_says_it_cannot_is_ejected_and_nobody_notices_after() {
 }
 
 #[test]
+fn an_endpoint_whose_failures_the_shield_hides_is_ejected_too() {
+    let actors = actors([Mode::Well, Mode::Busy]);
+    let stable = Origin::lane("stable");
+    let endpoints = format!("endpoints: [\"{}\", \"{}\"]", actors[0].name(), actors[1].name());
+    let plan = Plan::new()
+        .upstream("stable", stable.address())
+        .upstream_of("gray", &format!("{endpoints}, ejection: {{ failures: 3, base: 1h, max: 1h }}"))
+        .release("r", "level: full")
+        .route("all", "/{*rest}", "stable: stable, gray: gray", "release: r\nshield: { budget: 100% }");
+    let sidecar = Sidecar::start(&plan);
+    eventually("an ejection", || {
+        assert_eq!(send(&sidecar, 5), 5, "the shield holds");
+        (ejections(&sidecar, Some(&actors[1]), "ejected") == 1.0).then_some(())
+    });
+    assert_eq!(actors[1].served(), 3);
+}
+
+#[test]
 fn an_endpoint_that_flaps_is_ejected_again_and_stays_when_it_is_well() {
     let actors = actors([Mode::Well, Mode::Busy]);
     let sidecar = stage(&actors, "ejection: { failures: 2, base: 50ms, max: 200ms }");

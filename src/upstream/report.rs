@@ -19,14 +19,14 @@ pub enum Outcome {
 }
 
 /// A request on its way, where somebody wants to know what becomes of it. Dropped without a word, its client left.
-pub struct Trial {
+pub struct Report {
     endpoint: Rc<Endpoint>,
     since: Instant,
     /// What the head of the answer said.
     head: Option<Outcome>,
 }
 
-impl Trial {
+impl Report {
     pub(super) fn new(endpoint: Rc<Endpoint>, since: Instant) -> Self {
         Self { endpoint, since, head: None }
     }
@@ -63,7 +63,7 @@ impl Trial {
     }
 }
 
-impl Drop for Trial {
+impl Drop for Report {
     fn drop(&mut self) {
         if self.head.is_none() {
             let now = Instant::now();

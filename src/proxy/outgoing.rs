@@ -1,0 +1,58 @@
+//! The head of a request as an upstream gets it.
+
+use super::attempt::{Call, Failed};
+use super::failure::Failure;
+use super::fields::to_upstream;
+use super::record::Record;
+use crate::upstream::H1Lease;
+use crate::wire::h1::{self, Framing, request_line};
+use crate::wire::{FieldSink, Known};
+
+/// How the body goes up: a length where there is one, else chunks.
+pub(super) fn upstream_framing(call: &Call<'_>) -> Framing {
+    match call.framing {
+        Framing::UntilClose => Framing::Chunked,
+        framing => framing,
+    }
+}
+
+/// The head of an HTTP/1 request, into the buffer of the connection.
+pub(super) fn write_head(call: &Call<'_>, lease: &mut H1Lease, framing: Framing, record: &mut Record) {
+    let head = call.head;
+    let authority = head.authority().filter(|host| !host.is_empty()).map(<[u8]>::to_vec);
+    let authority = authority.unwrap_or_else(|| lease.authority().into_bytes());
+    let out = &mut lease.connection.output.buf;
+    out.clear();
+    request_line(out, head.method(), call.target);
+    out.field(b"host", &authority);
+    record.stripped = to_upstream(out, head, &call.told, call.untrusted);
+    match framing {
+        Framing::Length(n) => out.field(b"content-length", itoa::Buffer::new().format(n).as_bytes()),
+        Framing::Chunked => out.field(b"transfer-encoding", b"chunked"),
+        // A method that usually has a body says that this one has none, as the client did.
+        _ if head.fields.has(Known::ContentLength) => out.field(b"content-length", b"0"),
+        _ => {}
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// The head of an HTTP/2 request.
+pub(super) fn h2_request(call: &Call<'_>, record: &mut Record) -> Result<http::Request<()>, Failed> {
+    let head = call.head;
+    let authority = head.authority().filter(|host| !host.is_empty()).unwrap_or(b"localhost");
+    let uri = http::Uri::builder().scheme("http").authority(authority).path_and_query(call.target);
+    // HTTP/1 lets some characters pass in a target that the `http` crate does not.
+    let uri = uri.build().map_err(|_| Failure::Refused(h1::HeadError::TARGET))?;
+    let request = http::Request::builder().method(head.method()).uri(uri);
+    let mut request = request.version(http::Version::HTTP_2).body(()).map_err(|_| Failure::BadAnswer)?;
+    let fields = request.headers_mut();
+    record.stripped = to_upstream(fields, head, &call.told, call.untrusted);
+    if let Framing::Length(n) = call.framing {
+        fields.field(b"content-length", itoa::Buffer::new().format(n).as_bytes());
+    }
+    // The one use of TE that HTTP/2 knows; gRPC servers insist on it.
+    if head.fields.all(Known::Te).any(|te| te.eq_ignore_ascii_case(b"trailers")) {
+        fields.field(b"te", b"trailers");
+    }
+    Ok(request)
+}

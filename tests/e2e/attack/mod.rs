@@ -1,0 +1,8 @@
+//! What an attacker tries: every test here failed once, or guards a place where others have failed.
+
+mod answers;
+mod bodies;
+mod http2;
+mod patience;
+mod smuggling;
+mod trust;
