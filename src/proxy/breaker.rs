@@ -1,7 +1,7 @@
 //! The breakers of all routes and lanes: the part workers ask, and the part one merger turns.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::failure::Failure;
 use super::record::Record;
@@ -120,6 +120,11 @@ fn cause(cause: Cause) -> BreakerCause {
         Cause::OpenTimeOver => BreakerCause::OpenTimeOver,
         Cause::TrialsPassed => BreakerCause::TrialsPassed,
     }
+}
+
+/// When to ask again, for `Retry-After`: never at once.
+pub(super) fn whole_seconds(time: Duration) -> u32 {
+    u32::try_from(time.as_millis().div_ceil(1000)).unwrap_or(u32::MAX).max(1)
 }
 
 /// What the end of an attempt says about its lane.

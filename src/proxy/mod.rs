@@ -53,6 +53,7 @@ pub use worker::{Parts, Worker};
 
 use attempt::{Call, Exchange, Failed, over_h1, over_h2};
 use body::RequestBody;
+use breaker::whole_seconds;
 use deadline::CallerDeadline;
 use failure::Failure;
 use fields::{Peer, Told, max_forwards, times_passed, wanted_upgrade};
@@ -182,10 +183,6 @@ impl Routed<'_> {
         self.lane = LaneId::STABLE;
         self.target = snapshot.target(&snapshot.routes[self.route.index()], LaneId::STABLE);
     }
-}
-
-fn whole_seconds(time: Duration) -> u32 {
-    u32::try_from(time.as_millis().div_ceil(1000)).unwrap_or(u32::MAX).max(1)
 }
 
 /// Choose and attempt. Where a shielded gray attempt fails, stable makes it good.

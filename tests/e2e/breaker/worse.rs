@@ -163,22 +163,35 @@ fn an_outage_of_both_is_not_held_against_gray_though_breakers_refuse() {
         Origin::answering(move |_| answer(if failing.load(Ordering::Relaxed) { "500 Oops" } else { "200 OK" }, "", b""))
     };
     let (stable, gray) = (origin(), origin());
+    // Gray has too few calls for its breaker: stable's alone opens.
     let plan = Plan::new()
         .upstream("stable", stable.address())
         .upstream("gray", gray.address())
-        .release("r", "level: permille\npermille: 200\nrollback: { worse: true }")
-        .more("state: { dir: state }\nbreakers: { b: { min_calls: 20, open_for: 300ms } }")
+        .release("r", "level: permille\npermille: 100\nrollback: { worse: true }")
+        .more(
+            "state: { dir: state }\nbreakers: { b: { window: 1s, short_window: 500ms, min_calls: 150, open_for: 1s } }",
+        )
         .route("all", "/{*rest}", "stable: stable, gray: gray", "release: r\nbreaker: b");
     let sidecar = Sidecar::start(&plan);
     let mut client = sidecar.client();
-    visit(&mut client, 0..1000);
-    for part in 2..8 {
-        failing.store(part < 6, Ordering::Relaxed);
+    visit(&mut client, 0..3000);
+    // Both windows forget that.
+    std::thread::sleep(Duration::from_millis(1200));
+    failing.store(true, Ordering::Relaxed);
+    for part in 6..9 {
         visit(&mut client, part * 500..part * 500 + 500);
-        // One look at least for each part.
         std::thread::sleep(Duration::from_millis(600));
-        assert!(!is_latched(&sidecar), "{}", release(&sidecar));
     }
+    failing.store(false, Ordering::Relaxed);
+    let stable_closed = [("route", "all"), ("lane", "stable"), ("to", "closed"), ("cause", "trials_passed")];
+    eventually("stable's breaker to close", || {
+        visit(&mut client, 0..10);
+        (sidecar.metric("graylane_breaker_transitions_total", &stable_closed) >= 1.0).then_some(())
+    });
+    visit(&mut client, 5000..6000);
+    // One more look.
+    std::thread::sleep(Duration::from_millis(1200));
+    assert!(!is_latched(&sidecar), "{}", release(&sidecar));
     let shown = release(&sidecar);
     assert_eq!(shown["verdict"]["word"], "not worse so far", "{shown}");
     let figures = &shown["verdict"]["figures"]["errors"]["hits"];
