@@ -5,6 +5,7 @@ use std::io;
 use std::net::TcpListener;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::{Builder, JoinHandle};
 
 use tokio::runtime;
@@ -27,25 +28,43 @@ pub(super) struct Parts {
     pub(super) stop: watch::Receiver<Stop>,
 }
 
-/// Starts a worker; its thread ends once it has drained, with the number of connections that were cut off.
+/// Starts a worker and returns once it listens; its thread ends when it has drained, with the number of connections that
+/// were cut off.
 pub(super) fn start(parts: Parts) -> io::Result<JoinHandle<usize>> {
-    let runtime = runtime::Builder::new_current_thread().enable_all().build_local(runtime::LocalOptions::default());
-    // Only to find out whether it can be had: a local runtime is built on the thread that runs it.
-    drop(runtime?);
-    Builder::new().name(format!("worker-{}", parts.id)).spawn(move || run(parts))
+    let (tell, told) = sync_channel(1);
+    let thread = Builder::new().name(format!("worker-{}", parts.id)).spawn(move || run(parts, &tell))?;
+    match told.recv() {
+        Ok(begun) => begun.map(|()| thread),
+        // It ended without a word, which only a panic can do.
+        Err(_) => Err(io::Error::other("the worker's thread ended at once")),
+    }
 }
 
-fn run(parts: Parts) -> usize {
+fn run(parts: Parts, tell: &SyncSender<io::Result<()>>) -> usize {
     let Parts { id, listeners, live, telemetry, log, epoch, faults, stop } = parts;
-    let runtime = runtime::Builder::new_current_thread()
-        .enable_all()
-        .build_local(runtime::LocalOptions::default())
-        .expect("a runtime could be had a moment ago");
+    // A local runtime is built on the thread that runs it.
+    let local = runtime::LocalOptions::default();
+    let runtime = match runtime::Builder::new_current_thread().enable_all().build_local(local) {
+        Ok(runtime) => runtime,
+        Err(error) => return refuse(tell, error),
+    };
     // Balancing and request ids want numbers that differ between workers and processes, not secret ones.
     let seed = RandomState::new().hash_one(id);
     runtime.block_on(async move {
         let worker = Rc::new(Worker::new(proxy::Parts { id, seed, epoch, live, telemetry, log, faults }));
         let listeners = listeners.into_iter().map(tokio::net::TcpListener::from_std).collect::<io::Result<_>>();
-        proxy::run(worker, listeners.expect("a bound listener can be registered"), stop).await
+        match listeners {
+            Ok(listeners) => {
+                // Whoever started us may have given up waiting; then the stop comes soon.
+                let _ = tell.send(Ok(()));
+                proxy::run(worker, listeners, stop).await
+            }
+            Err(error) => refuse(tell, error),
+        }
     })
+}
+
+fn refuse(tell: &SyncSender<io::Result<()>>, error: io::Error) -> usize {
+    let _ = tell.send(Err(error));
+    0
 }
