@@ -23,7 +23,8 @@ fn gray_turns_bad_in_four_ways_and_is_taken_out_each_time() {
         ("92 % of 500s", Mood::Errors, "error_rate"),
         ("P99 of 2.8 s", Mood::Tail { one_of: 50, takes: Duration::from_millis(2800) }, "p99"),
         ("mean of 900 ms", Mood::Slow(Duration::from_millis(900)), "mean"),
-        ("no answer", Mood::Mute, "error_rate"),
+        // Behind good calls, the first of a hundred that hang move the percentile before five of them are an error rate.
+        ("no answer", Mood::Mute, "p99"),
     ];
     let shown = acts.map(|(act, mood, cause)| {
         let shown = Stage::set(&SETTING).play(act, mood);
