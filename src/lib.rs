@@ -11,6 +11,8 @@ pub mod config;
 pub mod extract;
 pub mod latch;
 pub mod live;
+pub mod outbound;
+pub mod source;
 
 pub mod wire;
 
