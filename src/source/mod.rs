@@ -9,6 +9,7 @@
 //! Nothing is judged here beyond its size and its age: a document that is no configuration is the loader's to refuse.
 
 mod backoff;
+mod credentials;
 mod error;
 mod link;
 mod pace;
