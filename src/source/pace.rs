@@ -10,6 +10,8 @@ const SETTLE: Duration = Duration::from_millis(10);
 const GAP: Duration = Duration::from_millis(100);
 /// A round takes at most one part in this many of the time.
 const SHARE: u32 = 5;
+/// Unless that would take longer than this.
+const MOST_GAP: Duration = Duration::from_secs(2);
 
 /// Lets a change through at once after a quiet time, and makes those that follow wait: a hundred changes a second cost
 /// ten rounds at most, and fewer where a round is dear.
@@ -27,7 +29,7 @@ impl Pace {
 
     /// A round began at `begun` and is over at `now`.
     pub(super) fn done(&mut self, begun: Instant, now: Instant) {
-        self.not_before = Some(now + GAP.max((now - begun) * (SHARE - 1)));
+        self.not_before = Some(now + ((now - begun) * (SHARE - 1)).clamp(GAP, MOST_GAP));
     }
 }
 
@@ -42,7 +44,9 @@ mod tests {
         assert_eq!(pace.due(start), start + SETTLE);
         pace.done(start, start + Duration::from_millis(1));
         assert_eq!(pace.due(start), start + Duration::from_millis(101));
-        pace.done(start, start + Duration::from_secs(1));
-        assert_eq!(pace.due(start), start + Duration::from_secs(5));
+        pace.done(start, start + Duration::from_millis(400));
+        assert_eq!(pace.due(start), start + Duration::from_secs(2));
+        pace.done(start, start + Duration::from_secs(10));
+        assert_eq!(pace.due(start), start + Duration::from_secs(12));
     }
 }
