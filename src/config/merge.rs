@@ -54,6 +54,7 @@ pub(super) fn merge(into: &mut FileConfig, next: FileConfig, findings: &mut Find
     list(&mut into.categories, next.categories);
     list(&mut into.routes, next.routes);
     list(&mut into.faults, next.faults);
+    list(&mut into.sources, next.sources);
 
     table(&mut into.facts, next.facts, "fact", f);
     table(&mut into.upstreams, next.upstreams, "upstream", f);

@@ -23,6 +23,7 @@ mod endpoints;
 mod fault;
 mod lane_limits;
 mod pending;
+mod remote;
 mod rollback;
 mod settings;
 
@@ -42,6 +43,9 @@ pub use file::{
 };
 pub use lane_limits::{AdaptiveBounds, LaneLimits, Overload, RateLimit};
 pub use problem::{Problem, Problems, Severity, Style};
+pub use remote::{
+    BackoffPlan, EtcdPlan, Login, RedisAddress, RedisPlan, RedisPush, SourceBounds, SourceKind, SourcePlan, TlsFiles,
+};
 pub use rollback::{RollbackFigure, RollbackPlan};
 pub use settings::{
     AccessLog, AdminChanges, Breaker, Endpoint, FactSource, FactSources, Limits, ResponseMark, RoutePlan, Settings,

@@ -12,6 +12,7 @@ use super::endpoints::EndpointPolicy;
 use super::fault::FaultPlan;
 use super::file::{EncodedWord, Environment, MarkCache, Normalize, Protocol, ShieldWord, StableOpen};
 use super::lane_limits::{LaneLimits, Overload};
+use super::remote::SourcePlan;
 use super::rollback::RollbackPlan;
 use crate::decide::{FactId, LaneId, Permille, Program};
 use crate::resilience::{Plan, PlanError, Thresholds, Timing};
@@ -51,6 +52,8 @@ pub struct Settings {
     pub rollbacks: Vec<RollbackPlan>,
     /// Faults on purpose that have not expired.
     pub faults: Vec<FaultPlan>,
+    /// Where more of the configuration comes from, in the order in which it is merged.
+    pub sources: Vec<SourcePlan>,
     /// What is written to the access log.
     pub access_log: AccessLog,
     /// Whether the client sees the lane.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::label::{BreakerCause, CodeClass, DeadlineField, Limit, LineFate, Refusal, Reload};
+use super::label::{BreakerCause, CodeClass, DeadlineField, Limit, LineFate, Refusal, Reload, SourceFault};
 use super::label::{CheckResult, ConnectResult, ConnectionState, EjectionResult, EndpointState};
 use super::metrics::{self, Metric};
 use super::process::ProcessFigures;
@@ -60,6 +60,7 @@ pub(super) fn collect(registry: &Registry, totals: &Totals, process: &ProcessFig
     families.extend(releases(registry));
     families.extend(upstreams(registry));
     families.extend(endpoints(registry));
+    families.extend(sources(registry));
     families.extend(whole(registry, totals));
     families.extend(program(process));
     let place = |family: &Family| metrics::ALL.iter().position(|metric| *metric == family.metric);
@@ -197,6 +198,28 @@ fn endpoints(registry: &Registry) -> Vec<Family> {
         }
     }
     vec![addresses, checks, ejections]
+}
+
+fn sources(registry: &Registry) -> Vec<Family> {
+    let mut up = Family::new(&metrics::SOURCE_UP);
+    let mut contact = Family::new(&metrics::SOURCE_LAST_CONTACT);
+    let mut stale = Family::new(&metrics::SOURCE_STALE);
+    let mut documents = Family::new(&metrics::SOURCE_DOCUMENTS);
+    let mut bytes = Family::new(&metrics::SOURCE_BYTES);
+    let mut changes = Family::new(&metrics::SOURCE_CHANGES);
+    let mut errors = Family::new(&metrics::SOURCE_ERRORS);
+    for (name, series) in &registry.sources {
+        up.count(&[name], &[], u64::from(series.is_up()));
+        contact.number(&[name], &[], series.last_contact());
+        stale.count(&[name], &[], u64::from(series.is_stale()));
+        documents.count(&[name], &[], series.documents());
+        bytes.count(&[name], &[], series.bytes());
+        changes.count(&[name], &[], series.posts());
+        for fault in SourceFault::ALL {
+            errors.count(&[name], &[fault.as_str()], series.errors(*fault));
+        }
+    }
+    vec![up, contact, stale, documents, bytes, changes, errors]
 }
 
 fn whole(registry: &Registry, totals: &Totals) -> Vec<Family> {

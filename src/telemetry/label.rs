@@ -26,6 +26,26 @@ macro_rules! label {
 }
 
 label! {
+    /// What went wrong with a source of configuration.
+    SourceFault {
+        /// It cannot be reached, or broke off.
+        Unreachable = "unreachable",
+        /// It did not answer in time.
+        Late = "late",
+        /// It refused us: a wrong user, password or right.
+        Refused = "refused",
+        /// Its documents are too many or too large.
+        TooLarge = "too_large",
+        /// What it said cannot be understood.
+        Garbled = "garbled",
+        /// It offered an older state than the one taken.
+        OldRevision = "old_revision",
+        /// A file that is needed to call it cannot be used.
+        Setup = "setup",
+    }
+}
+
+label! {
     /// The first digit of an answer's status code.
     CodeClass {
         /// 100 to 199: only a switch of protocols ends here.

@@ -102,6 +102,20 @@ metrics! {
         "1 for the version of the configuration in use.";
     CONFIG_RELOADS = Counter "graylane_config_reloads_total" ["result"]
         "Configurations offered, by what became of them.";
+    SOURCE_UP = Gauge "graylane_source_up" ["source"]
+        "1 while the source of configuration answers, else 0.";
+    SOURCE_LAST_CONTACT = Gauge "graylane_source_last_contact_seconds" ["source"]
+        "When the source answered last, in seconds since the epoch; 0 if it never did.";
+    SOURCE_STALE = Gauge "graylane_source_stale" ["source"]
+        "1 while the source did not answer for longer than its time to live; what it said stays in force.";
+    SOURCE_DOCUMENTS = Gauge "graylane_source_documents" ["source"]
+        "Documents that the source holds.";
+    SOURCE_BYTES = Gauge "graylane_source_bytes" ["source"]
+        "Bytes of these documents.";
+    SOURCE_CHANGES = Counter "graylane_source_changes_total" ["source"]
+        "Times that other documents were taken from the source.";
+    SOURCE_ERRORS = Counter "graylane_source_errors_total" ["source", "kind"]
+        "What went wrong with the source, by kind.";
     STATE_KEPT = Gauge "graylane_state_kept" []
         "1 while the state directory holds every latch, 0 while it cannot be written or there is none.";
     ACCESS_LOG_LINES = Counter "graylane_access_log_lines_total" ["result"]

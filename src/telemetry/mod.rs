@@ -17,6 +17,7 @@ mod recent;
 mod registry;
 mod release;
 mod route;
+mod source;
 mod totals;
 mod upstream;
 
@@ -38,13 +39,14 @@ use registry::Registry;
 pub use endpoint::EndpointSeries;
 pub use exposition::CONTENT_TYPE;
 pub use fault::FaultSeries;
-pub use label::{BreakerCause, BreakerState, CodeClass, DeadlineField, Limit, LineFate, Refusal, Reload};
+pub use label::{BreakerCause, BreakerState, CodeClass, DeadlineField, Limit, LineFate, Refusal, Reload, SourceFault};
 pub use label::{CheckResult, ConnectResult, ConnectionState, EjectionResult, EndpointState};
 pub use metrics::{ALL as METRICS, Kind, Metric};
 pub use process::resident_memory;
 pub use recent::FailedRequest;
 pub use release::ReleaseSeries;
 pub use route::{LaneCounts, RouteSeries};
+pub use source::SourceSeries;
 pub use totals::{FactSeries, Totals};
 pub use upstream::UpstreamSeries;
 
@@ -91,6 +93,11 @@ impl Telemetry {
     /// The series of a fault on purpose; `kind` is the word for what it does.
     pub fn fault(&self, name: &str, kind: &'static str) -> Arc<FaultSeries> {
         self.registry().fault(name, kind)
+    }
+
+    /// The series of a source of configuration.
+    pub fn source(&self, name: &str) -> Arc<SourceSeries> {
+        self.registry().source(name)
     }
 
     /// What is counted for the sidecar as a whole.

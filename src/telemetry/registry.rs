@@ -9,6 +9,7 @@ use super::endpoint::EndpointSeries;
 use super::fault::FaultSeries;
 use super::release::ReleaseSeries;
 use super::route::{LaneSeries, RouteSeries, RouteTotals};
+use super::source::SourceSeries;
 use super::totals::{FactRejections, FactSeries};
 use super::upstream::UpstreamSeries;
 
@@ -34,6 +35,7 @@ pub(super) struct Registry {
     pub(super) facts: BTreeMap<Arc<str>, Arc<FactRejections>>,
     /// By name and kind.
     pub(super) faults: BTreeMap<(Arc<str>, &'static str), Arc<FaultSeries>>,
+    pub(super) sources: BTreeMap<Arc<str>, Arc<SourceSeries>>,
     /// The text version of the configuration in use.
     pub(super) version: Option<Arc<str>>,
     pub(super) applied: u64,
@@ -52,6 +54,7 @@ impl Registry {
             endpoints: BTreeMap::new(),
             facts: BTreeMap::new(),
             faults: BTreeMap::new(),
+            sources: BTreeMap::new(),
             version: None,
             applied: 0,
             refused: 0,
@@ -105,6 +108,10 @@ impl Registry {
         self.faults.entry(key).or_insert_with(|| Arc::new(FaultSeries::new(self.workers))).clone()
     }
 
+    pub(super) fn source(&mut self, name: &str) -> Arc<SourceSeries> {
+        self.sources.entry(name.into()).or_default().clone()
+    }
+
     /// Drops what nobody outside holds any more.
     pub(super) fn retain_held(&mut self) {
         for route in self.routes.values_mut() {
@@ -116,5 +123,6 @@ impl Registry {
         self.endpoints.retain(|_, series| Arc::strong_count(series) > 1);
         self.facts.retain(|_, series| Arc::strong_count(series) > 1);
         self.faults.retain(|_, series| Arc::strong_count(series) > 1);
+        self.sources.retain(|_, series| Arc::strong_count(series) > 1);
     }
 }

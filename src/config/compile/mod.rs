@@ -12,6 +12,7 @@ mod release;
 mod endpoints;
 pub(super) mod fault;
 mod limit;
+mod remote;
 mod route;
 mod rule;
 mod upstream;
@@ -62,6 +63,8 @@ pub(super) fn compile(
     let process = process::process(config, key_files, texts, findings);
     kept::warn(config, findings);
     let overload = limit::overload(config.overload.as_ref(), findings);
+    let remotes = config.sources.as_deref().unwrap_or_default();
+    let remotes = remote::sources(remotes, process.environment, key_files, texts, findings);
     let upstreams = upstream::upstreams(config.upstreams.as_ref(), config.local.is_some(), texts, findings);
     let breakers = upstream::breakers(config.breakers.as_ref(), findings);
     let experiments = experiment::experiments(config.experiments.as_ref(), findings);
@@ -119,6 +122,7 @@ pub(super) fn compile(
         breakers,
         rollbacks,
         faults,
+        sources: remotes,
         access_log: process.access_log,
         response_mark: process.response_mark,
         normalize: process.normalize,

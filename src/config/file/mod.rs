@@ -8,6 +8,7 @@ mod fault;
 mod limit;
 mod process;
 mod release;
+mod remote;
 mod route;
 mod schema;
 mod upstream;
@@ -23,11 +24,13 @@ pub(super) use process::{
 pub(super) use release::{
     FileAb, FileDeveloper, FileExperiment, FileRegions, FileRelease, FileWorse, FileWorseRules, HashKeyWord, Require,
 };
+pub(super) use remote::{FileBackoff, FileEtcd, FileRedis, FileRemote, FileSourceBounds, FileTls};
 pub(super) use route::{FileBreaker, FileHeaderMatch, FileMatch, FileRoute, FileShield, FileTimeouts};
 pub(super) use upstream::{FileEjection, FileHealth, FileUpstream};
 
 pub use limit::OverLimit;
 pub use process::{EncodedWord, Environment, MarkCache, Normalize};
+pub use remote::RedisPush;
 pub use route::{ShieldWord, StableOpen};
 pub use schema::schema;
 pub use upstream::{Balance, Protocol};
@@ -108,6 +111,8 @@ mirror! {
         routes: Vec<FileRoute>,
         /// Faults on purpose, for drills. Those that meet on one lane of a route add up to 100% at most.
         faults: Vec<FileFault>,
+        /// Shared stores and configuration centres that hold more of this, in the order in which they are merged.
+        sources: Vec<FileRemote>,
         /// Bounds on what a client may send, and how slowly.
         limits: FileLimits,
         /// When the process has so much to do that it refuses further requests.
