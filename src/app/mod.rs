@@ -10,6 +10,7 @@ mod judge;
 mod memory;
 mod merger;
 mod releases;
+mod reload;
 mod sidecar;
 mod signal;
 mod view;

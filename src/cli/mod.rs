@@ -113,7 +113,7 @@ pub fn main() -> ExitCode {
 fn start_for_demo(folder: &Path) -> anyhow::Result<demo::Running> {
     let loaded =
         config::load(&[folder.to_owned()]).map_err(|problems| anyhow::anyhow!("{}", problems.render(Style::Plain)))?;
-    let sidecar = Sidecar::start(loaded)?;
+    let sidecar = Sidecar::start(loaded, vec![folder.to_owned()])?;
     let traffic = *sidecar.traffic().first().context("the demo has a listener")?;
     let admin = sidecar.admin();
     Ok(demo::Running { traffic, admin, stop: Box::new(move || _ = sidecar.drain()) })

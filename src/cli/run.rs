@@ -57,7 +57,7 @@ pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
         tracing::warn!("{warning}");
     }
     let version = loaded.version.clone();
-    let sidecar = Sidecar::start(loaded)?;
+    let sidecar = Sidecar::start(loaded, args.config.clone())?;
     tracing::info!(traffic = ?sidecar.traffic(), admin = %sidecar.admin(), version, "ready");
     let signal = wait_for_stop().context("cannot wait for signals")?;
     tracing::info!(signal, "draining");

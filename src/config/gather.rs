@@ -6,6 +6,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use super::Source;
 use super::file::{API_VERSION, FileBusinessRule, FileConfig, KIND};
 use super::merge::merge;
 use super::node::{self, Kind, Node};
@@ -103,6 +104,13 @@ pub(super) fn read_at_most(path: &Path, most: usize) -> std::io::Result<Vec<u8>>
 }
 
 impl Gathered {
+    /// Adds texts that were read elsewhere.
+    pub(super) fn add(&mut self, more: &[Source], texts: &mut Texts, findings: &mut Findings) {
+        for source in more {
+            self.bytes(&source.path, source.text.as_bytes(), texts, findings);
+        }
+    }
+
     fn file(&mut self, path: &Path, texts: &mut Texts, findings: &mut Findings) {
         match read_at_most(path, MAX_FILE_BYTES) {
             Ok(bytes) => self.bytes(path, &bytes, texts, findings),

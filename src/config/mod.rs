@@ -49,6 +49,7 @@ pub use settings::{
 };
 pub use units::parse_time;
 
+use compile::Key;
 use gather::{Gathered, gather, gather_text};
 use problem::Findings;
 use text::{Span, Texts};
@@ -64,12 +65,14 @@ pub struct Loaded {
     pub version: String,
     /// The files, in the order they were read.
     pub sources: Vec<Source>,
+    /// The key files that went into the settings.
+    pub key_files: Vec<PathBuf>,
 }
 
-/// One file as it was read.
+/// One file as it was read, or a text from elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
-    /// Its path as named.
+    /// Its path as named: what problems call it.
     pub path: PathBuf,
     /// Its text.
     pub text: String,
@@ -85,6 +88,14 @@ pub fn load_with(paths: &[PathBuf], key_files: KeyFiles) -> Result<Loaded, Probl
     let (mut texts, mut findings) = (Texts::default(), Findings::default());
     let gathered = gather(paths, &mut texts, &mut findings);
     finish(&gathered, key_files, texts, findings)
+}
+
+/// Reads files and folders, and then texts of another origin in their order, as one configuration that is to run.
+pub fn load_documents(files: &[PathBuf], more: &[Source]) -> Result<Loaded, Problems> {
+    let (mut texts, mut findings) = (Texts::default(), Findings::default());
+    let mut gathered = gather(files, &mut texts, &mut findings);
+    gathered.add(more, &mut texts, &mut findings);
+    finish(&gathered, KeyFiles::Needed, texts, findings)
 }
 
 /// Reads one text as if it were the file of this path: relative paths in it start from there.
@@ -107,16 +118,17 @@ fn finish(
     // What a broken file would have defined is not known, and every use of it would look like a problem.
     let compiled =
         if gathered.incomplete { None } else { compile::compile(gathered, key_files, &texts, &mut findings) };
-    let Some((settings, secrets)) = compiled else {
+    let Some((settings, keys)) = compiled else {
         if !findings.refused() {
             findings.error(Span::default(), "this configuration could not be compiled");
         }
         return Err(refusal(findings, &texts));
     };
-    let version = version(&texts, &secrets);
+    let version = version(&texts, &keys);
     let warnings = findings.resolve(&texts)?;
     let sources = texts.iter().map(|text| Source { path: text.path.clone(), text: text.text.clone() }).collect();
-    Ok(Loaded { settings, warnings, version, sources })
+    let key_files = keys.into_iter().map(|key| key.path).collect();
+    Ok(Loaded { settings, warnings, version, sources, key_files })
 }
 
 fn refusal(findings: Findings, texts: &Texts) -> Problems {
@@ -127,9 +139,9 @@ fn refusal(findings: Findings, texts: &Texts) -> Problems {
 }
 
 /// Twelve hexadecimal digits of a SHA-256 over every text and key, each with its length.
-fn version(texts: &Texts, secrets: &[Vec<u8>]) -> String {
+fn version(texts: &Texts, keys: &[Key]) -> String {
     let mut hash = Sha256::new();
-    for part in texts.iter().map(|text| text.text.as_bytes()).chain(secrets.iter().map(Vec::as_slice)) {
+    for part in texts.iter().map(|text| text.text.as_bytes()).chain(keys.iter().map(|key| &*key.bytes)) {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part);
     }

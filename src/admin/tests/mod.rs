@@ -45,6 +45,7 @@ impl AdminView for Still {
             lane: "stable".to_owned(),
             version: "4f1c".to_owned(),
             applied: 1,
+            refused: None,
             sources: vec!["config/goods.yaml".to_owned()],
             listeners: vec!["127.0.0.1:15080".to_owned()],
             settings: json!({ "workers": 2 }),

@@ -7,7 +7,7 @@ use super::condition::{KnownFacts, conditions};
 use super::experiment::{self, Experiments};
 use super::process::{count, positive, time};
 use super::upstream::check_names;
-use super::{Context, KeyFiles};
+use super::{Context, Key, KeyFiles};
 use crate::config::file::{
     Environment, FileDeveloper, FileRegions, FileRelease, FileRollbackOn, FileWorse, FileWorseRules, HashKeyWord,
     Require,
@@ -162,7 +162,7 @@ fn key(file: &At<String>, context: &mut Context<'_>) -> Option<TokenKey> {
     }
     match TokenKey::from_file_bytes(&bytes) {
         Ok(key) => {
-            context.secrets.push(bytes);
+            context.keys.push(Key { path, bytes });
             Some(key)
         }
         Err(error) => {

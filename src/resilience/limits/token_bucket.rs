@@ -34,6 +34,13 @@ impl TokenBucket {
         TokenBucket { due: AtomicU64::new(0), interval, burst: interval * u64::from(burst.get()) }
     }
 
+    /// Another rate for the same requests: what was taken stays taken.
+    pub fn resized(&self, per_second: NonZeroU32, burst: NonZeroU32) -> Self {
+        let other = Self::new(per_second, burst);
+        other.due.store(self.due.load(Relaxed), Relaxed);
+        other
+    }
+
     /// Takes a token.
     ///
     /// # Errors

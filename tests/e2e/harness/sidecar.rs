@@ -45,6 +45,26 @@ impl Sidecar {
         eventually("/readyz to answer 200", || self.is_ready().then_some(()));
     }
 
+    /// Puts another configuration in the place of the one it was started with, whole, as careful tools do.
+    pub(crate) fn rewrite(&self, plan: &Plan) {
+        let next = self.directory.path().join("next");
+        std::fs::write(&next, plan.render(self.traffic, self.admin)).expect("a writable directory");
+        std::fs::rename(next, self.config()).expect("a writable directory");
+    }
+
+    /// Has the configuration read again; the answer comes once that is done.
+    pub(crate) fn sync(&self) -> Response {
+        self.admin_post("/api/flags/sync", "", "")
+    }
+
+    /// Rewrites the configuration and has it put in force; gives its version.
+    pub(crate) fn reload(&self, plan: &Plan) -> String {
+        self.rewrite(plan);
+        let answer = self.sync();
+        assert_eq!(answer.status(), 200, "{}", answer.text());
+        answer.json()["version"].as_str().expect("a version").to_owned()
+    }
+
     fn is_ready(&mut self) -> bool {
         if let Some(status) = self.exited() {
             panic!("the sidecar ended with {status}:\n{}", self.stderr());
