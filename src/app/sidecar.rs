@@ -15,7 +15,7 @@ use super::bind::{self, BindError};
 use super::faults::FaultDesk;
 use super::memory;
 use super::merger::Merger;
-use super::reload::{Reloader, Running};
+use super::reload::{Origin, Reloader, Running};
 use super::signal;
 use super::view::ControlView;
 use super::worker::{self, Parts};
@@ -76,7 +76,7 @@ impl Sidecar {
         let settings = &loaded.settings;
         let admin_address = settings.admin;
         let count = settings.workers.map_or_else(available_workers, std::num::NonZeroUsize::get);
-        let sampling = sampling(settings.access_log);
+        let (sampling, key_files) = (sampling(settings.access_log), loaded.key_files.clone());
         let (mut traffic, mut bound) = (Vec::new(), Vec::new());
         for address in &settings.listeners {
             let (address, listeners) = bind::listeners(*address, count)?;
@@ -137,7 +137,7 @@ impl Sidecar {
             care,
             retired: Vec::new(),
         };
-        let (reloader, sync) = Reloader::new(files, running, view.clone(), hangup);
+        let (reloader, sync) = Reloader::new(Origin { files, key_files }, running, view.clone(), hangup);
         control.spawn(reloader.run());
         let (admin_stop, admin_stops) = oneshot::channel::<()>();
         let desk = Arc::new(FaultDesk { faults, live: live.clone(), view: view.clone() });

@@ -9,6 +9,7 @@ mod nearest;
 mod problem;
 mod text;
 
+mod disk;
 mod gather;
 mod node;
 
@@ -31,10 +32,11 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest, Sha256};
+use sha2::{Digest as _, Sha256};
 
 pub use admin_token::{AdminToken, AdminTokenError};
 pub use compile::KeyFiles;
+pub use disk::{Digest, KeyFile, ReadFiles};
 pub use endpoints::{Ejection, EndpointPolicy, Health, Probe};
 pub use fault::{Crowded, FaultPlan, parse_fault};
 pub use file::{
@@ -66,7 +68,7 @@ pub struct Loaded {
     /// The files, in the order they were read.
     pub sources: Vec<Source>,
     /// The key files that went into the settings.
-    pub key_files: Vec<PathBuf>,
+    pub key_files: Vec<KeyFile>,
 }
 
 /// One file as it was read, or a text from elsewhere.
@@ -86,12 +88,12 @@ pub fn load(paths: &[PathBuf]) -> Result<Loaded, Problems> {
 /// Reads files and folders of `*.yaml` as one configuration.
 pub fn load_with(paths: &[PathBuf], key_files: KeyFiles) -> Result<Loaded, Problems> {
     let (mut texts, mut findings) = (Texts::default(), Findings::default());
-    let gathered = gather(paths, &mut texts, &mut findings);
+    let gathered = gather(&ReadFiles::of(paths), &mut texts, &mut findings);
     finish(&gathered, key_files, texts, findings)
 }
 
-/// Reads files and folders, and then texts of another origin in their order, as one configuration that is to run.
-pub fn load_documents(files: &[PathBuf], more: &[Source]) -> Result<Loaded, Problems> {
+/// Takes files that were read, and then texts of another origin in their order, as one configuration that is to run.
+pub fn load_documents(files: &ReadFiles, more: &[Source]) -> Result<Loaded, Problems> {
     let (mut texts, mut findings) = (Texts::default(), Findings::default());
     let mut gathered = gather(files, &mut texts, &mut findings);
     gathered.add(more, &mut texts, &mut findings);
@@ -127,7 +129,7 @@ fn finish(
     let version = version(&texts, &keys);
     let warnings = findings.resolve(&texts)?;
     let sources = texts.iter().map(|text| Source { path: text.path.clone(), text: text.text.clone() }).collect();
-    let key_files = keys.into_iter().map(|key| key.path).collect();
+    let key_files = keys.into_iter().map(|key| KeyFile::new(key.path, &key.bytes)).collect();
     Ok(Loaded { settings, warnings, version, sources, key_files })
 }
 

@@ -8,11 +8,11 @@ use super::experiment::{self, Experiments};
 use super::process::{count, positive, time};
 use super::upstream::check_names;
 use super::{Context, Key, KeyFiles};
+use crate::config::disk::read_at_most;
 use crate::config::file::{
     Environment, FileDeveloper, FileRegions, FileRelease, FileRollbackOn, FileWorse, FileWorseRules, HashKeyWord,
     Require,
 };
-use crate::config::gather::read_at_most;
 use crate::config::problem::Findings;
 use crate::config::read::{OneOrMany, Table};
 use crate::config::rollback::{RollbackFigure, RollbackPlan};

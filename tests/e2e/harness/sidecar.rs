@@ -20,6 +20,15 @@ pub(crate) struct Sidecar {
 impl Sidecar {
     /// Writes the plan's files, starts the binary and waits until it is ready.
     pub(crate) fn start(plan: &Plan) -> Self {
+        Self::start_laid_out(plan, |directory, text| {
+            let config = directory.join("graylane.yaml");
+            std::fs::write(&config, text).expect("a writable directory");
+            config
+        })
+    }
+
+    /// The same, with the configuration's text laid out below the directory by `lay`, which says what to run with.
+    pub(crate) fn start_laid_out(plan: &Plan, lay: impl FnOnce(&Path, &str) -> PathBuf) -> Self {
         let ports = (Port::reserve(), Port::reserve());
         let (traffic, admin) = (ports.0.address(), ports.1.address());
         let directory = TempDir::new().expect("a temporary directory");
@@ -28,8 +37,7 @@ impl Sidecar {
             std::fs::create_dir_all(path.parent().expect("it is in the directory")).expect("a writable directory");
             std::fs::write(path, content).expect("a writable directory");
         }
-        let config = directory.path().join("graylane.yaml");
-        std::fs::write(&config, plan.render(traffic, admin)).expect("a writable directory");
+        let config = lay(directory.path(), &plan.render(traffic, admin));
         let process = Process::start([Path::new("run"), Path::new("--config"), &config]);
         let mut sidecar = Self { process, traffic, admin, directory, _ports: ports };
         eventually("/readyz to answer 200", || sidecar.is_ready().then_some(()));
@@ -50,6 +58,11 @@ impl Sidecar {
         let next = self.directory.path().join("next");
         std::fs::write(&next, plan.render(self.traffic, self.admin)).expect("a writable directory");
         std::fs::rename(next, self.config()).expect("a writable directory");
+    }
+
+    /// The text of a plan for this sidecar.
+    pub(crate) fn text_of(&self, plan: &Plan) -> String {
+        plan.render(self.traffic, self.admin)
     }
 
     /// Has the configuration read again; the answer comes once that is done.

@@ -1,5 +1,6 @@
 //! Another configuration for a sidecar that runs: what is seen of it, and what must not be.
 
+mod files;
 mod swap;
 
 use crate::harness::{Origin, Plan};
