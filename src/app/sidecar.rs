@@ -3,23 +3,24 @@
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 
+use super::admin_door::AdminDoor;
 use super::bind::{self, BindError};
+use super::doors::Doors;
 use super::faults::FaultDesk;
 use super::memory;
 use super::merger::Merger;
-use super::reload::{Origin, Reloader, Running};
+use super::reload::{self, Origin, Reloader, Running};
 use super::signal;
 use super::view::ControlView;
 use super::worker::{self, Parts};
-use crate::admin::{self, AdminState};
+use crate::admin::AdminState;
 use crate::config::{self, Loaded};
 use crate::latch::{Keeping, Latches};
 use crate::live::Live;
@@ -34,7 +35,7 @@ pub struct Sidecar {
     control: Runtime,
     workers: Vec<JoinHandle<usize>>,
     stop: watch::Sender<Stop>,
-    admin_stop: oneshot::Sender<()>,
+    admin_end: watch::Sender<u64>,
     view: Arc<ControlView>,
     log: Arc<AccessLog>,
     latches: Arc<Latches>,
@@ -71,18 +72,13 @@ impl StartError {
 impl Sidecar {
     /// Starts everything a configuration asks for and returns once traffic is accepted.
     ///
-    /// `files` are read again when they change, on SIGHUP, and when somebody asks for it.
-    pub fn start(loaded: Loaded, files: Vec<PathBuf>) -> Result<Self, StartError> {
+    /// What `origin` names is read again when it changes, on SIGHUP, and when somebody asks for it.
+    pub fn start(loaded: Loaded, origin: Origin) -> Result<Self, StartError> {
         let settings = &loaded.settings;
         let admin_address = settings.admin;
         let count = settings.workers.map_or_else(available_workers, std::num::NonZeroUsize::get);
         let (sampling, key_files) = (sampling(settings.access_log), loaded.key_files.clone());
-        let (mut traffic, mut bound) = (Vec::new(), Vec::new());
-        for address in &settings.listeners {
-            let (address, listeners) = bind::listeners(*address, count)?;
-            traffic.push(address);
-            bound.push(listeners);
-        }
+        let (doors, entrances) = Doors::open(&settings.listeners, count)?;
         let admin_listener = bind::admin(admin_address)?;
         let admin = admin_listener.local_addr().map_err(StartError::system("the admin port"))?;
 
@@ -113,50 +109,53 @@ impl Sidecar {
         let live = Arc::new(Live::new(snapshot));
         control.spawn(memory::watch(live.clone()));
         control.spawn(keep_fresh(live.clone()));
-        let view = ControlView::new(live.clone(), telemetry.clone(), latches.clone(), judgements, traffic.clone());
+        let view = ControlView::new(live.clone(), telemetry.clone(), latches.clone(), judgements, doors.shown());
         let view = Arc::new(view);
 
         let (stop, stops) = watch::channel(Stop::No);
         let mut workers = Vec::new();
-        for id in 0..count {
-            let listeners = bound.iter_mut().filter_map(Vec::pop).collect();
+        for (id, (first, turns)) in entrances.into_iter().enumerate() {
             let (live, telemetry, faults, stop) = (live.clone(), telemetry.clone(), faults.clone(), stops.clone());
-            let parts = Parts { id, listeners, live, telemetry, log: log.worker(id), epoch, faults, stop };
+            let parts = Parts { id, first, turns, live, telemetry, log: log.worker(id), epoch, faults, stop };
             workers.push(worker::start(parts).map_err(StartError::system("a worker"))?);
         }
+        let traffic = (*doors.shown().get()).clone();
+        let desk = Arc::new(FaultDesk { faults: faults.clone(), live: live.clone(), view: view.clone() });
+        let (sync, calls) = reload::desk();
+        let state = AdminState {
+            view: view.clone(),
+            faults: desk,
+            sync: Arc::new(sync),
+            telemetry: telemetry.clone(),
+            host_names: Vec::new(),
+        };
+        let admin_door = {
+            let _inside = control.enter();
+            AdminDoor::open(state, admin_address, admin_listener).map_err(StartError::system("the admin port"))?
+        };
+        let admin_end = admin_door.end();
         let running = Running {
             live: live.clone(),
-            telemetry: telemetry.clone(),
+            telemetry,
             latches: latches.clone(),
             merger,
-            faults: faults.clone(),
+            faults,
             log: log.clone(),
             epoch,
             workers: count,
             seed,
             care,
+            doors,
+            admin: admin_door,
             retired: Vec::new(),
         };
-        let (reloader, sync) = Reloader::new(Origin { files, key_files }, running, view.clone(), hangup);
-        control.spawn(reloader.run());
-        let (admin_stop, admin_stops) = oneshot::channel::<()>();
-        let desk = Arc::new(FaultDesk { faults, live: live.clone(), view: view.clone() });
-        let state =
-            AdminState { view: view.clone(), faults: desk, sync: Arc::new(sync), telemetry, host_names: Vec::new() };
-        let listener = {
+        let reloader = {
             let _inside = control.enter();
-            tokio::net::TcpListener::from_std(admin_listener).map_err(StartError::system("the admin port"))?
+            Reloader::new(origin, key_files, running, view.clone(), calls, hangup)
         };
-        control.spawn(async move {
-            let stopped = async move {
-                let _ = admin_stops.await;
-            };
-            if let Err(error) = admin::serve(listener, state, stopped).await {
-                tracing::error!(%error, "the admin port ended");
-            }
-        });
+        control.spawn(reloader.run());
         view.ready();
-        Ok(Self { control, workers, stop, admin_stop, view, log, latches, traffic, admin, live })
+        Ok(Self { control, workers, stop, admin_end, view, log, latches, traffic, admin, live })
     }
 
     /// The addresses that take traffic, with the ports they really have.
@@ -172,13 +171,13 @@ impl Sidecar {
     /// Ends in order: nothing more is accepted, what is under way is finished within the configured time, then the
     /// rest is cut off. Returns how many connections that were.
     pub fn drain(self) -> usize {
-        let Self { control, workers, stop, admin_stop, view, log, latches, live, .. } = self;
+        let Self { control, workers, stop, admin_end, view, log, latches, live, .. } = self;
         let drain = live.get().settings.drain;
         view.draining();
         stop.send_replace(Stop::Drain(drain));
         // A worker that panicked outside of its connections has nothing left to drain.
         let cut = workers.into_iter().map(|worker| worker.join().unwrap_or(0)).sum();
-        let _ = admin_stop.send(());
+        admin_end.send_replace(u64::MAX);
         control.shutdown_timeout(CONTROL_END);
         save_last(latches);
         log.flush(LOG_END);

@@ -31,7 +31,7 @@ pub(super) struct ControlView {
     telemetry: Arc<Telemetry>,
     latches: Arc<Latches>,
     judgements: Arc<Judgements>,
-    traffic: Vec<SocketAddr>,
+    traffic: Arc<Live<Vec<SocketAddr>>>,
     audit: AuditTrail,
     /// How many configurations were applied.
     applied: AtomicU64,
@@ -49,7 +49,7 @@ impl ControlView {
         telemetry: Arc<Telemetry>,
         latches: Arc<Latches>,
         judgements: Arc<Judgements>,
-        traffic: Vec<SocketAddr>,
+        traffic: Arc<Live<Vec<SocketAddr>>>,
     ) -> Self {
         let audit = AuditTrail::default();
         let first = live.get();
@@ -137,6 +137,10 @@ impl ControlView {
         self.phase.store(READY, Ordering::Release);
     }
 
+    pub(super) fn is_draining(&self) -> bool {
+        self.phase.load(Ordering::Acquire) == DRAINING
+    }
+
     pub(super) fn draining(&self) {
         self.phase.store(DRAINING, Ordering::Release);
     }
@@ -162,7 +166,7 @@ impl AdminView for ControlView {
             applied: self.applied.load(Ordering::Relaxed),
             refused: self.refused_now().clone(),
             sources: snapshot.sources.clone(),
-            listeners: self.traffic.iter().map(SocketAddr::to_string).collect(),
+            listeners: self.traffic.get().iter().map(SocketAddr::to_string).collect(),
             settings: json!({
                 "trust": settings.trust.iter().map(ToString::to_string).collect::<Vec<_>>(),
                 "local": settings.local.as_ref().map(endpoint),

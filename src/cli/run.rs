@@ -7,7 +7,7 @@ use anyhow::Context;
 use clap::Args;
 
 use crate::app::log::{self, Format};
-use crate::app::{Sidecar, wait_for_stop};
+use crate::app::{Origin, Sidecar, wait_for_stop};
 use crate::config::{self, Style};
 
 /// The options of `graylane run`.
@@ -57,7 +57,7 @@ pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
         tracing::warn!("{warning}");
     }
     let version = loaded.version.clone();
-    let sidecar = Sidecar::start(loaded, args.config.clone())?;
+    let sidecar = Sidecar::start(loaded, Origin::files(args.config.clone()))?;
     tracing::info!(traffic = ?sidecar.traffic(), admin = %sidecar.admin(), version, "ready");
     let signal = wait_for_stop().context("cannot wait for signals")?;
     tracing::info!(signal, "draining");

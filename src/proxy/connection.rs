@@ -22,12 +22,12 @@ use crate::wire::h1::{self, HeadError, HeadScan, Limits, Persistence, parse_requ
 use crate::wire::{BodyReader, RequestHead, Socket, Version};
 
 /// Serves one client for as long as it stays.
-pub(super) async fn serve_client(worker: Rc<Worker>, socket: Socket, address: SocketAddr) {
+pub(super) async fn serve_client(worker: Rc<Worker>, socket: Socket, address: SocketAddr, guest: Guest) {
     let trusted = worker.view().snapshot.extractor.trust().contains(address.ip());
     let ip = address.ip().to_canonical();
     let peer = Peer { ip, text: ip.to_string().into(), trusted };
     let mut client = Client {
-        guest: worker.connections.enter(),
+        guest,
         connection: h1::Connection::new(socket),
         timer: Timer::default(),
         peer,

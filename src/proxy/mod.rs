@@ -46,7 +46,7 @@ use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
 
-pub use accept::{Stop, run};
+pub use accept::{Door, Stop, Turn, run};
 pub use breaker::{Epoch, Making, Moved, Succession, Watches};
 pub use fault_table::{AddFaultError, Fault, FaultOrigin, Faults};
 pub use snapshot::{Route, Snapshot};

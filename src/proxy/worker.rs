@@ -114,6 +114,11 @@ impl Worker {
         fresh
     }
 
+    /// Lets go of a configuration that is not in force any more.
+    pub(super) fn renew(&self) {
+        self.view();
+    }
+
     /// Now, as breakers know it.
     pub(super) fn tick(&self, at: Instant) -> Tick {
         self.epoch.tick(at)

@@ -5,6 +5,7 @@
 //! signal, a call, a source) only asks for it; asking often costs one more look.
 
 mod changed;
+mod feeds;
 mod files;
 mod places;
 mod running;
@@ -15,13 +16,16 @@ use std::time::Duration;
 
 use tokio::signal::unix::Signal;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 
 use super::view::ControlView;
 use crate::admin::{SyncControl, SyncError, Synced};
 use crate::config::{self, Digest, KeyFile, Loaded, Problems, ReadFiles};
 
+use feeds::{Feeds, Held};
 use files::{Files, Taken};
+
+pub use feeds::{Feed, Origin};
 
 pub(super) use changed::changed;
 pub(super) use running::Running;
@@ -30,6 +34,10 @@ pub(super) use running::Running;
 const LET_GO_EVERY: Duration = Duration::from_millis(250);
 /// How often what was refused is tried again: it may have wanted a file that nobody watches yet.
 const TRY_AGAIN_EVERY: Duration = Duration::from_secs(5);
+/// The pause between two looks that nobody waits for: twice as long as the last one took, so that whatever changes all the
+/// time costs a third of a core at most.
+const LEAST_PAUSE: Duration = Duration::from_millis(20);
+const MOST_PAUSE: Duration = Duration::from_secs(1);
 /// Calls that may wait for the one before them.
 const CALLS: usize = 16;
 
@@ -38,21 +46,16 @@ pub(super) struct Reloader {
     files: Vec<PathBuf>,
     running: Running,
     view: Arc<ControlView>,
-    calls: mpsc::Receiver<Call>,
+    calls: Calls,
     hangup: Signal,
-    /// The files hold something else.
+    feeds: Feeds,
+    /// The files hold something else, or a source posted.
     stirred: Arc<Notify>,
     taken: watch::Sender<Taken>,
     /// The problems that the log was told last: it is not told twice of the same.
     told: Option<Vec<String>>,
-}
-
-/// Where the first configuration came from.
-pub(super) struct Origin {
-    /// Files and folders as named.
-    pub(super) files: Vec<PathBuf>,
-    /// The key files that went into it.
-    pub(super) key_files: Vec<KeyFile>,
+    /// What nobody waits for is not read again before then.
+    not_before: Instant,
 }
 
 /// Somebody asks for everything to be read again.
@@ -64,13 +67,31 @@ struct Call {
 /// Where it can be asked.
 pub(super) struct Desk(mpsc::Sender<Call>);
 
+/// What is asked there.
+pub(super) struct Calls(mpsc::Receiver<Call>);
+
+/// A desk with its other end.
+pub(super) fn desk() -> (Desk, Calls) {
+    let (ask, calls) = mpsc::channel(CALLS);
+    (Desk(ask), Calls(calls))
+}
+
 impl Reloader {
-    /// For these files and the key files that they name; `hangup` asks for another look as a call does.
-    pub(super) fn new(origin: Origin, running: Running, view: Arc<ControlView>, hangup: Signal) -> (Self, Desk) {
-        let (ask, calls) = mpsc::channel(CALLS);
-        let Origin { files, key_files } = origin;
+    /// For these files and sources, and the key files of the configuration in force; `hangup` asks for another look as the
+    /// calls do. To be made on the control runtime.
+    pub(super) fn new(
+        origin: Origin,
+        key_files: Vec<KeyFile>,
+        running: Running,
+        view: Arc<ControlView>,
+        calls: Calls,
+        hangup: Signal,
+    ) -> Self {
+        let Origin { files, feeds } = origin;
+        let stirred = Arc::default();
+        let feeds = Feeds::start(feeds, &stirred);
         let taken = watch::Sender::new(Taken { files: None, keys: key_files });
-        (Self { files, running, view, calls, hangup, stirred: Arc::default(), taken, told: None }, Desk(ask))
+        Self { files, running, view, calls, hangup, feeds, stirred, taken, told: None, not_before: Instant::now() }
     }
 
     /// Runs on the control runtime until that ends.
@@ -82,7 +103,7 @@ impl Reloader {
         letting_go.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                Some(call) = self.calls.recv() => {
+                Some(call) = self.calls.0.recv() => {
                     let outcome = self.reload(Some(&call.by)).await;
                     // Whoever asked may have gone.
                     let _ = call.answer.send(outcome);
@@ -91,8 +112,10 @@ impl Reloader {
                     tracing::info!("SIGHUP: the configuration is read again");
                     let _ = self.reload(Some("SIGHUP")).await;
                 }
-                () = self.stirred.notified() => {
+                () = stirred(&self.stirred, self.not_before) => {
+                    let began = Instant::now();
                     let _ = self.reload(None).await;
+                    self.not_before = Instant::now() + (2 * began.elapsed()).clamp(LEAST_PAUSE, MOST_PAUSE);
                 }
                 _ = again.tick(), if self.told.is_some() => {
                     let _ = self.reload(None).await;
@@ -104,19 +127,40 @@ impl Reloader {
 
     /// Reads everything and puts it in force, unless it is in force already or is refused.
     async fn reload(&mut self, by: Option<&str>) -> Result<Synced, SyncError> {
-        let files = self.files.clone();
+        if self.view.is_draining() {
+            return Err(SyncError::Away("the sidecar is ending"));
+        }
+        let (files, held) = (self.files.clone(), self.feeds.held());
+        let texts = held.texts();
         let loading = tokio::task::spawn_blocking(move || {
             let files = ReadFiles::of(&files);
-            (files.digest(), config::load_documents(&files, &[]))
+            (files.digest(), config::load_documents(&files, &texts))
         });
         let outcome = match loading.await {
             Ok((digest, loaded)) => self.judge(digest, loaded, by).await,
             Err(_) => Err(vec!["the configuration could not be read to its end".to_owned()]),
         };
-        outcome.map_err(|problems| {
-            self.refused(&problems, by);
-            SyncError::Refused(problems)
-        })
+        self.tell(&held, outcome, by)
+    }
+
+    /// Tells sources what became of their part, and everybody what was refused.
+    fn tell(
+        &mut self,
+        held: &Held,
+        outcome: Result<Synced, Vec<String>>,
+        by: Option<&str>,
+    ) -> Result<Synced, SyncError> {
+        match outcome {
+            Ok(synced) => {
+                self.feeds.accept(held, &synced.version);
+                Ok(synced)
+            }
+            Err(problems) => {
+                self.feeds.refuse(held, &problems);
+                self.refused(&problems, by);
+                Err(SyncError::Refused(problems))
+            }
+        }
     }
 
     /// Applies what was loaded, and remembers which files that were.
@@ -165,7 +209,8 @@ impl Reloader {
             return;
         }
         self.running.refused();
-        let sources: Vec<String> = self.files.iter().map(|file| file.display().to_string()).collect();
+        let files = self.files.iter().map(|file| file.display().to_string());
+        let sources: Vec<String> = files.chain(self.feeds.names()).collect();
         self.view.refused(sources.join(", "), problems, by);
         if self.told.as_deref() == Some(problems) {
             return;
@@ -181,6 +226,12 @@ impl Reloader {
         );
         self.told = Some(problems.to_vec());
     }
+}
+
+/// When something has stirred, and it is not too soon to look again.
+async fn stirred(stirred: &Notify, not_before: Instant) {
+    tokio::time::sleep_until(not_before).await;
+    stirred.notified().await;
 }
 
 /// Each problem as a line, and how many there are besides.

@@ -3,6 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::app::admin_door::AdminDoor;
+use crate::app::bind::BindError;
+use crate::app::doors::Doors;
 use crate::app::merger::Merger;
 use crate::app::sidecar::sampling;
 use crate::config::Loaded;
@@ -28,6 +31,8 @@ pub(in crate::app) struct Running {
     pub(in crate::app) workers: usize,
     pub(in crate::app) seed: u64,
     pub(in crate::app) care: Care,
+    pub(in crate::app) doors: Doors,
+    pub(in crate::app) admin: AdminDoor,
     /// Snapshots that are not in force any more and that requests may still hold. The last one to let go of a snapshot
     /// frees it, which takes its time where there are many routes: that is to be here, not on a worker.
     pub(in crate::app) retired: Vec<Arc<Snapshot>>,
@@ -43,6 +48,10 @@ impl Running {
     pub(in crate::app) async fn apply(&mut self, loaded: Loaded) -> Result<(), Vec<String>> {
         let old = self.current();
         self.check_restart(&old, &loaded)?;
+        let bound = |error: BindError| vec![error.to_string()];
+        let doors = self.doors.plan(&loaded.settings.listeners).map_err(bound)?;
+        let admin = self.admin.plan(loaded.settings.admin).map_err(bound)?;
+        // From here on nothing is refused any more.
         let Some((snapshot, succession)) = self.build(loaded, old.clone()).await else {
             return Err(vec!["the configuration could not be compiled to its end".to_owned()]);
         };
@@ -53,6 +62,10 @@ impl Running {
         self.log.sample(sampling(snapshot.settings.access_log));
         self.care.follow(&snapshot.directory);
         self.telemetry.config_applied(&snapshot.version);
+        self.doors.turn(doors).await;
+        if let Some(listener) = admin {
+            self.admin.turn(snapshot.settings.admin, listener);
+        }
         self.retired.push(old);
         Ok(())
     }
@@ -95,9 +108,6 @@ impl Running {
         }
         if was.state_dir != is.state_dir {
             problems.push("`state.dir`: another folder needs a restart; until then write the one in use".to_owned());
-        }
-        if was.listeners != is.listeners || was.admin != is.admin {
-            problems.push("listeners need a restart".to_owned());
         }
         if problems.is_empty() { Ok(()) } else { Err(problems) }
     }
