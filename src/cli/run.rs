@@ -13,7 +13,8 @@ use crate::config::{self, Style};
 /// The options of `graylane run`.
 #[derive(Debug, Args)]
 pub struct RunArgs {
-    /// A configuration file, or a directory of *.yaml; may be given several times
+    /// A configuration file, or a directory of *.yaml; may be given several times. Read again when it changes, on SIGHUP,
+    /// and on POST /api/flags/sync of the admin port
     #[arg(long, value_name = "PATH", env = "GRAYLANE_CONFIG", required = true, value_delimiter = ',')]
     pub config: Vec<PathBuf>,
     /// Least severity of the process's own log on standard error: error, warn, info, debug, trace

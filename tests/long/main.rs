@@ -9,6 +9,11 @@ mod harness;
 #[path = "../e2e/drill/stage/mod.rs"]
 mod stage;
 
+#[allow(dead_code, reason = "the crowd is shared with the end-to-end tests")]
+#[path = "../e2e/reload/crowd.rs"]
+mod changing;
+
 mod bodies;
 mod crowd;
 mod drill;
+mod reload;

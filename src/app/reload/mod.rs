@@ -9,6 +9,8 @@ mod feeds;
 mod files;
 mod places;
 mod running;
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 use std::sync::Arc;
