@@ -28,6 +28,9 @@ struct Listening {
     bound: SocketAddr,
 }
 
+/// What a worker begins with, and how it is told of what follows.
+pub(super) type Entrance = (Turn, mpsc::Receiver<Turn>);
+
 /// Listeners that are bound and not used yet. Dropped, they are closed, and nothing has happened.
 pub(super) struct Plan {
     open: Vec<Listening>,
@@ -38,10 +41,7 @@ pub(super) struct Plan {
 
 impl Doors {
     /// The first listeners, and for each worker what it begins with and how it is told of others.
-    pub(super) fn open(
-        wanted: &[SocketAddr],
-        workers: usize,
-    ) -> Result<(Self, Vec<(Turn, mpsc::Receiver<Turn>)>), BindError> {
+    pub(super) fn open(wanted: &[SocketAddr], workers: usize) -> Result<(Self, Vec<Entrance>), BindError> {
         let (turns, told): (Vec<_>, Vec<_>) = (0..workers).map(|_| mpsc::channel(TURNS)).unzip();
         let mut doors = Self { open: Vec::new(), next: 0, turns, shown: Arc::new(Live::new(Arc::default())) };
         let plan = doors.plan(wanted)?;

@@ -10,6 +10,8 @@ use crate::harness::{Origin, Plan, Sidecar};
 const RELOADS: u32 = 200;
 const LOAD: Duration = Duration::from_secs(60);
 const RULES: usize = 10_000;
+/// A file holds no more than 250,000 values.
+const PARTS: usize = 10;
 
 #[test]
 fn two_hundred_changes_in_a_minute_of_load_are_noticed_by_nobody() {
@@ -39,38 +41,43 @@ fn two_hundred_changes_in_a_minute_of_load_are_noticed_by_nobody() {
     assert_eq!((tally.failed, tally.mixed, closed, quiet.failed), (0, 0, 0, 0));
 }
 
+/// One of the files that hold the rules together: a release with a condition, and the route that it governs, for each.
+fn part(number: usize, version: usize) -> String {
+    let (mut releases, mut routes) = ("releases:\n".to_owned(), "routes:\n".to_owned());
+    for rule in number * RULES / PARTS..(number + 1) * RULES / PARTS {
+        let condition = format!("{{ key: sku_id, operator: EQ, value: \"{}\" }}", rule + version);
+        writeln!(releases, "  r{rule}: {{ level: permille, permille: 5, conditions: [{condition}] }}").unwrap();
+        let lanes = "{ stable: stable, gray: gray }";
+        let matched = format!("{{ path: \"/r{rule}/{{sku_id}}\" }}");
+        writeln!(routes, "  - {{ name: r{rule}, match: {matched}, lanes: {lanes}, release: r{rule} }}").unwrap();
+    }
+    releases + &routes
+}
+
 #[test]
 fn ten_thousand_rules_are_reloaded_while_requests_go_on() {
     let origin = Origin::lane("stable");
-    let plan = |version: usize| {
-        let mut releases = String::new();
-        for rule in 0..RULES {
-            let sku = rule + version;
-            writeln!(releases, "  r{rule}: {{ level: permille, permille: 5, conditions: [{{ key: sku_id, operator: EQ, value: \"{sku}\" }}] }}").unwrap();
-        }
-        let mut plan = Plan::new().admin("insecure_changes: true").upstream("stable", origin.address());
-        plan = plan.upstream("gray", origin.address()).more(&format!("releases:\n{releases}"));
-        for rule in 0..RULES {
-            plan = plan.route(
-                &format!("r{rule}"),
-                &format!("/r{rule}/{{sku_id}}"),
-                "stable: stable, gray: gray",
-                &format!("release: r{rule}"),
-            );
-        }
-        plan
-    };
-    let sidecar = Sidecar::start(&plan(0));
-    let before = sidecar.memory_kib("VmRSS:");
+    let plan = Plan::new().admin("insecure_changes: true").upstream("stable", origin.address());
+    let sidecar = Sidecar::start_laid_out(&plan.upstream("gray", origin.address()).rest(), |directory, text| {
+        let folder = directory.join("folder");
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(folder.join("main.yaml"), text).unwrap();
+        (0..PARTS).for_each(|number| std::fs::write(folder.join(format!("{number}.yaml")), part(number, 0)).unwrap());
+        folder
+    });
+    let before = sidecar.memory_kib("VmHWM:");
+    let mut client = sidecar.client();
     for version in 1..=5 {
-        sidecar.rewrite(&plan(version));
+        let next = sidecar.directory().join("next");
+        std::fs::write(&next, part(0, version)).unwrap();
+        std::fs::rename(next, sidecar.directory().join("folder/0.yaml")).unwrap();
         let began = Instant::now();
         let answer = sidecar.sync();
         let took = began.elapsed();
-        assert_eq!(answer.status(), 200, "{}", answer.text());
-        assert_eq!(sidecar.get("/r1/1", "").status(), 200);
-        println!("{RULES} rules: reloaded in {took:?}");
+        assert_eq!((answer.status(), &answer.json()["changed"]), (200, &true.into()), "{}", answer.text());
+        assert_eq!(client.get("/r1/1", "").status(), 200);
+        println!("{RULES} rules in {PARTS} files: reloaded in {took:?}");
     }
     let (now, peak) = (sidecar.memory_kib("VmRSS:"), sidecar.memory_kib("VmHWM:"));
-    println!("memory: {before} KiB before, {now} KiB after, {peak} KiB at most");
+    println!("memory: {before} KiB at most at the start, {now} KiB after, {peak} KiB at most");
 }

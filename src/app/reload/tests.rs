@@ -23,7 +23,9 @@ impl Source for Scripted {
     async fn run(mut self, mut post: Post) {
         loop {
             tokio::select! {
-                Some(documents) = self.says.recv() => _ = post.documents.send(Some(Arc::new(documents))),
+                Some(documents) = self.says.recv() => {
+                    post.documents.send_replace(Some(Arc::new(documents)));
+                }
                 Ok(()) = post.verdicts.changed() => {
                     let verdict = post.verdicts.borrow_and_update().clone();
                     self.verdicts.send(verdict.expect("a verdict is told")).await.expect("the test listens");

@@ -54,6 +54,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn who_is_under_way_counts_for_another_limit_too() {
+        let one = ConcurrencyLimit::new(1);
+        let permit = one.enter();
+        let two = one.resized(2);
+        assert_eq!(two.in_flight(), 1);
+        let second = two.enter();
+        assert!(second.is_some() && two.enter().is_none() && one.enter().is_none());
+        drop((permit, second));
+        assert_eq!((one.in_flight(), two.in_flight()), (0, 0));
+    }
+
+    #[test]
     fn room_comes_back_with_the_permit() {
         let limit = ConcurrencyLimit::new(2);
         let (first, second) = (limit.enter(), limit.enter());

@@ -104,6 +104,17 @@ mod tests {
     }
 
     #[test]
+    fn another_rate_gives_nothing_back_at_once() {
+        let one = bucket(1, 10);
+        assert_eq!(taken(&one, 1000, 100), 10);
+        let same = one.resized(NonZeroU32::MIN, NonZeroU32::new(10).unwrap());
+        assert_eq!(taken(&same, 1000, 100), 0);
+        let faster = one.resized(NonZeroU32::new(10).unwrap(), NonZeroU32::new(10).unwrap());
+        assert_eq!(taken(&faster, 1000, 100), 0);
+        assert_eq!(taken(&faster, 1200, 100), 2);
+    }
+
+    #[test]
     fn the_end_of_time_is_no_panic() {
         let bucket = bucket(1, u32::MAX);
         assert!(bucket.take(Tick::from_nanos(u64::MAX)).is_ok() || bucket.take(Tick::from_nanos(u64::MAX)).is_err());

@@ -87,7 +87,8 @@ impl Tally {
 pub(crate) struct Crowd {
     stop: Arc<AtomicBool>,
     threads: Vec<JoinHandle<Tally>>,
-    tunnels: Vec<Client>,
+    /// How many of them do not carry bytes any more.
+    tunnels: JoinHandle<usize>,
 }
 
 impl Crowd {
@@ -100,7 +101,24 @@ impl Crowd {
             assert_eq!(client.answer().status(), 101);
             client
         };
-        let tunnels = (0..tunnels).map(tunnel).collect();
+        let mut tunnels: Vec<Client> = (0..tunnels).map(tunnel).collect();
+        let stopped = stop.clone();
+        let tunnels = thread::spawn(move || {
+            // A tunnel through which nothing goes for a minute is closed for that; these are used.
+            let mut closed = 0;
+            loop {
+                let is_last = stopped.load(Ordering::Acquire);
+                tunnels.retain_mut(|client| {
+                    let lives = client.try_send(b"ping").is_ok() && client.try_take(4).as_deref() == Some(b"ping");
+                    closed += usize::from(!lives);
+                    lives
+                });
+                if is_last {
+                    return closed;
+                }
+                thread::sleep(Duration::from_millis(500));
+            }
+        });
         let mut threads: Vec<JoinHandle<Tally>> = Vec::new();
         for _ in 0..h1 {
             let stop = stop.clone();
@@ -143,10 +161,7 @@ impl Crowd {
         self.stop.store(true, Ordering::Release);
         let threads = self.threads.drain(..).map(|thread| thread.join().expect("the traffic does not panic"));
         let tally = threads.fold(Tally::default(), Tally::add);
-        let lives =
-            |client: &mut Client| client.try_send(b"ping").is_ok() && client.try_take(4) == Some(b"ping".to_vec());
-        let closed = self.tunnels.iter_mut().map(lives).filter(|lives| !lives).count();
-        (tally, closed)
+        (tally, self.tunnels.join().expect("the tunnels do not panic"))
     }
 }
 

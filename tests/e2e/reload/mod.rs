@@ -1,5 +1,6 @@
 //! Another configuration for a sidecar that runs: what is seen of it, and what must not be.
 
+#[allow(dead_code, reason = "the crowd is shared with the long tests, which use all of it")]
 mod crowd;
 mod files;
 mod leaks;
