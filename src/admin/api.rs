@@ -16,7 +16,7 @@ use super::audit::AuditRecord;
 use super::explain::{ExplainRequest, Question};
 use super::problem::Problem;
 use super::view::{BreakerView, ConfigView, ReleaseView, RouteView, UpstreamView};
-use super::{change, fault, page};
+use super::{change, fault, page, sync};
 use crate::latch::Incident;
 use crate::telemetry;
 
@@ -37,6 +37,7 @@ pub(super) fn routes(state: AdminState) -> Router {
         .route("/api/v1/audit", get(audit))
         .route("/api/v1/incidents", get(incidents))
         .route("/api/v1/releases/{release}/{action}", post(change::release))
+        .route("/api/flags/sync", post(sync::sync))
         .route("/api/v1/explain", post(explain))
         .merge(fault::routes())
         .fallback(unknown)
@@ -148,7 +149,10 @@ async fn explain(
 }
 
 async fn unknown() -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, "nothing is here; the paths are /, /healthz, /readyz, /metrics and /api/v1/...")
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        "nothing is here; the paths are /, /healthz, /readyz, /metrics, /api/flags/sync and /api/v1/...",
+    )
 }
 
 /// `Allow` is added by the router.

@@ -18,6 +18,7 @@ mod guard;
 mod listener;
 mod page;
 mod problem;
+mod sync;
 
 use std::future::Future;
 use std::io;
@@ -32,9 +33,10 @@ pub use audit::{AuditAction, AuditRecord, AuditTrail};
 pub use change::{ChangeError, Changed, ReleaseAction, ReleaseChange};
 pub use explain::{ExplainError, ExplainRequest};
 pub use fault::{FaultControl, FaultError, FaultView};
+pub use sync::{SyncControl, SyncError, Synced};
 pub use view::{
-    AddressView, AdminView, BreakerView, ConfigView, EndpointView, LaneView, NotReady, ReleaseView, RollbackView,
-    RouteView, UpstreamView, VerdictView,
+    AddressView, AdminView, BreakerView, ConfigView, EndpointView, LaneView, NotReady, RefusedView, ReleaseView,
+    RollbackView, RouteView, UpstreamView, VerdictView,
 };
 
 /// What the admin port answers from.
@@ -44,6 +46,8 @@ pub struct AdminState {
     pub view: Arc<dyn AdminView>,
     /// Its faults on purpose.
     pub faults: Arc<dyn FaultControl>,
+    /// Who reads its configuration again.
+    pub sync: Arc<dyn SyncControl>,
     /// Its metrics.
     pub telemetry: Arc<Telemetry>,
     /// Names beside loopback and the bound address that the port may be asked by, such as a Service's.

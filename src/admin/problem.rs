@@ -10,11 +10,17 @@ pub(super) struct Problem {
     status: StatusCode,
     detail: String,
     asks_for_token: bool,
+    problems: Vec<String>,
 }
 
 impl Problem {
     pub(super) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { status, detail: detail.into(), asks_for_token: false }
+        Self { status, detail: detail.into(), asks_for_token: false, problems: Vec::new() }
+    }
+
+    /// With everything that is wrong, one by one.
+    pub(super) fn listing(self, problems: Vec<String>) -> Self {
+        Self { problems, ..self }
     }
 
     /// 401: a token is missing or wrong.
@@ -34,6 +40,8 @@ struct Body<'a> {
     title: &'static str,
     status: u16,
     detail: &'a str,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    problems: &'a [String],
 }
 
 impl IntoResponse for Problem {
@@ -43,6 +51,7 @@ impl IntoResponse for Problem {
             title: self.status.canonical_reason().unwrap_or("Error"),
             status: self.status.as_u16(),
             detail: &self.detail,
+            problems: &self.problems,
         };
         let mut response = (self.status, axum::Json(body)).into_response();
         let content_type = HeaderValue::from_static("application/problem+json");

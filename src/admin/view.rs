@@ -70,12 +70,25 @@ pub struct ConfigView {
     pub version: String,
     /// How many configurations were applied since the start.
     pub applied: u64,
+    /// The last configuration that was offered, where it was refused; `null` where what was offered last is in use.
+    pub refused: Option<RefusedView>,
     /// Files or addresses it was read from.
     pub sources: Vec<String>,
     /// Addresses that take traffic.
     pub listeners: Vec<String>,
     /// Names of the settings with their values; keys, tokens and passwords left out.
     pub settings: Value,
+}
+
+/// A configuration that was refused as a whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RefusedView {
+    /// When, RFC 3339.
+    pub time: String,
+    /// Where it came from.
+    pub source: String,
+    /// Everything that is wrong with it.
+    pub problems: Vec<String>,
 }
 
 /// One release.

@@ -30,11 +30,17 @@ fn reason(error: &io::Error) -> String {
     }
 }
 
-/// One listener for each of `workers` on an address; port 0 becomes one free port for all.
-pub(super) fn listeners(address: SocketAddr, workers: usize) -> Result<(SocketAddr, Vec<TcpListener>), BindError> {
+/// One listener for each of `workers` on an address; port 0 becomes one free port for all. `own` are the addresses that
+/// this process has listeners on.
+pub(super) fn listeners(
+    address: SocketAddr,
+    workers: usize,
+    own: &[SocketAddr],
+) -> Result<(SocketAddr, Vec<TcpListener>), BindError> {
     let failed = |source| BindError { address, used_for: "traffic", source };
-    if address.port() != 0 {
-        // Sockets that share a port would quietly share it with another process of ours too: ask for it alone first.
+    if address.port() != 0 && own.iter().all(|known| known.port() != address.port()) {
+        // Sockets that share a port would quietly share it with another process of ours too: ask for it alone first. On
+        // a port of our own (`127.0.0.1:80` becomes `0.0.0.0:80`) that cannot be asked.
         bind(address, Sharing::No).map_err(failed)?;
     }
     let first = bind(address, Sharing::Yes).map_err(failed)?;
@@ -75,10 +81,10 @@ mod tests {
 
     #[test]
     fn workers_share_one_free_port_and_nobody_else_does() {
-        let (bound, all) = listeners("127.0.0.1:0".parse().unwrap(), 3).unwrap();
+        let (bound, all) = listeners("127.0.0.1:0".parse().unwrap(), 3, &[]).unwrap();
         assert_eq!(all.len(), 3);
         assert!(all.iter().all(|listener| listener.local_addr().unwrap() == bound));
-        let error = listeners(bound, 1).unwrap_err();
+        let error = listeners(bound, 1, &[]).unwrap_err();
         assert!(error.to_string().contains(&bound.to_string()), "{error}");
         assert!(error.to_string().contains("in use"), "{error}");
     }

@@ -1,6 +1,7 @@
 //! Gray against stable, release by release: what workers counted is compared once a second, told, and acted upon where the
 //! configuration says so.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -26,8 +27,11 @@ pub(super) struct Judge {
 
 struct Compared {
     release: ReleaseId,
+    revision: u32,
     rules: Rules,
     share: Option<Permille>,
+    /// What makes the bucket.
+    salt: String,
     comparison: Comparison,
     judgement: Judgement,
     /// The release is latched: nothing is compared, and what was found stands. A new comparison begins once it is open.
@@ -41,6 +45,27 @@ impl Judge {
         let compared: Vec<Compared> = ids.map(|release| Compared::begin(settings, release)).collect();
         let judgements = Arc::new(Live::new(Arc::new(judgements(&compared))));
         Self { compared, judgements, next: None }
+    }
+
+    /// Goes on with the releases of another configuration. What was counted of one with the same revision stays, and
+    /// what follows is a stratum of its own where others see gray from now on.
+    pub(super) fn take_over(&mut self, old: &Snapshot, new: &Snapshot) {
+        let mut before: HashMap<&str, Compared> = HashMap::new();
+        for compared in std::mem::take(&mut self.compared) {
+            before.insert(&old.settings.program.release(compared.release).name, compared);
+        }
+        let ids = (0..new.settings.rollbacks.len()).filter_map(ReleaseId::from_index);
+        let compared = ids.map(|release| {
+            let fresh = Compared::begin(&new.settings, release);
+            match before.remove(&*new.settings.program.release(release).name) {
+                Some(before) if before.revision == fresh.revision => before.goes_on(fresh, new),
+                // Its cumulative counts are those of the name, and older than this revision.
+                Some(_) => fresh.starting_now(new),
+                None => fresh,
+            }
+        });
+        self.compared = compared.collect();
+        self.judgements.publish(Arc::new(judgements(&self.compared)));
     }
 
     /// What was found last, for whoever wants to know.
@@ -62,12 +87,32 @@ impl Judge {
 impl Compared {
     fn begin(settings: &Settings, release: ReleaseId) -> Self {
         let spec = settings.program.release(release);
-        let rules = settings.rollbacks[release.index()].worse.unwrap_or_default();
+        let rollback = &settings.rollbacks[release.index()];
+        let rules = rollback.worse.unwrap_or_default();
         // Only there the bucket decides who of the rest sees gray.
         let share = (spec.level == Level::Permille).then_some(spec.permille);
         let comparison = Comparison::starting_at(Pair::default(), Pair::default(), share);
         let judgement = comparison.judge(&rules);
-        Self { release, rules, share, comparison, judgement, is_over: false }
+        let (revision, salt) = (rollback.revision, spec.salt.clone());
+        Self { release, revision, rules, share, salt, comparison, judgement, is_over: false }
+    }
+
+    fn starting_now(mut self, snapshot: &Snapshot) -> Self {
+        let series = snapshot.release_series(self.release);
+        self.comparison = Comparison::starting_at(series.answered(), series.split(), self.share);
+        self
+    }
+
+    /// The same comparison under another configuration of the revision.
+    fn goes_on(mut self, fresh: Self, new: &Snapshot) -> Self {
+        let series = new.release_series(fresh.release);
+        if !self.is_over {
+            self.comparison.observe(series.answered(), series.split());
+            if (self.share, &self.salt) != (fresh.share, &fresh.salt) {
+                self.comparison.split_changed(fresh.share);
+            }
+        }
+        Self { comparison: self.comparison, judgement: self.judgement, is_over: self.is_over, ..fresh }
     }
 
     fn look(&mut self, now: Instant, snapshot: &Snapshot, latches: &Latches) {

@@ -4,12 +4,15 @@
 //! run before readiness is told. End: readiness first, then the listeners, then the requests under way, then the
 //! admin port, then the log.
 
+mod admin_door;
 mod bind;
+mod doors;
 mod faults;
 mod judge;
 mod memory;
 mod merger;
 mod releases;
+mod reload;
 mod sidecar;
 mod signal;
 mod view;
@@ -17,5 +20,6 @@ mod worker;
 
 pub use crate::telemetry::log;
 pub use bind::BindError;
+pub use reload::{Feed, Origin};
 pub use sidecar::{Sidecar, StartError};
 pub use signal::wait_for_stop;

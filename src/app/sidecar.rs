@@ -8,16 +8,19 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 
+use super::admin_door::AdminDoor;
 use super::bind::{self, BindError};
+use super::doors::Doors;
 use super::faults::FaultDesk;
-use super::judge::Judge;
 use super::memory;
 use super::merger::Merger;
+use super::reload::{self, Origin, Reloader, Running};
+use super::signal;
 use super::view::ControlView;
 use super::worker::{self, Parts};
-use crate::admin::{self, AdminState};
+use crate::admin::AdminState;
 use crate::config::{self, Loaded};
 use crate::latch::{Keeping, Latches};
 use crate::live::Live;
@@ -25,20 +28,20 @@ use crate::proxy::{Epoch, Faults, Making, Snapshot, Stop};
 use crate::resilience::Tick;
 use crate::telemetry::Telemetry;
 use crate::telemetry::access::{AccessLog, KeyError, Sampling, Sink, UserHash};
-use crate::upstream::Directory;
+use crate::upstream::{Care, REFRESH};
 
 /// A sidecar that runs.
 pub struct Sidecar {
     control: Runtime,
     workers: Vec<JoinHandle<usize>>,
     stop: watch::Sender<Stop>,
-    admin_stop: oneshot::Sender<()>,
+    admin_end: watch::Sender<u64>,
     view: Arc<ControlView>,
-    log: AccessLog,
+    log: Arc<AccessLog>,
     latches: Arc<Latches>,
     traffic: Vec<SocketAddr>,
     admin: SocketAddr,
-    drain: Duration,
+    live: Arc<Live<Snapshot>>,
 }
 
 /// Why a sidecar does not start. Nothing of it is left running.
@@ -68,76 +71,91 @@ impl StartError {
 
 impl Sidecar {
     /// Starts everything a configuration asks for and returns once traffic is accepted.
-    pub fn start(loaded: Loaded) -> Result<Self, StartError> {
+    ///
+    /// What `origin` names is read again when it changes, on SIGHUP, and when somebody asks for it.
+    pub fn start(loaded: Loaded, origin: Origin) -> Result<Self, StartError> {
         let settings = &loaded.settings;
-        let (drain, admin_address) = (settings.drain, settings.admin);
+        let admin_address = settings.admin;
         let count = settings.workers.map_or_else(available_workers, std::num::NonZeroUsize::get);
-        let sampling = sampling(settings.access_log);
-        let (mut traffic, mut bound) = (Vec::new(), Vec::new());
-        for address in &settings.listeners {
-            let (address, listeners) = bind::listeners(*address, count)?;
-            traffic.push(address);
-            bound.push(listeners);
-        }
+        let (sampling, key_files) = (sampling(settings.access_log), loaded.key_files.clone());
+        let (doors, entrances) = Doors::open(&settings.listeners, count)?;
         let admin_listener = bind::admin(admin_address)?;
         let admin = admin_listener.local_addr().map_err(StartError::system("the admin port"))?;
 
         let telemetry = Arc::new(Telemetry::new(count));
         let log = AccessLog::start(Sink::Stdout, sampling, UserHash::random()?, telemetry.clone());
-        let log = log.map_err(StartError::system("the access log"))?;
+        let log = Arc::new(log.map_err(StartError::system("the access log"))?);
         let latches = Arc::new(latches(&loaded, &telemetry));
         let epoch = Epoch::now();
-        let making = Making { workers: count, seed: RandomState::new().hash_one(0), now: Tick::START };
-        let (snapshot, watches) = Snapshot::build(loaded, &Directory::default(), &telemetry, &latches, &making);
+        let seed = RandomState::new().hash_one(0);
+        let making = Making { workers: count, seed, now: Tick::START };
+        let (snapshot, succession) = Snapshot::build(loaded, None, &telemetry, &latches, &making);
         let snapshot = Arc::new(snapshot);
         telemetry.config_applied(&snapshot.version);
         let faults = Arc::new(Faults::new(telemetry.clone()));
         faults.configure(&snapshot.settings.faults);
         let control = control_runtime().map_err(StartError::system("the control threads"))?;
         control.block_on(snapshot.directory.refresh());
-        control.spawn({
-            let directory = snapshot.directory.clone();
-            // Checks of many sidecars must not come together; that is all the number is for.
-            let seed = RandomState::new().hash_one(std::process::id());
-            async move { tokio::join!(directory.keep_fresh(), directory.keep_watched(seed)) }
-        });
-        let judge = Judge::of(&snapshot.settings);
-        let judgements = judge.judgements();
-        let merger = Merger { watches, epoch, snapshot: snapshot.clone(), latches: latches.clone(), judge };
-        control.spawn(merger.run());
+        let mut care = Care::new(RandomState::new().hash_one(std::process::id()));
+        let hangup = {
+            let _inside = control.enter();
+            care.follow(&snapshot.directory);
+            signal::hangups().map_err(StartError::system("waiting for SIGHUP"))?
+        };
+        let merger = Arc::new(Merger::new(epoch, latches.clone(), snapshot.clone(), succession));
+        let judgements = merger.judgements();
+        control.spawn(merger.clone().run());
         control.spawn(latches.clone().keep());
-        if snapshot.wants_memory() {
-            control.spawn(memory::watch(snapshot.clone()));
-        }
         let live = Arc::new(Live::new(snapshot));
-        let view = ControlView::new(live.clone(), telemetry.clone(), latches.clone(), judgements, traffic.clone());
+        control.spawn(memory::watch(live.clone()));
+        control.spawn(keep_fresh(live.clone()));
+        let view = ControlView::new(live.clone(), telemetry.clone(), latches.clone(), judgements, doors.shown());
         let view = Arc::new(view);
 
         let (stop, stops) = watch::channel(Stop::No);
         let mut workers = Vec::new();
-        for id in 0..count {
-            let listeners = bound.iter_mut().filter_map(Vec::pop).collect();
+        for (id, (first, turns)) in entrances.into_iter().enumerate() {
             let (live, telemetry, faults, stop) = (live.clone(), telemetry.clone(), faults.clone(), stops.clone());
-            let parts = Parts { id, listeners, live, telemetry, log: log.worker(id), epoch, faults, stop };
+            let parts = Parts { id, first, turns, live, telemetry, log: log.worker(id), epoch, faults, stop };
             workers.push(worker::start(parts).map_err(StartError::system("a worker"))?);
         }
-        let (admin_stop, admin_stops) = oneshot::channel::<()>();
-        let desk = Arc::new(FaultDesk { faults, live, view: view.clone() });
-        let state = AdminState { view: view.clone(), faults: desk, telemetry, host_names: Vec::new() };
-        let listener = {
-            let _inside = control.enter();
-            tokio::net::TcpListener::from_std(admin_listener).map_err(StartError::system("the admin port"))?
+        let traffic = (*doors.shown().get()).clone();
+        let desk = Arc::new(FaultDesk { faults: faults.clone(), live: live.clone(), view: view.clone() });
+        let (sync, calls) = reload::desk();
+        let state = AdminState {
+            view: view.clone(),
+            faults: desk,
+            sync: Arc::new(sync),
+            telemetry: telemetry.clone(),
+            host_names: Vec::new(),
         };
-        control.spawn(async move {
-            let stopped = async move {
-                let _ = admin_stops.await;
-            };
-            if let Err(error) = admin::serve(listener, state, stopped).await {
-                tracing::error!(%error, "the admin port ended");
-            }
-        });
+        let admin_door = {
+            let _inside = control.enter();
+            AdminDoor::open(state, admin_address, admin_listener).map_err(StartError::system("the admin port"))?
+        };
+        let admin_end = admin_door.end();
+        let running = Running {
+            live: live.clone(),
+            telemetry,
+            latches: latches.clone(),
+            merger,
+            faults,
+            log: log.clone(),
+            epoch,
+            workers: count,
+            seed,
+            care,
+            doors,
+            admin: admin_door,
+            retired: Vec::new(),
+        };
+        let reloader = {
+            let _inside = control.enter();
+            Reloader::new(origin, key_files, running, view.clone(), calls, hangup)
+        };
+        control.spawn(reloader.run());
         view.ready();
-        Ok(Self { control, workers, stop, admin_stop, view, log, latches, traffic, admin, drain })
+        Ok(Self { control, workers, stop, admin_end, view, log, latches, traffic, admin, live })
     }
 
     /// The addresses that take traffic, with the ports they really have.
@@ -153,12 +171,13 @@ impl Sidecar {
     /// Ends in order: nothing more is accepted, what is under way is finished within the configured time, then the
     /// rest is cut off. Returns how many connections that were.
     pub fn drain(self) -> usize {
-        let Self { control, workers, stop, admin_stop, view, log, latches, drain, .. } = self;
+        let Self { control, workers, stop, admin_end, view, log, latches, live, .. } = self;
+        let drain = live.get().settings.drain;
         view.draining();
         stop.send_replace(Stop::Drain(drain));
         // A worker that panicked outside of its connections has nothing left to drain.
         let cut = workers.into_iter().map(|worker| worker.join().unwrap_or(0)).sum();
-        let _ = admin_stop.send(());
+        admin_end.send_replace(u64::MAX);
         control.shutdown_timeout(CONTROL_END);
         save_last(latches);
         log.flush(LOG_END);
@@ -194,6 +213,15 @@ fn save_last(latches: Arc<Latches>) {
     }
 }
 
+/// Looks up the names of the configuration in force again and again.
+async fn keep_fresh(live: Arc<Live<Snapshot>>) {
+    loop {
+        tokio::time::sleep(REFRESH).await;
+        let directory = live.get().directory.clone();
+        directory.refresh().await;
+    }
+}
+
 fn control_runtime() -> io::Result<Runtime> {
     tokio::runtime::Builder::new_multi_thread().worker_threads(1).thread_name("control").enable_all().build()
 }
@@ -202,7 +230,8 @@ fn available_workers() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get)
 }
 
-fn sampling(setting: config::AccessLog) -> Sampling {
+/// What the access log makes of its setting.
+pub(super) fn sampling(setting: config::AccessLog) -> Sampling {
     match setting {
         config::AccessLog::Off => Sampling::Off,
         config::AccessLog::All => Sampling::All,

@@ -2,7 +2,12 @@
 
 use std::io;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// Every SIGHUP from now on; to be called on a runtime.
+pub(super) fn hangups() -> io::Result<Signal> {
+    signal(SignalKind::hangup())
+}
 
 /// Blocks until SIGTERM or SIGINT; says which.
 pub fn wait_for_stop() -> io::Result<&'static str> {

@@ -1,17 +1,18 @@
 //! The sidecar as the admin port sees it.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime};
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::judge::Judgements;
 use super::releases;
 use crate::admin::{
     AddressView, AdminView, AuditAction, AuditRecord, AuditTrail, BreakerView, ChangeError, Changed, ConfigView,
-    EndpointView, ExplainError, ExplainRequest, LaneView, NotReady, ReleaseChange, ReleaseView, RouteView,
+    EndpointView, ExplainError, ExplainRequest, LaneView, NotReady, RefusedView, ReleaseChange, ReleaseView, RouteView,
     UpstreamView,
 };
 use crate::config::{AdminChanges, Breaker, Endpoint, UpstreamIndex};
@@ -30,8 +31,11 @@ pub(super) struct ControlView {
     telemetry: Arc<Telemetry>,
     latches: Arc<Latches>,
     judgements: Arc<Judgements>,
-    traffic: Vec<SocketAddr>,
+    traffic: Arc<Live<Vec<SocketAddr>>>,
     audit: AuditTrail,
+    /// How many configurations were applied.
+    applied: AtomicU64,
+    refused: Mutex<Option<RefusedView>>,
     phase: AtomicU8,
 }
 
@@ -45,7 +49,7 @@ impl ControlView {
         telemetry: Arc<Telemetry>,
         latches: Arc<Latches>,
         judgements: Arc<Judgements>,
-        traffic: Vec<SocketAddr>,
+        traffic: Arc<Live<Vec<SocketAddr>>>,
     ) -> Self {
         let audit = AuditTrail::default();
         let first = live.get();
@@ -60,7 +64,58 @@ impl ControlView {
             by: None,
             detail: None,
         });
-        Self { live, telemetry, latches, judgements, traffic, audit, phase: AtomicU8::new(STARTING) }
+        let (applied, refused, phase) = (AtomicU64::new(1), Mutex::default(), AtomicU8::new(STARTING));
+        Self { live, telemetry, latches, judgements, traffic, audit, applied, refused, phase }
+    }
+
+    /// Another configuration is in force than `from`.
+    pub(super) fn applied(&self, from: &str, changed: Vec<String>, by: Option<&str>) {
+        self.applied.fetch_add(1, Ordering::Relaxed);
+        self.unrefused();
+        let current = self.live.get();
+        self.audit.push(AuditRecord {
+            time: SystemTime::now(),
+            action: AuditAction::Applied,
+            from: Some(from.to_owned()),
+            version: Some(current.version.clone()),
+            source: current.sources.join(", "),
+            changed,
+            problems: Vec::new(),
+            by: by.map(str::to_owned),
+            detail: None,
+        });
+    }
+
+    /// A configuration was refused; the same one again is no news.
+    pub(super) fn refused(&self, source: String, problems: &[String], by: Option<&str>) {
+        let time = SystemTime::now();
+        let told = Timestamp::try_from(time).unwrap_or(Timestamp::UNIX_EPOCH);
+        let view = RefusedView { time: told.to_string(), source: source.clone(), problems: problems.to_vec() };
+        let before = self.refused_now().replace(view);
+        if before.is_some_and(|before| before.problems == problems) {
+            return;
+        }
+        self.audit.push(AuditRecord {
+            time,
+            action: AuditAction::Refused,
+            from: Some(self.live.get().version.clone()),
+            version: None,
+            source,
+            changed: Vec::new(),
+            problems: problems.to_vec(),
+            by: by.map(str::to_owned),
+            detail: None,
+        });
+    }
+
+    /// What was offered last is in force.
+    pub(super) fn unrefused(&self) {
+        *self.refused_now() = None;
+    }
+
+    /// A panic under this lock leaves nothing half done.
+    fn refused_now(&self) -> MutexGuard<'_, Option<RefusedView>> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Somebody changed something that is neither a configuration nor a release.
@@ -80,6 +135,10 @@ impl ControlView {
 
     pub(super) fn ready(&self) {
         self.phase.store(READY, Ordering::Release);
+    }
+
+    pub(super) fn is_draining(&self) -> bool {
+        self.phase.load(Ordering::Acquire) == DRAINING
     }
 
     pub(super) fn draining(&self) {
@@ -104,9 +163,10 @@ impl AdminView for ControlView {
             environment: settings.environment.as_str().to_owned(),
             lane: settings.program.lanes().name(settings.lane).to_owned(),
             version: snapshot.version.clone(),
-            applied: 1,
+            applied: self.applied.load(Ordering::Relaxed),
+            refused: self.refused_now().clone(),
             sources: snapshot.sources.clone(),
-            listeners: self.traffic.iter().map(SocketAddr::to_string).collect(),
+            listeners: self.traffic.get().iter().map(SocketAddr::to_string).collect(),
             settings: json!({
                 "trust": settings.trust.iter().map(ToString::to_string).collect::<Vec<_>>(),
                 "local": settings.local.as_ref().map(endpoint),

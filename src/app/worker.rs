@@ -2,24 +2,24 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::io;
-use std::net::TcpListener;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::{Builder, JoinHandle};
 
 use tokio::runtime;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use crate::live::Live;
-use crate::proxy::{self, Epoch, Faults, Snapshot, Stop, Worker};
+use crate::proxy::{self, Epoch, Faults, Snapshot, Stop, Turn, Worker};
 use crate::telemetry::Telemetry;
 use crate::telemetry::access::WorkerLog;
 
 /// What one worker is made of.
 pub(super) struct Parts {
     pub(super) id: usize,
-    pub(super) listeners: Vec<TcpListener>,
+    pub(super) first: Turn,
+    pub(super) turns: mpsc::Receiver<Turn>,
     pub(super) live: Arc<Live<Snapshot>>,
     pub(super) telemetry: Arc<Telemetry>,
     pub(super) log: WorkerLog,
@@ -41,7 +41,7 @@ pub(super) fn start(parts: Parts) -> io::Result<JoinHandle<usize>> {
 }
 
 fn run(parts: Parts, tell: &SyncSender<io::Result<()>>) -> usize {
-    let Parts { id, listeners, live, telemetry, log, epoch, faults, stop } = parts;
+    let Parts { id, first, turns, live, telemetry, log, epoch, faults, stop } = parts;
     // A local runtime is built on the thread that runs it.
     let local = runtime::LocalOptions::default();
     let runtime = match runtime::Builder::new_current_thread().enable_all().build_local(local) {
@@ -52,15 +52,9 @@ fn run(parts: Parts, tell: &SyncSender<io::Result<()>>) -> usize {
     let seed = RandomState::new().hash_one(id);
     runtime.block_on(async move {
         let worker = Rc::new(Worker::new(proxy::Parts { id, seed, epoch, live, telemetry, log, faults }));
-        let listeners = listeners.into_iter().map(tokio::net::TcpListener::from_std).collect::<io::Result<_>>();
-        match listeners {
-            Ok(listeners) => {
-                // Whoever started us may have given up waiting; then the stop comes soon.
-                let _ = tell.send(Ok(()));
-                proxy::run(worker, listeners, stop).await
-            }
-            Err(error) => refuse(tell, error),
-        }
+        // Whoever started us may have given up waiting; then the stop comes soon.
+        let begun = || _ = tell.send(Ok(()));
+        proxy::run(worker, first, turns, stop, begun).await.unwrap_or_else(|error| refuse(tell, error))
     })
 }
 

@@ -15,7 +15,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 
-use crate::app::Sidecar;
+use crate::app::{Origin, Sidecar};
 use crate::config::{self, KeyFiles, Style};
 use crate::extract::{Extractor, allow_encoded};
 
@@ -113,7 +113,7 @@ pub fn main() -> ExitCode {
 fn start_for_demo(folder: &Path) -> anyhow::Result<demo::Running> {
     let loaded =
         config::load(&[folder.to_owned()]).map_err(|problems| anyhow::anyhow!("{}", problems.render(Style::Plain)))?;
-    let sidecar = Sidecar::start(loaded)?;
+    let sidecar = Sidecar::start(loaded, Origin::files(vec![folder.to_owned()]))?;
     let traffic = *sidecar.traffic().first().context("the demo has a listener")?;
     let admin = sidecar.admin();
     Ok(demo::Running { traffic, admin, stop: Box::new(move || _ = sidecar.drain()) })

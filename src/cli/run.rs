@@ -7,13 +7,14 @@ use anyhow::Context;
 use clap::Args;
 
 use crate::app::log::{self, Format};
-use crate::app::{Sidecar, wait_for_stop};
+use crate::app::{Origin, Sidecar, wait_for_stop};
 use crate::config::{self, Style};
 
 /// The options of `graylane run`.
 #[derive(Debug, Args)]
 pub struct RunArgs {
-    /// A configuration file, or a directory of *.yaml; may be given several times
+    /// A configuration file, or a directory of *.yaml; may be given several times. Read again when it changes, on SIGHUP,
+    /// and on POST /api/flags/sync of the admin port
     #[arg(long, value_name = "PATH", env = "GRAYLANE_CONFIG", required = true, value_delimiter = ',')]
     pub config: Vec<PathBuf>,
     /// Least severity of the process's own log on standard error: error, warn, info, debug, trace
@@ -57,7 +58,7 @@ pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
         tracing::warn!("{warning}");
     }
     let version = loaded.version.clone();
-    let sidecar = Sidecar::start(loaded)?;
+    let sidecar = Sidecar::start(loaded, Origin::files(args.config.clone()))?;
     tracing::info!(traffic = ?sidecar.traffic(), admin = %sidecar.admin(), version, "ready");
     let signal = wait_for_stop().context("cannot wait for signals")?;
     tracing::info!(signal, "draining");

@@ -7,7 +7,7 @@ use std::path::Path;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use super::gather::read_at_most;
+use super::disk::read_at_most;
 
 /// No token is longer; a header that holds it has to fit into a request head.
 const LONGEST: usize = 4096;

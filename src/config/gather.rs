@@ -1,22 +1,16 @@
 //! From paths to documents: which files there are, what they hold, and everything that is no text at all.
 
-use std::collections::HashSet;
-use std::fs::File;
-use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::rc::Rc;
 
+use super::Source;
+use super::disk::{MAX_FILE_BYTES, ReadFiles};
 use super::file::{API_VERSION, FileBusinessRule, FileConfig, KIND};
 use super::merge::merge;
 use super::node::{self, Kind, Node};
 use super::problem::Findings;
 use super::read::Read;
 use super::text::{Span, Texts};
-
-/// The largest file. A ConfigMap holds 1 MiB.
-pub(super) const MAX_FILE_BYTES: usize = 4 << 20;
-/// Most files of one configuration.
-const MAX_FILES: usize = 1000;
 
 /// Everything that was written, of all files together.
 #[derive(Debug, Default)]
@@ -30,22 +24,15 @@ pub(super) struct Gathered {
 }
 
 /// Reads files and folders of files.
-pub(super) fn gather(paths: &[PathBuf], texts: &mut Texts, findings: &mut Findings) -> Gathered {
+pub(super) fn gather(files: &ReadFiles, texts: &mut Texts, findings: &mut Findings) -> Gathered {
     let mut gathered = Gathered::default();
-    let mut seen = HashSet::new();
-    for path in paths {
-        let files = match files_of(path) {
-            Ok(files) => files,
+    for (path, read) in &files.0 {
+        match read {
+            Ok(bytes) => gathered.bytes(path, bytes, texts, findings),
             Err(message) => {
                 let source = texts.add(path, String::new());
-                findings.error(Span::start_of(source), message);
+                findings.error(Span::start_of(source), message.clone());
                 gathered.incomplete = true;
-                continue;
-            }
-        };
-        for file in files {
-            if seen.insert(file.canonicalize().unwrap_or_else(|_| file.clone())) {
-                gathered.file(&file, texts, findings);
             }
         }
     }
@@ -70,47 +57,11 @@ pub(super) fn document_of(path: &Path, bytes: &[u8], texts: &mut Texts, findings
     documents.pop().filter(|_| documents.is_empty())
 }
 
-/// The file itself, or the `*.yaml` and `*.yml` files of a folder by name. Hidden ones (`..data` of a ConfigMap) are left.
-fn files_of(path: &Path) -> Result<Vec<PathBuf>, String> {
-    if !path.is_dir() {
-        return Ok(vec![path.to_owned()]);
-    }
-    let entries = std::fs::read_dir(path).map_err(|error| format!("cannot read this folder: {error}"))?;
-    let mut files = Vec::new();
-    for entry in entries {
-        let file = entry.map_err(|error| format!("cannot read this folder: {error}"))?.path();
-        let yaml = file.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
-        let hidden = file.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
-        if yaml && !hidden && !file.is_dir() {
-            files.push(file);
-        }
-    }
-    if files.is_empty() {
-        return Err("no `*.yaml` file in this folder".into());
-    }
-    if files.len() > MAX_FILES {
-        return Err(format!("{} `*.yaml` files in this folder; {MAX_FILES} is the most", files.len()));
-    }
-    files.sort();
-    Ok(files)
-}
-
-/// At most so many bytes of a file and one more, so that a too long one is known as such without being read.
-pub(super) fn read_at_most(path: &Path, most: usize) -> std::io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(most as u64 + 1).read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
 impl Gathered {
-    fn file(&mut self, path: &Path, texts: &mut Texts, findings: &mut Findings) {
-        match read_at_most(path, MAX_FILE_BYTES) {
-            Ok(bytes) => self.bytes(path, &bytes, texts, findings),
-            Err(error) => {
-                let source = texts.add(path, String::new());
-                findings.error(Span::start_of(source), format!("cannot read this file: {error}"));
-                self.incomplete = true;
-            }
+    /// Adds texts that were read elsewhere.
+    pub(super) fn add(&mut self, more: &[Source], texts: &mut Texts, findings: &mut Findings) {
+        for source in more {
+            self.bytes(&source.path, source.text.as_bytes(), texts, findings);
         }
     }
 

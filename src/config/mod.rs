@@ -9,6 +9,7 @@ mod nearest;
 mod problem;
 mod text;
 
+mod disk;
 mod gather;
 mod node;
 
@@ -32,10 +33,11 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest, Sha256};
+use sha2::{Digest as _, Sha256};
 
 pub use admin_token::{AdminToken, AdminTokenError};
 pub use compile::KeyFiles;
+pub use disk::{Digest, KeyFile, ReadFiles};
 pub use endpoints::{Ejection, EndpointPolicy, Health, Probe};
 pub use fault::{Crowded, FaultPlan, parse_fault};
 pub use file::{
@@ -53,6 +55,7 @@ pub use settings::{
 };
 pub use units::parse_time;
 
+use compile::Key;
 use gather::{Gathered, gather, gather_text};
 use problem::Findings;
 use text::{Span, Texts};
@@ -68,12 +71,14 @@ pub struct Loaded {
     pub version: String,
     /// The files, in the order they were read.
     pub sources: Vec<Source>,
+    /// The key files that went into the settings.
+    pub key_files: Vec<KeyFile>,
 }
 
-/// One file as it was read.
+/// One file as it was read, or a text from elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
-    /// Its path as named.
+    /// Its path as named: what problems call it.
     pub path: PathBuf,
     /// Its text.
     pub text: String,
@@ -87,8 +92,16 @@ pub fn load(paths: &[PathBuf]) -> Result<Loaded, Problems> {
 /// Reads files and folders of `*.yaml` as one configuration.
 pub fn load_with(paths: &[PathBuf], key_files: KeyFiles) -> Result<Loaded, Problems> {
     let (mut texts, mut findings) = (Texts::default(), Findings::default());
-    let gathered = gather(paths, &mut texts, &mut findings);
+    let gathered = gather(&ReadFiles::of(paths), &mut texts, &mut findings);
     finish(&gathered, key_files, texts, findings)
+}
+
+/// Takes files that were read, and then texts of another origin in their order, as one configuration that is to run.
+pub fn load_documents(files: &ReadFiles, more: &[Source]) -> Result<Loaded, Problems> {
+    let (mut texts, mut findings) = (Texts::default(), Findings::default());
+    let mut gathered = gather(files, &mut texts, &mut findings);
+    gathered.add(more, &mut texts, &mut findings);
+    finish(&gathered, KeyFiles::Needed, texts, findings)
 }
 
 /// Reads one text as if it were the file of this path: relative paths in it start from there.
@@ -111,16 +124,17 @@ fn finish(
     // What a broken file would have defined is not known, and every use of it would look like a problem.
     let compiled =
         if gathered.incomplete { None } else { compile::compile(gathered, key_files, &texts, &mut findings) };
-    let Some((settings, secrets)) = compiled else {
+    let Some((settings, keys)) = compiled else {
         if !findings.refused() {
             findings.error(Span::default(), "this configuration could not be compiled");
         }
         return Err(refusal(findings, &texts));
     };
-    let version = version(&texts, &secrets);
+    let version = version(&texts, &keys);
     let warnings = findings.resolve(&texts)?;
     let sources = texts.iter().map(|text| Source { path: text.path.clone(), text: text.text.clone() }).collect();
-    Ok(Loaded { settings, warnings, version, sources })
+    let key_files = keys.into_iter().map(|key| KeyFile::new(key.path, &key.bytes)).collect();
+    Ok(Loaded { settings, warnings, version, sources, key_files })
 }
 
 fn refusal(findings: Findings, texts: &Texts) -> Problems {
@@ -131,9 +145,9 @@ fn refusal(findings: Findings, texts: &Texts) -> Problems {
 }
 
 /// Twelve hexadecimal digits of a SHA-256 over every text and key, each with its length.
-fn version(texts: &Texts, secrets: &[Vec<u8>]) -> String {
+fn version(texts: &Texts, keys: &[Key]) -> String {
     let mut hash = Sha256::new();
-    for part in texts.iter().map(|text| text.text.as_bytes()).chain(secrets.iter().map(Vec::as_slice)) {
+    for part in texts.iter().map(|text| text.text.as_bytes()).chain(keys.iter().map(|key| &*key.bytes)) {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part);
     }

@@ -12,7 +12,7 @@ pub(super) struct Span {
 }
 
 impl Span {
-    /// Texts are far shorter than 4 GiB (`gather::MAX_FILE_BYTES`), so the narrowing saturates in theory only.
+    /// Texts are far shorter than 4 GiB (`disk::MAX_FILE_BYTES`), so the narrowing saturates in theory only.
     pub(super) fn new(source: usize, range: Range<usize>) -> Self {
         let narrow = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         Span { source: narrow(source), start: narrow(range.start), end: narrow(range.end.max(range.start)) }

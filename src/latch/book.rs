@@ -169,7 +169,11 @@ impl Book {
                 });
                 adopted.latched.push(name.into());
             }
-            adopted.lifted.extend(lift_by_revision(name, entry));
+            if let Some(lifted) = lift_by_revision(name, entry) {
+                // Whoever still decides by the revision that was taken back goes on serving stable.
+                entry.flag = Flag::default();
+                adopted.lifted.push(lifted);
+            }
             entry.publish();
         }
         self.trim();

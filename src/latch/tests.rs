@@ -156,6 +156,15 @@ fn a_latch_and_a_pause_survive_a_restart_and_a_reload() {
 }
 
 #[test]
+fn whoever_still_decides_by_the_revision_that_was_taken_back_serves_stable() {
+    let (_, latches) = start(None, &[("r", "revision: 1")]);
+    let before = latches.flag("r");
+    latches.latch("r", by_hand()).unwrap();
+    adopt(&latches, &[("r", "revision: 2")]);
+    assert!(before.is_set() && !is_latched(&latches, "r"));
+}
+
+#[test]
 fn another_revision_lifts_a_latch_and_the_same_one_does_not() {
     let (_, latches) = start(None, &[("r", "revision: 3")]);
     latches.latch("r", by_hand()).unwrap();

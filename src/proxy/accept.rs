@@ -1,12 +1,14 @@
 //! A worker from its first connection to its last.
 
+use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
 
 use super::connection::serve_client;
 use super::worker::Worker;
@@ -24,10 +26,35 @@ pub enum Stop {
 /// How long to wait when the system has no descriptor left for another connection.
 const EXHAUSTED: Duration = Duration::from_millis(50);
 
+/// A listener's number, given once in the life of the process.
+pub type Door = u64;
+
+/// What another configuration means for a worker.
+#[derive(Debug, Default)]
+pub struct Turn {
+    /// Listeners to accept from as well; non-blocking.
+    pub open: Vec<(Door, std::net::TcpListener)>,
+    /// Listeners to close, once all of [`Turn::open`] accept. What came by them is ended in order, and never cut off.
+    pub close: Vec<Door>,
+}
+
 /// Accepts and serves until told to stop, then drains. Returns how many connections were cut off.
-pub async fn run(worker: Rc<Worker>, listeners: Vec<TcpListener>, mut stop: watch::Receiver<Stop>) -> usize {
-    let accepting: Vec<_> =
-        listeners.into_iter().map(|listener| tokio::task::spawn_local(accept(worker.clone(), listener))).collect();
+///
+/// # Errors
+///
+/// Where one of the first listeners cannot be accepted from; `begun` is called when all can.
+pub async fn run(
+    worker: Rc<Worker>,
+    first: Turn,
+    mut turns: mpsc::Receiver<Turn>,
+    mut stop: watch::Receiver<Stop>,
+    begun: impl FnOnce(),
+) -> io::Result<usize> {
+    let mut doors = Doors::default();
+    for (door, listener) in first.open {
+        doors.open(&worker, door, listener)?;
+    }
+    begun();
     let sweeping = {
         let worker = worker.clone();
         tokio::task::spawn_local(async move { tokio::join!(worker.sweep(), worker.delay.watch()) })
@@ -37,26 +64,64 @@ pub async fn run(worker: Rc<Worker>, listeners: Vec<TcpListener>, mut stop: watc
             Stop::Drain(limit) => break limit,
             Stop::No => {}
         }
-        if stop.changed().await.is_err() {
-            break Duration::ZERO;
+        tokio::select! {
+            changed = stop.changed() => if changed.is_err() { break Duration::ZERO },
+            Some(turn) = turns.recv() => doors.turn(&worker, turn).await,
         }
     };
-    for task in accepting {
-        task.abort();
-        // The listener is closed when its task is gone: from then on nobody is let in only to be cut off.
-        let _ = task.await;
-    }
+    doors.close_all().await;
     worker.connections.drain();
     let drained = std::future::poll_fn(|cx| worker.connections.poll_empty(cx));
     let _ = tokio::time::timeout(limit, drained).await;
     sweeping.abort();
-    worker.connections.len()
+    Ok(worker.connections.len())
 }
 
-async fn accept(worker: Rc<Worker>, listener: TcpListener) {
+/// The listeners of one worker.
+#[derive(Default)]
+struct Doors(HashMap<Door, (oneshot::Sender<()>, JoinHandle<()>)>);
+
+impl Doors {
+    fn open(&mut self, worker: &Rc<Worker>, door: Door, listener: std::net::TcpListener) -> io::Result<()> {
+        let listener = TcpListener::from_std(listener)?;
+        let (close, closed) = oneshot::channel();
+        self.0.insert(door, (close, tokio::task::spawn_local(accept(worker.clone(), listener, door, closed))));
+        Ok(())
+    }
+
+    async fn turn(&mut self, worker: &Rc<Worker>, turn: Turn) {
+        // Now rather than under the next request.
+        worker.renew();
+        for (door, listener) in turn.open {
+            if let Err(error) = self.open(worker, door, listener) {
+                tracing::error!(%error, "a worker cannot accept from a new listener; the others do");
+            }
+        }
+        for door in turn.close {
+            let Some((close, task)) = self.0.remove(&door) else { continue };
+            let _ = close.send(());
+            let _ = task.await;
+            worker.connections.close(door);
+        }
+    }
+
+    /// Listeners are closed when their tasks are gone: from then on nobody is let in only to be cut off.
+    async fn close_all(self) {
+        for (_, (_, task)) in self.0 {
+            task.abort();
+            let _ = task.await;
+        }
+    }
+}
+
+async fn accept(worker: Rc<Worker>, listener: TcpListener, door: Door, mut closed: oneshot::Receiver<()>) {
     loop {
-        match listener.accept().await {
-            Ok((stream, address)) => serve(worker.clone(), stream, address),
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = &mut closed => break,
+        };
+        match accepted {
+            Ok((stream, address)) => serve(worker.clone(), stream, address, door),
             Err(error) => {
                 // A connection that was gone before it was taken costs nothing; without descriptors, waiting is all
                 // there is.
@@ -67,14 +132,23 @@ async fn accept(worker: Rc<Worker>, listener: TcpListener) {
             }
         }
     }
+    // The system has let them in already, and would reset them when the listener goes.
+    let Ok(listener) = listener.into_std() else { return };
+    while let Ok((stream, address)) = listener.accept() {
+        let stream = stream.set_nonblocking(true).and_then(|()| tokio::net::TcpStream::from_std(stream));
+        if let Ok(stream) = stream {
+            serve(worker.clone(), stream, address, door);
+        }
+    }
 }
 
-fn serve(worker: Rc<Worker>, stream: tokio::net::TcpStream, address: SocketAddr) {
+fn serve(worker: Rc<Worker>, stream: tokio::net::TcpStream, address: SocketAddr, door: Door) {
     // Answers are written whole; waiting to gather more would only delay them.
     if stream.set_nodelay(true).is_err() {
         return;
     }
-    spawn(serve_client(worker, Socket::Tcp(stream), address));
+    let guest = worker.connections.enter(door);
+    spawn(serve_client(worker, Socket::Tcp(stream), address, guest));
 }
 
 /// A task of its own for each connection: a panic in it ends that connection and no other. It ends with the connection.
@@ -89,7 +163,7 @@ mod tests {
     #[tokio::test(flavor = "local")]
     async fn a_panic_in_one_connection_ends_that_connection_only() {
         let connections = Rc::<super::super::drain::Connections>::default();
-        let (broken, whole) = (connections.enter(), connections.enter());
+        let (broken, whole) = (connections.enter(0), connections.enter(0));
         spawn(async move {
             let _guest = broken;
             panic!("on purpose");

@@ -1,5 +1,6 @@
 //! The breakers of all routes and lanes: the part workers ask, and the part one merger turns.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,7 +14,7 @@ use crate::resilience::{
 };
 use crate::telemetry::BreakerCause;
 
-/// The guards of one route's lanes, at the lanes' places; none where the route has no breaker.
+/// The guards of one route's lanes, at the lanes' places; none where the route or the lane has no breaker.
 pub(super) type Guards = Box<[Option<Arc<Guard>>]>;
 
 /// Everything the merger turns.
@@ -26,6 +27,34 @@ struct Watched {
     watch: Watch,
 }
 
+/// What a new configuration makes of the watches of the one before.
+#[derive(Default)]
+pub struct Succession(Vec<Next>);
+
+struct Next {
+    route: usize,
+    lane: usize,
+    heir: Heir,
+}
+
+enum Heir {
+    /// The breaker of the place it had, as it is.
+    Kept(Place),
+    /// Another one, in the state of that of this place.
+    Renewed(Place, Watch),
+    New(Watch),
+}
+
+/// Route and lane of a breaker in the configuration before.
+type Place = (usize, usize);
+
+/// The breaker of a lane before, and whether nothing that it has seen is out of date.
+pub(super) struct Before<'b> {
+    pub(super) place: Place,
+    pub(super) guard: &'b Arc<Guard>,
+    pub(super) is_same: bool,
+}
+
 /// A breaker moved.
 pub struct Moved {
     /// The place of the route.
@@ -36,17 +65,39 @@ pub struct Moved {
     pub transition: Transition,
 }
 
-impl Watches {
-    /// Makes the breakers of one route's `lanes`.
-    pub(super) fn add(&mut self, route: usize, lanes: usize, plan: Plan, making: &Making) -> Guards {
-        let guard = |lane| {
-            // A different spread of open times for each breaker of each process.
-            let seed = making.seed.wrapping_add((route as u64) << 16 | lane as u64);
-            let (guard, watch) = guarded(plan, making.workers, seed, making.now);
-            self.0.push(Watched { route, lane, watch });
+impl Succession {
+    /// The breakers of one route's lanes, which had those `before`.
+    pub(super) fn add(&mut self, route: usize, before: Vec<Option<Before<'_>>>, plan: Plan, making: &Making) -> Guards {
+        let guard = |(lane, before): (usize, Option<Before<'_>>)| {
+            let fresh = || {
+                // A different spread of open times for each breaker of each process.
+                let seed = making.seed.wrapping_add((route as u64) << 16 | lane as u64);
+                guarded(plan, making.workers, seed, making.now)
+            };
+            let (guard, heir) = match before {
+                Some(before) if before.is_same => (before.guard.clone(), Heir::Kept(before.place)),
+                Some(before) => {
+                    let (guard, watch) = fresh();
+                    (guard, Heir::Renewed(before.place, watch))
+                }
+                None => {
+                    let (guard, watch) = fresh();
+                    (guard, Heir::New(watch))
+                }
+            };
+            self.0.push(Next { route, lane, heir });
             Some(guard)
         };
-        (0..lanes).map(guard).collect()
+        before.into_iter().enumerate().map(guard).collect()
+    }
+}
+
+impl Watches {
+    /// Goes on with another configuration. Breakers that are not part of it are let go.
+    pub fn take_over(&mut self, succession: Succession) {
+        let old = std::mem::take(&mut self.0).into_iter().map(|one| ((one.route, one.lane), one.watch));
+        let mut old: HashMap<Place, Watch> = old.collect();
+        self.0 = succession.0.into_iter().filter_map(|next| next.watched(&mut old)).collect();
     }
 
     /// What both lanes of a release's routes did in the breakers' long windows.
@@ -81,6 +132,24 @@ impl Watches {
             }
         }
         moved
+    }
+}
+
+impl Next {
+    /// A kept breaker is always there: both configurations were made one from the other.
+    fn watched(self, old: &mut HashMap<Place, Watch>) -> Option<Watched> {
+        let Self { route, lane, heir } = self;
+        let watch = match heir {
+            Heir::New(watch) => watch,
+            Heir::Kept(place) => old.remove(&place)?,
+            Heir::Renewed(place, mut watch) => {
+                if let Some(before) = old.get(&place) {
+                    watch.inherit(before);
+                }
+                watch
+            }
+        };
+        Some(Watched { route, lane, watch })
     }
 }
 

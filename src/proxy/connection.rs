@@ -22,17 +22,11 @@ use crate::wire::h1::{self, HeadError, HeadScan, Limits, Persistence, parse_requ
 use crate::wire::{BodyReader, RequestHead, Socket, Version};
 
 /// Serves one client for as long as it stays.
-pub(super) async fn serve_client(worker: Rc<Worker>, socket: Socket, address: SocketAddr) {
+pub(super) async fn serve_client(worker: Rc<Worker>, socket: Socket, address: SocketAddr, guest: Guest) {
     let trusted = worker.view().snapshot.extractor.trust().contains(address.ip());
     let ip = address.ip().to_canonical();
     let peer = Peer { ip, text: ip.to_string().into(), trusted };
-    let mut client = Client {
-        guest: worker.connections.enter(),
-        connection: h1::Connection::new(socket),
-        timer: Timer::default(),
-        peer,
-        worker,
-    };
+    let mut client = Client { guest, connection: h1::Connection::new(socket), timer: Timer::default(), peer, worker };
     client.worker.telemetry.totals().client_enters(client.worker.id, ConnectionState::Idle);
     let end = client.requests().await;
     client.worker.telemetry.totals().client_leaves(client.worker.id, ConnectionState::Idle);

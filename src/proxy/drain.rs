@@ -16,14 +16,20 @@ pub(super) struct Connections {
 
 /// Where a connection can be reached while it waits.
 #[derive(Default)]
-pub(super) struct Parking(RefCell<Option<Waker>>);
+pub(super) struct Parking {
+    waker: RefCell<Option<Waker>>,
+    /// The listener that it came by.
+    door: u64,
+    /// That listener is closed, so it is not to wait for another request.
+    leaving: Cell<bool>,
+}
 
 impl Connections {
-    /// Notes a connection for as long as the guard lives.
-    pub(super) fn enter(self: &Rc<Self>) -> Guest {
+    /// Notes a connection that came by a listener, for as long as the guard lives.
+    pub(super) fn enter(self: &Rc<Self>, door: u64) -> Guest {
         let id = self.next.get();
         self.next.set(id + 1);
-        let parking = Rc::<Parking>::default();
+        let parking = Rc::new(Parking { door, ..Parking::default() });
         self.open.borrow_mut().insert(id, parking.clone());
         Guest { id, parking, connections: self.clone() }
     }
@@ -33,11 +39,23 @@ impl Connections {
         self.open.borrow().len()
     }
 
+    /// From now on no connection that came by this listener waits for another request.
+    pub(super) fn close(&self, door: u64) {
+        let open = self.open.borrow();
+        let own: Vec<_> = open.values().filter(|parking| parking.door == door).cloned().collect();
+        drop(open);
+        for parking in own {
+            parking.leaving.set(true);
+            let waker = parking.waker.borrow_mut().take();
+            waker.into_iter().for_each(Waker::wake);
+        }
+    }
+
     /// From now on no connection waits for another request.
     pub(super) fn drain(&self) {
         self.draining.set(true);
         let wakers: Vec<Waker> =
-            self.open.borrow().values().filter_map(|parking| parking.0.borrow_mut().take()).collect();
+            self.open.borrow().values().filter_map(|parking| parking.waker.borrow_mut().take()).collect();
         wakers.into_iter().for_each(Waker::wake);
     }
 
@@ -59,9 +77,9 @@ pub(super) struct Guest {
 }
 
 impl Guest {
-    /// Whether the process is ending its connections.
+    /// Whether the process, or the listener that it came by, is ending its connections.
     pub(super) fn is_draining(&self) -> bool {
-        self.connections.draining.get()
+        self.connections.draining.get() || self.parking.leaving.get()
     }
 
     /// Ready when draining begins; polled beside whatever else the connection waits for.
@@ -69,7 +87,7 @@ impl Guest {
         if self.is_draining() {
             return Poll::Ready(());
         }
-        let mut parked = self.parking.0.borrow_mut();
+        let mut parked = self.parking.waker.borrow_mut();
         if !parked.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
             *parked = Some(cx.waker().clone());
         }
@@ -97,7 +115,7 @@ mod tests {
     #[tokio::test]
     async fn draining_wakes_those_who_wait_and_ends_with_the_last() {
         let connections = Rc::<Connections>::default();
-        let guest = connections.enter();
+        let guest = connections.enter(0);
         assert!(!guest.is_draining());
         let waiting = async {
             poll_fn(|cx| guest.poll_drain(cx)).await;
@@ -110,6 +128,16 @@ mod tests {
         let both = futures_join(waiting, ending);
         tokio::time::timeout(std::time::Duration::from_secs(5), both).await.unwrap();
         assert_eq!(connections.len(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_closed_listener_ends_its_own_connections_only() {
+        let connections = Rc::<Connections>::default();
+        let (one, other) = (connections.enter(1), connections.enter(2));
+        let waiting = poll_fn(|cx| one.poll_drain(cx));
+        futures_join(waiting, async { connections.close(1) }).await;
+        assert!(one.is_draining() && !other.is_draining());
+        assert!(!connections.enter(1).is_draining(), "numbers are not given twice");
     }
 
     async fn futures_join(a: impl Future<Output = ()>, b: impl Future<Output = ()>) {

@@ -35,10 +35,10 @@ const LOOK_AT_DELAY: Duration = Duration::from_millis(100);
 
 /// The limits of one lane of one route.
 pub(super) struct Limits {
+    settings: LaneLimits,
     concurrency: Option<Arc<ConcurrencyLimit>>,
     adaptive: Option<Arc<AdaptiveLimit>>,
-    rate: Option<TokenBucket>,
-    over: OverLimit,
+    rate: Option<Arc<TokenBucket>>,
 }
 
 /// Room for one request on its lane.
@@ -59,11 +59,30 @@ impl Limits {
             AdaptiveLimit::new(AdaptivePlan { least, most, initial: most, decrease: DECREASE, latency: None }).ok()
         });
         Self {
+            settings: *settings,
             concurrency: settings.concurrency.map(ConcurrencyLimit::new),
             adaptive,
-            rate: settings.rate.map(|rate| TokenBucket::new(rate.per_second, rate.burst)),
-            over: settings.over,
+            rate: settings.rate.map(|rate| Arc::new(TokenBucket::new(rate.per_second, rate.burst))),
         }
+    }
+
+    /// For the same lane under another configuration: who is under way and what was taken counts on. An adaptive limit
+    /// with other bounds starts anew, since it has learned within the old ones.
+    pub(super) fn renewed(&self, settings: &LaneLimits) -> Self {
+        let fresh = Self::new(settings);
+        let is_same_rate = self.settings.rate == settings.rate;
+        let rate = match (&self.rate, settings.rate) {
+            (Some(old), Some(_)) if is_same_rate => Some(old.clone()),
+            (Some(old), Some(rate)) => Some(Arc::new(old.resized(rate.per_second, rate.burst))),
+            _ => fresh.rate,
+        };
+        let concurrency = match (&self.concurrency, settings.concurrency) {
+            (Some(old), Some(most)) => Some(old.resized(most)),
+            _ => fresh.concurrency,
+        };
+        let is_same_adaptive = self.settings.adaptive == settings.adaptive;
+        let adaptive = self.adaptive.clone().filter(|_| is_same_adaptive).or(fresh.adaptive);
+        Self { settings: *settings, concurrency, adaptive, rate }
     }
 
     /// A token is taken last, because it alone cannot be given back.
@@ -124,7 +143,7 @@ impl Routed<'_> {
         }
         route.series.limited(worker.id, lane, limit);
         self.limited.get_or_insert(self.lane);
-        Err((limits.over, Failure::Limited { retry_after: whole_seconds(wait) }))
+        Err((limits.settings.over, Failure::Limited { retry_after: whole_seconds(wait) }))
     }
 }
 
@@ -140,6 +159,12 @@ impl Gauge {
     pub(super) fn new(most: Overload) -> Self {
         let inflight = ConcurrencyLimit::new(most.inflight.unwrap_or(u32::MAX));
         Self { most, inflight, memory: AtomicU64::new(0) }
+    }
+
+    /// For another configuration: the requests under way count on.
+    pub(super) fn renewed(&self, most: Overload) -> Self {
+        let inflight = self.inflight.resized(most.inflight.unwrap_or(u32::MAX));
+        Self { most, inflight, memory: AtomicU64::new(self.memory.load(Relaxed)) }
     }
 
     /// Room for one more request in the process; none is taken where nothing is limited. `delay` is that of the worker's

@@ -38,6 +38,7 @@ mod drain;
 mod timer;
 
 mod snapshot;
+mod succeed;
 mod worker;
 
 use std::borrow::Cow;
@@ -45,8 +46,8 @@ use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
 
-pub use accept::{Stop, run};
-pub use breaker::{Epoch, Making, Moved, Watches};
+pub use accept::{Door, Stop, Turn, run};
+pub use breaker::{Epoch, Making, Moved, Succession, Watches};
 pub use fault_table::{AddFaultError, Fault, FaultOrigin, Faults};
 pub use snapshot::{Route, Snapshot};
 pub use worker::{Parts, Worker};

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use super::breaker::{Guards, Making, Watches};
+use super::breaker::{Guards, Making, Succession};
 use super::compare::Compared;
 use super::limit::{Gauge, Limits};
+use super::succeed::Predecessor;
 use crate::config::{Endpoint, Loaded, MarkCache, Protocol, ResponseMark, RoutePlan, Settings, StableOpen};
 use crate::decide::{AllowEncoded, LaneId, ReleaseId};
 use crate::extract::{Extractor, allow_encoded};
@@ -55,6 +56,8 @@ pub struct Route {
     pub(super) compared: Option<Compared>,
     /// What its lanes may be sent, at the same places.
     pub(super) limits: Box<[Option<Limits>]>,
+    /// Tells retry budgets apart over changes of configuration.
+    pub(super) budget: u64,
 }
 
 impl Route {
@@ -78,21 +81,24 @@ pub(super) struct Target {
 const LOCAL: &str = "local";
 
 impl Snapshot {
-    /// Compiles a configuration whose releases `latches` has adopted. Upstreams that did not change since `old` keep
-    /// their connections. The second part is for the one who merges what workers record.
+    /// Compiles a configuration whose releases `latches` has adopted. What did not change since `old` keeps its state:
+    /// connections and health of upstreams, breakers, limits and budgets of routes. The second part is for the one who
+    /// merges what workers record.
     pub fn build(
         loaded: Loaded,
-        old: &Directory,
+        old: Option<&Snapshot>,
         telemetry: &Telemetry,
         latches: &Latches,
         making: &Making,
-    ) -> (Self, Watches) {
+    ) -> (Self, Succession) {
         let Loaded { settings, version, sources, .. } = loaded;
         let local = settings.local.as_ref().map(|_| settings.upstreams.len());
-        let directory = Directory::build(upstream_specs(&settings), old, telemetry);
+        let none = Directory::default();
+        let directory = Directory::build(upstream_specs(&settings), old.map_or(&none, |old| &old.directory), telemetry);
+        let old = Predecessor::of(old, &settings, &directory);
         let upstreams = directory.upstreams().iter().map(|upstream| telemetry.upstream(&upstream.spec.name)).collect();
         let lanes = settings.program.lanes();
-        let mut watches = Watches::default();
+        let mut succession = Succession::default();
         let releases = settings.program.releases().iter().map(|release| {
             let series = telemetry.release(&release.name);
             series.set_permille(release.permille);
@@ -102,15 +108,20 @@ impl Snapshot {
         let route = |(at, plan): (usize, &RoutePlan)| {
             let names: Vec<&str> = plan.lanes.iter().map(|(lane, _)| lanes.name(*lane)).collect();
             let breaker = plan.breaker.and_then(|breaker| settings.breakers[breaker].plan().ok());
+            let series = telemetry.route(&plan.name, &names);
             let guards = match breaker {
-                Some(breaker) => watches.add(at, names.len(), breaker, making),
-                None => names.iter().map(|_| None).collect(),
+                Some(breaker) => succession.add(at, old.breakers(plan, breaker), breaker, making),
+                None => {
+                    series.without_breakers();
+                    names.iter().map(|_| None).collect()
+                }
             };
             let compared = Compared::of(plan, &settings.program.routes()[at], &settings, &releases);
-            let limits = plan.limits.iter().map(|limits| limits.as_ref().map(Limits::new)).collect();
-            Route { series: telemetry.route(&plan.name, &names), plan: plan.clone(), guards, limits, compared }
+            let (limits, budget) = (old.limits(plan), old.budget(plan));
+            Route { series, plan: plan.clone(), guards, limits, compared, budget }
         };
         let routes = settings.routes.iter().enumerate().map(route).collect();
+        let gauge = old.gauge(settings.overload);
         let latches = settings.program.releases().iter().map(|release| latches.flag(&release.name)).collect();
         let facts: Vec<&str> = settings.program.facts().names().collect();
         let extractor = Extractor::of(&settings);
@@ -132,14 +143,14 @@ impl Snapshot {
                 uri_bytes: limits.uri_bytes,
             },
             workers: making.workers,
-            gauge: Gauge::new(settings.overload),
+            gauge,
             local,
             vary: vary(&settings),
             sources: sources.into_iter().map(|source| source.path.display().to_string()).collect(),
             settings,
             version,
         };
-        (snapshot, watches)
+        (snapshot, succession)
     }
 
     /// Where this lane's requests go on this route; the sidecar's own lane ends at the pod's own service.

@@ -36,6 +36,7 @@ pub struct Worker {
     live: Arc<Live<Snapshot>>,
     view: RefCell<Rc<View>>,
     pools: RefCell<HashMap<u64, Rc<Pool>>>,
+    budgets: RefCell<HashMap<u64, Budget>>,
     pub(super) telemetry: Arc<Telemetry>,
     pub(super) log: WorkerLog,
     pub(super) connections: Rc<Connections>,
@@ -69,16 +70,19 @@ pub(super) struct View {
     pub(super) snapshot: Arc<Snapshot>,
     pub(super) pools: Vec<Rc<Pool>>,
     /// At the index of their `RouteId`: what the shield may spend.
-    budgets: Vec<RefCell<RetryBudget>>,
+    budgets: Vec<Option<Budget>>,
 }
+
+/// What one shielded route may spend on second attempts in this worker.
+type Budget = Rc<RefCell<RetryBudget>>;
 
 impl Worker {
     /// Ready to run on its thread.
     pub fn new(parts: Parts) -> Self {
         let Parts { id, seed, epoch, live, telemetry, log, faults } = parts;
         let random = Cell::new(seed | 1);
-        let pools = RefCell::default();
-        let view = View::new(live.get(), &pools, id, &random);
+        let (pools, budgets) = (RefCell::default(), RefCell::default());
+        let view = View::new(live.get(), &pools, &budgets, id, &random);
         Self {
             id,
             epoch,
@@ -86,6 +90,7 @@ impl Worker {
             live,
             view: RefCell::new(Rc::new(view)),
             pools,
+            budgets,
             telemetry,
             log,
             connections: Rc::default(),
@@ -104,9 +109,14 @@ impl Worker {
             return view.clone();
         }
         drop(view);
-        let fresh = Rc::new(View::new(self.live.get(), &self.pools, self.id, &self.random));
+        let fresh = Rc::new(View::new(self.live.get(), &self.pools, &self.budgets, self.id, &self.random));
         *self.view.borrow_mut() = fresh.clone();
         fresh
+    }
+
+    /// Lets go of a configuration that is not in force any more.
+    pub(super) fn renew(&self) {
+        self.view();
     }
 
     /// Now, as breakers know it.
@@ -154,10 +164,11 @@ impl Worker {
         }
     }
 
-    /// Drops pools that no configuration in use here holds.
+    /// Drops pools and budgets that no configuration in use here holds.
     fn forget_pools(&self) {
         self.view();
         self.pools.borrow_mut().retain(|_, pool| Rc::strong_count(pool) > 1);
+        self.budgets.borrow_mut().retain(|_, budget| Rc::strong_count(budget) > 1);
     }
 }
 
@@ -165,6 +176,7 @@ impl View {
     fn new(
         snapshot: Arc<Snapshot>,
         pools: &RefCell<HashMap<u64, Rc<Pool>>>,
+        budgets: &RefCell<HashMap<u64, Budget>>,
         worker: usize,
         random: &Cell<u64>,
     ) -> Self {
@@ -176,23 +188,27 @@ impl View {
                 known.entry(upstream.id).or_insert_with(fresh).clone()
             })
             .collect();
-        let budget = |route: &Route| {
-            let share = route.plan.shield.as_ref().map_or(0, |shield| shield.budget.get());
+        let mut known = budgets.borrow_mut();
+        let mut budget = |route: &Route| {
+            let share = route.plan.shield.as_ref()?.budget.get();
             let free = if share == 0 { 0 } else { FREE_RETRIES };
-            RefCell::new(RetryBudget::new(share, free, snapshot.workers, Tick::START))
+            let fresh = || Rc::new(RefCell::new(RetryBudget::new(share, free, snapshot.workers, Tick::START)));
+            Some(known.entry(route.budget).or_insert_with(fresh).clone())
         };
-        let budgets = snapshot.routes.iter().map(budget).collect();
+        let budgets = snapshot.routes.iter().map(&mut budget).collect();
         Self { snapshot, pools, budgets }
     }
 
     /// A request of a shielded route pays for the second attempts of others.
     pub(super) fn deposit(&self, route: RouteId, now: Tick) {
-        self.budgets[route.index()].borrow_mut().request(now);
+        if let Some(budget) = &self.budgets[route.index()] {
+            budget.borrow_mut().request(now);
+        }
     }
 
     /// Takes a second attempt from the route's budget, if it has one left.
     pub(super) fn withdraw(&self, route: RouteId, now: Tick) -> bool {
-        self.budgets[route.index()].borrow_mut().take(now)
+        self.budgets[route.index()].as_ref().is_some_and(|budget| budget.borrow_mut().take(now))
     }
 }
 

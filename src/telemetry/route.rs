@@ -206,6 +206,11 @@ impl RouteSeries {
         self.totals.0.add(worker, RouteCell::ExpiredDeadlines as usize, 1);
     }
 
+    /// The route has no breakers any more.
+    pub fn without_breakers(&self) {
+        self.lanes.iter().for_each(|series| series.breaker.store(BreakerState::Closed as u64, Relaxed));
+    }
+
     /// The breaker of a lane moved; for the one place that judges, not for workers.
     pub fn breaker_moved(&self, lane: usize, cause: BreakerCause) {
         if let Some(series) = self.lanes.get(lane) {

@@ -1,9 +1,10 @@
-//! All upstreams of a configuration, kept fresh and watched on the control runtime.
+//! All upstreams of a configuration, kept fresh on the control runtime.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Upstream, UpstreamSpec, check};
+use super::{Upstream, UpstreamSpec};
 use crate::telemetry::Telemetry;
 
 /// All upstreams of a configuration.
@@ -12,14 +13,17 @@ pub struct Directory {
     upstreams: Vec<Arc<Upstream>>,
 }
 
-/// How often names are looked up again. The system's resolver does not tell a record's time to live.
-const REFRESH: Duration = Duration::from_secs(5);
+/// How often names are to be looked up again. The system's resolver does not tell a record's time to live.
+pub const REFRESH: Duration = Duration::from_secs(5);
 
 impl Directory {
     /// For these specifications, in their order; upstreams of `old` that did not change are taken over.
     pub fn build(specs: Vec<UpstreamSpec>, old: &Directory, telemetry: &Telemetry) -> Self {
-        let upstreams = specs.into_iter().map(|spec| match old.upstreams.iter().find(|known| known.spec == spec) {
-            Some(known) => known.clone(),
+        let mut named: HashMap<&str, Vec<&Arc<Upstream>>> = HashMap::new();
+        old.upstreams.iter().for_each(|known| named.entry(&known.spec.name).or_default().push(known));
+        let known = |spec: &UpstreamSpec| named.get(&*spec.name)?.iter().find(|known| known.spec == *spec);
+        let upstreams = specs.into_iter().map(|spec| match known(&spec) {
+            Some(known) => Arc::clone(known),
             None => Arc::new(Upstream::new(spec, telemetry)),
         });
         Self { upstreams: upstreams.collect() }
@@ -30,33 +34,19 @@ impl Directory {
         &self.upstreams
     }
 
-    /// Looks up every name once; run on the control runtime before traffic is accepted.
-    pub async fn refresh(&self) {
-        for upstream in self.upstreams.iter().filter(|upstream| upstream.has_names()) {
+    /// Looks up every name of which nothing is known yet; run on the control runtime before requests go there.
+    pub async fn look_up(&self) {
+        let unknown = |upstream: &&Arc<Upstream>| upstream.has_names() && upstream.standings().is_empty();
+        for upstream in self.upstreams.iter().filter(unknown) {
             upstream.refresh().await;
         }
     }
 
-    /// Keeps the addresses fresh; runs on the control runtime until dropped.
-    pub async fn keep_fresh(&self) {
-        if !self.upstreams.iter().any(|upstream| upstream.has_names()) {
-            return std::future::pending().await;
+    /// Looks up every name once; run on the control runtime.
+    pub async fn refresh(&self) {
+        for upstream in self.upstreams.iter().filter(|upstream| upstream.has_names()) {
+            upstream.refresh().await;
         }
-        loop {
-            tokio::time::sleep(REFRESH).await;
-            self.refresh().await;
-        }
-    }
-
-    /// Checks the endpoints and tells how they stand; runs on the control runtime until dropped, and ends all checks
-    /// then. `seed` sets when checks are made.
-    pub async fn keep_watched(&self, seed: u64) {
-        let mut watching = tokio::task::JoinSet::new();
-        for upstream in self.upstreams.iter().filter(|upstream| upstream.is_watched()) {
-            watching.spawn(check::watch(upstream.clone(), seed));
-        }
-        while watching.join_next().await.is_some() {}
-        std::future::pending().await
     }
 }
 

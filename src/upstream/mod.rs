@@ -32,12 +32,14 @@ mod standing;
 #[cfg(test)]
 mod simulation;
 
+mod care;
 mod check;
 mod probe;
 
 pub use address::{Address, EndpointName};
+pub use care::Care;
 pub use connect::ConnectError;
-pub use directory::Directory;
+pub use directory::{Directory, REFRESH};
 pub use lease::{H1Lease, H2Lease, Lease, LeaseError};
 pub use pool::Pool;
 pub use report::{Outcome, Report};

@@ -11,6 +11,7 @@ mod lifecycle;
 mod limits;
 mod memory;
 mod protocol;
+mod reload;
 mod routing;
 mod safety;
 mod shield;

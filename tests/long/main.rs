@@ -9,6 +9,9 @@ mod harness;
 #[path = "../e2e/drill/stage/mod.rs"]
 mod stage;
 
+#[allow(dead_code, reason = "the crowd is shared with the end-to-end tests")]
+#[path = "../e2e/reload/crowd.rs"]
+mod changing;
 #[allow(dead_code, unused_imports, reason = "the stage is shared with the end-to-end tests of sources")]
 #[path = "../e2e/source/stage/mod.rs"]
 mod source_stage;
@@ -16,4 +19,5 @@ mod source_stage;
 mod bodies;
 mod crowd;
 mod drill;
+mod reload;
 mod watched;

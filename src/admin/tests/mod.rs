@@ -33,6 +33,15 @@ impl Default for Still {
     }
 }
 
+/// Nobody reads configurations.
+struct NoSync;
+
+impl SyncControl for NoSync {
+    fn sync(&self, _by: &str) -> Result<Synced, SyncError> {
+        Err(SyncError::Away("this is a test"))
+    }
+}
+
 impl AdminView for Still {
     fn readiness(&self) -> Result<(), NotReady> {
         if self.draining.load(Relaxed) { Err(NotReady("draining".to_owned())) } else { Ok(()) }
@@ -45,6 +54,7 @@ impl AdminView for Still {
             lane: "stable".to_owned(),
             version: "4f1c".to_owned(),
             applied: 1,
+            refused: None,
             sources: vec!["config/goods.yaml".to_owned()],
             listeners: vec!["127.0.0.1:15080".to_owned()],
             settings: json!({ "workers": 2 }),
@@ -251,7 +261,8 @@ impl Port {
         let view = Arc::new(Still::default());
         let telemetry = Arc::new(Telemetry::new(1));
         let faults = Arc::new(FaultList::default());
-        let state = AdminState { view: view.clone(), faults, telemetry, host_names: Vec::new() };
+        let sync = Arc::new(NoSync);
+        let state = AdminState { view: view.clone(), faults, sync, telemetry, host_names: Vec::new() };
         let (stop, stopped) = oneshot::channel::<()>();
         let served = tokio::spawn(serve(listener, state, async move {
             let _ = stopped.await;

@@ -19,6 +19,7 @@ mod upstream;
 
 mod unused;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -47,17 +48,22 @@ struct Context<'c> {
     findings: &'c mut Findings,
     environment: Environment,
     key_files: KeyFiles,
-    /// The key files' contents: a changed key is a changed configuration.
-    secrets: Vec<Vec<u8>>,
+    keys: Vec<Key>,
 }
 
-/// The settings and the secrets that went into them; `None` after an error.
+/// A key file that was read: a changed key is a changed configuration.
+pub(super) struct Key {
+    pub(super) path: PathBuf,
+    pub(super) bytes: Vec<u8>,
+}
+
+/// The settings and the keys that went into them; `None` after an error.
 pub(super) fn compile(
     gathered: &Gathered,
     key_files: KeyFiles,
     texts: &Texts,
     findings: &mut Findings,
-) -> Option<(Settings, Vec<Vec<u8>>)> {
+) -> Option<(Settings, Vec<Key>)> {
     let config = &gathered.config;
     pending::warn(config, &gathered.rules, findings);
     let process = process::process(config, key_files, texts, findings);
@@ -71,7 +77,7 @@ pub(super) fn compile(
     let (table, sources) = fact::facts(config, findings);
     let mut facts = KnownFacts { table, used: Vec::new() };
 
-    let mut context = Context { texts, findings, environment: process.environment, key_files, secrets: Vec::new() };
+    let mut context = Context { texts, findings, environment: process.environment, key_files, keys: Vec::new() };
     let mut releases = release::releases(config.releases.as_ref(), &experiments, &mut facts, &mut context);
     let names = Names {
         upstreams: Places::new("upstream", config.upstreams.as_ref()),
@@ -81,7 +87,7 @@ pub(super) fn compile(
     let mut lanes = Lanes::new();
     let written = config.routes.as_deref().unwrap_or_default();
     let mut routes = route::routes(written, &names, &mut lanes, &mut context);
-    let secrets = context.secrets;
+    let keys = context.keys;
     rule::apply(gathered, &mut facts, &mut releases, &mut routes, findings);
     let lane = unused::own_lane(config, &mut lanes, findings);
     let known: Vec<_> = routes.iter().map(|route| route.known(&lanes)).collect();
@@ -133,5 +139,5 @@ pub(super) fn compile(
         state_dir: process.state_dir,
         geoip: process.geoip,
     };
-    Some((settings, secrets))
+    Some((settings, keys))
 }

@@ -7,12 +7,12 @@ use super::condition::{KnownFacts, conditions};
 use super::experiment::{self, Experiments};
 use super::process::{count, positive, time};
 use super::upstream::check_names;
-use super::{Context, KeyFiles};
+use super::{Context, Key, KeyFiles};
+use crate::config::disk::read_at_most;
 use crate::config::file::{
     Environment, FileDeveloper, FileRegions, FileRelease, FileRollbackOn, FileWorse, FileWorseRules, HashKeyWord,
     Require,
 };
-use crate::config::gather::read_at_most;
 use crate::config::problem::Findings;
 use crate::config::read::{OneOrMany, Table};
 use crate::config::rollback::{RollbackFigure, RollbackPlan};
@@ -162,7 +162,7 @@ fn key(file: &At<String>, context: &mut Context<'_>) -> Option<TokenKey> {
     }
     match TokenKey::from_file_bytes(&bytes) {
         Ok(key) => {
-            context.secrets.push(bytes);
+            context.keys.push(Key { path, bytes });
             Some(key)
         }
         Err(error) => {

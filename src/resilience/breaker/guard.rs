@@ -102,8 +102,13 @@ impl Watch {
     /// back-off is remembered, so that no edit sends users to a lane that was just taken out.
     pub fn renewed(&self, plan: Plan, workers: usize, now: Tick) -> (Arc<Guard>, Watch) {
         let (guard, mut watch) = guarded(plan, workers, 0, now);
-        watch.breaker = self.breaker.renewed(plan, &guard.gate);
+        watch.inherit(self);
         (guard, watch)
+    }
+
+    /// Takes over the state of the breaker that this one follows; see [`Watch::renewed`].
+    pub fn inherit(&mut self, before: &Watch) {
+        self.breaker = before.breaker.renewed(*self.plan(), &self.guard.gate);
     }
 
     /// Bytes that a breaker holds for so many workers, all taken when it is made.

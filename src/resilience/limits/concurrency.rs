@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering::Relaxed;
 /// A fixed number of requests at a time; one that finds no room is not queued.
 #[derive(Debug)]
 pub struct ConcurrencyLimit {
-    in_flight: AtomicU32,
+    in_flight: Arc<AtomicU32>,
     most: u32,
 }
 
@@ -19,7 +19,12 @@ pub struct Permit(Arc<ConcurrencyLimit>);
 impl ConcurrencyLimit {
     /// At most so many at a time; with 0 none ever.
     pub fn new(most: u32) -> Arc<Self> {
-        Arc::new(ConcurrencyLimit { in_flight: AtomicU32::new(0), most })
+        Arc::new(ConcurrencyLimit { in_flight: Arc::default(), most })
+    }
+
+    /// Another limit for the same requests: those under way count for both.
+    pub fn resized(&self, most: u32) -> Arc<Self> {
+        Arc::new(ConcurrencyLimit { in_flight: self.in_flight.clone(), most })
     }
 
     /// Takes room for one request, if there is any.
@@ -47,6 +52,18 @@ pub(super) fn enter(in_flight: &AtomicU32, most: u32) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_is_under_way_counts_for_another_limit_too() {
+        let one = ConcurrencyLimit::new(1);
+        let permit = one.enter();
+        let two = one.resized(2);
+        assert_eq!(two.in_flight(), 1);
+        let second = two.enter();
+        assert!(second.is_some() && two.enter().is_none() && one.enter().is_none());
+        drop((permit, second));
+        assert_eq!((one.in_flight(), two.in_flight()), (0, 0));
+    }
 
     #[test]
     fn room_comes_back_with_the_permit() {

@@ -34,6 +34,13 @@ impl TokenBucket {
         TokenBucket { due: AtomicU64::new(0), interval, burst: interval * u64::from(burst.get()) }
     }
 
+    /// Another rate for the same requests: what was taken stays taken.
+    pub fn resized(&self, per_second: NonZeroU32, burst: NonZeroU32) -> Self {
+        let other = Self::new(per_second, burst);
+        other.due.store(self.due.load(Relaxed), Relaxed);
+        other
+    }
+
     /// Takes a token.
     ///
     /// # Errors
@@ -94,6 +101,17 @@ mod tests {
         assert_eq!(taken(&bucket, 5_000_000, 100), 5);
         assert_eq!(taken(&bucket, 0, 100), 0);
         assert_eq!(taken(&bucket, 1000, 100), 5);
+    }
+
+    #[test]
+    fn another_rate_gives_nothing_back_at_once() {
+        let one = bucket(1, 10);
+        assert_eq!(taken(&one, 1000, 100), 10);
+        let same = one.resized(NonZeroU32::MIN, NonZeroU32::new(10).unwrap());
+        assert_eq!(taken(&same, 1000, 100), 0);
+        let faster = one.resized(NonZeroU32::new(10).unwrap(), NonZeroU32::new(10).unwrap());
+        assert_eq!(taken(&faster, 1000, 100), 0);
+        assert_eq!(taken(&faster, 1200, 100), 2);
     }
 
     #[test]

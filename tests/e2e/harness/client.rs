@@ -182,6 +182,11 @@ impl Client {
         self.wire.take(count).expect("the bytes come")
     }
 
+    /// The same where the sidecar may have closed.
+    pub(crate) fn try_take(&mut self, count: usize) -> Option<Vec<u8>> {
+        self.wire.take(count).ok()
+    }
+
     /// Whether nothing arrives for a while; for what must *not* happen, where there is no condition to wait for.
     pub(crate) fn stays_silent_for(&mut self, time: Duration) -> bool {
         self.wire.set_patience(time);

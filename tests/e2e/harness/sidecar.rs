@@ -20,6 +20,15 @@ pub(crate) struct Sidecar {
 impl Sidecar {
     /// Writes the plan's files, starts the binary and waits until it is ready.
     pub(crate) fn start(plan: &Plan) -> Self {
+        Self::start_laid_out(plan, |directory, text| {
+            let config = directory.join("graylane.yaml");
+            std::fs::write(&config, text).expect("a writable directory");
+            config
+        })
+    }
+
+    /// The same, with the configuration's text laid out below the directory by `lay`, which says what to run with.
+    pub(crate) fn start_laid_out(plan: &Plan, lay: impl FnOnce(&Path, &str) -> PathBuf) -> Self {
         let ports = (Port::reserve(), Port::reserve());
         let (traffic, admin) = (ports.0.address(), ports.1.address());
         let directory = TempDir::new().expect("a temporary directory");
@@ -28,8 +37,7 @@ impl Sidecar {
             std::fs::create_dir_all(path.parent().expect("it is in the directory")).expect("a writable directory");
             std::fs::write(path, content).expect("a writable directory");
         }
-        let config = directory.path().join("graylane.yaml");
-        std::fs::write(&config, plan.render(traffic, admin)).expect("a writable directory");
+        let config = lay(directory.path(), &plan.render(traffic, admin));
         let process = Process::start([Path::new("run"), Path::new("--config"), &config]);
         let mut sidecar = Self { process, traffic, admin, directory, _ports: ports };
         eventually("/readyz to answer 200", || sidecar.is_ready().then_some(()));
@@ -43,6 +51,31 @@ impl Sidecar {
         std::fs::write(self.config(), plan.render(self.traffic, self.admin)).expect("a writable directory");
         self.process = Process::start([Path::new("run"), Path::new("--config"), &self.config()]);
         eventually("/readyz to answer 200", || self.is_ready().then_some(()));
+    }
+
+    /// Puts another configuration in the place of the one it was started with, whole, as careful tools do.
+    pub(crate) fn rewrite(&self, plan: &Plan) {
+        let next = self.directory.path().join("next");
+        std::fs::write(&next, plan.render(self.traffic, self.admin)).expect("a writable directory");
+        std::fs::rename(next, self.config()).expect("a writable directory");
+    }
+
+    /// The text of a plan for this sidecar.
+    pub(crate) fn text_of(&self, plan: &Plan) -> String {
+        plan.render(self.traffic, self.admin)
+    }
+
+    /// Has the configuration read again; the answer comes once that is done.
+    pub(crate) fn sync(&self) -> Response {
+        self.admin_post("/api/flags/sync", "", "")
+    }
+
+    /// Rewrites the configuration and has it put in force; gives its version.
+    pub(crate) fn reload(&self, plan: &Plan) -> String {
+        self.rewrite(plan);
+        let answer = self.sync();
+        assert_eq!(answer.status(), 200, "{}", answer.text());
+        answer.json()["version"].as_str().expect("a version").to_owned()
     }
 
     fn is_ready(&mut self) -> bool {

@@ -1,0 +1,95 @@
+//! The listeners of the process, as the configuration wants them.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use super::bind::{self, BindError};
+use crate::live::Live;
+use crate::proxy::{Door, Turn};
+
+/// Changes that may wait for a worker; it takes them as soon as its connections let it.
+const TURNS: usize = 16;
+
+/// Every listener for traffic.
+pub(super) struct Doors {
+    open: Vec<Listening>,
+    next: Door,
+    turns: Vec<mpsc::Sender<Turn>>,
+    shown: Arc<Live<Vec<SocketAddr>>>,
+}
+
+#[derive(Clone, Copy)]
+struct Listening {
+    door: Door,
+    /// As configured; port 0 stands for any.
+    wanted: SocketAddr,
+    bound: SocketAddr,
+}
+
+/// What a worker begins with, and how it is told of what follows.
+pub(super) type Entrance = (Turn, mpsc::Receiver<Turn>);
+
+/// Listeners that are bound and not used yet. Dropped, they are closed, and nothing has happened.
+pub(super) struct Plan {
+    open: Vec<Listening>,
+    next: Door,
+    /// For each worker.
+    turns: Vec<Turn>,
+}
+
+impl Doors {
+    /// The first listeners, and for each worker what it begins with and how it is told of others.
+    pub(super) fn open(wanted: &[SocketAddr], workers: usize) -> Result<(Self, Vec<Entrance>), BindError> {
+        let (turns, told): (Vec<_>, Vec<_>) = (0..workers).map(|_| mpsc::channel(TURNS)).unzip();
+        let mut doors = Self { open: Vec::new(), next: 0, turns, shown: Arc::new(Live::new(Arc::default())) };
+        let plan = doors.plan(wanted)?;
+        let first = doors.take(plan);
+        Ok((doors, first.into_iter().zip(told).collect()))
+    }
+
+    /// The addresses with the ports they really have.
+    pub(super) fn shown(&self) -> Arc<Live<Vec<SocketAddr>>> {
+        self.shown.clone()
+    }
+
+    /// Binds what is wanted and not open. A listener that stays is not touched.
+    pub(super) fn plan(&self, wanted: &[SocketAddr]) -> Result<Plan, BindError> {
+        let mut left = self.open.clone();
+        let own: Vec<SocketAddr> = left.iter().map(|one| one.bound).collect();
+        let mut turns: Vec<Turn> = self.turns.iter().map(|_| Turn::default()).collect();
+        let (mut open, mut next) = (Vec::new(), self.next);
+        for wanted in wanted {
+            if let Some(at) = left.iter().position(|known| known.wanted == *wanted) {
+                open.push(left.remove(at));
+                continue;
+            }
+            let (bound, sockets) = bind::listeners(*wanted, self.turns.len(), &own)?;
+            turns.iter_mut().zip(sockets).for_each(|(turn, socket)| turn.open.push((next, socket)));
+            open.push(Listening { door: next, wanted: *wanted, bound });
+            next += 1;
+        }
+        let closed: Vec<Door> = left.iter().map(|gone| gone.door).collect();
+        turns.iter_mut().for_each(|turn| turn.close.clone_from(&closed));
+        Ok(Plan { open, next, turns })
+    }
+
+    /// Puts a plan in force: every worker opens what is new before it closes what is not wanted any more.
+    pub(super) async fn turn(&mut self, plan: Plan) {
+        let turns = self.take(plan);
+        for (worker, turn) in self.turns.iter().zip(turns) {
+            // A worker that has ended listens on nothing.
+            let _ = worker.send(turn).await;
+        }
+    }
+
+    fn take(&mut self, plan: Plan) -> Vec<Turn> {
+        let bound = |open: &[Listening]| open.iter().map(|one| one.bound).collect::<Vec<_>>();
+        if bound(&plan.open) != bound(&self.open) {
+            self.shown.publish(Arc::new(bound(&plan.open)));
+        }
+        (self.open, self.next) = (plan.open, plan.next);
+        plan.turns
+    }
+}
