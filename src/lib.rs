@@ -7,6 +7,7 @@ pub mod resilience;
 
 pub mod evidence;
 
+pub mod change;
 pub mod config;
 pub mod extract;
 pub mod latch;

@@ -16,15 +16,17 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("outbound", &[]),
     ("source", &["config", "outbound", "telemetry"]),
     ("latch", &["config", "telemetry"]),
+    ("change", &["config", "decide"]),
     ("extract", &["config", "decide"]),
     ("upstream", &["config", "telemetry", "wire"]),
     ("proxy", &["config", "decide", "extract", "latch", "live", "telemetry", "resilience", "upstream", "wire"]),
     ("telemetry", &["config", "decide", "evidence"]),
-    ("admin", &["config", "decide", "extract", "latch", "live", "telemetry", "upstream"]),
+    ("admin", &["change", "config", "decide", "extract", "latch", "live", "telemetry", "upstream"]),
     (
         "app",
         &[
             "admin",
+            "change",
             "config",
             "decide",
             "evidence",
@@ -40,13 +42,17 @@ const ROOMS: &[(&str, &[&str])] = &[
             "wire",
         ],
     ),
-    ("cli", &["app", "config", "decide", "extract"]),
+    ("cli", &["app", "change", "config", "decide", "extract"]),
 ];
 
 /// Rooms that compute and nothing else, with what would give them away.
 const PURE: &[&str] = &["decide", "resilience", "evidence"];
 /// Files that compute and nothing else, in rooms that otherwise touch the world.
 const PURE_FILES: &[&str] = &[
+    "change/difference.rs",
+    "change/effect.rs",
+    "change/opening.rs",
+    "change/plan.rs",
     "upstream/balance.rs",
     "upstream/ejection.rs",
     "upstream/ewma.rs",

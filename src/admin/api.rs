@@ -12,11 +12,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::AdminState;
-use super::audit::AuditRecord;
 use super::explain::{ExplainRequest, Question};
 use super::problem::Problem;
-use super::view::{BreakerView, ConfigView, ReleaseView, RouteView, UpstreamView};
-use super::{change, fault, page, sync};
+use super::view::{AuditView, BreakerView, ConfigView, ReleaseView, RouteView, UpstreamView};
+use super::{change, config as configs, fault, page, sync};
 use crate::latch::Incident;
 use crate::telemetry;
 
@@ -40,6 +39,7 @@ pub(super) fn routes(state: AdminState) -> Router {
         .route("/api/flags/sync", post(sync::sync))
         .route("/api/v1/explain", post(explain))
         .merge(fault::routes())
+        .merge(configs::routes())
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
@@ -107,13 +107,8 @@ async fn breakers(State(state): State<AdminState>) -> Json<Breakers> {
     Json(Breakers { breakers: state.view.breakers() })
 }
 
-#[derive(Serialize)]
-struct Audit {
-    audit: Vec<AuditRecord>,
-}
-
-async fn audit(State(state): State<AdminState>) -> Json<Audit> {
-    Json(Audit { audit: state.view.audit() })
+async fn audit(State(state): State<AdminState>) -> Json<AuditView> {
+    Json(state.view.audit())
 }
 
 #[derive(Serialize)]

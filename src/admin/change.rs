@@ -21,7 +21,7 @@ use crate::config::{AdminChanges, AdminToken};
 use crate::latch::LatchError;
 
 /// The longest name or reason that is taken, in bytes.
-const LONGEST_TEXT: usize = 500;
+pub(super) const LONGEST_TEXT: usize = 500;
 /// A header that only asks for what a form cannot send; its value does not matter.
 const CHANGE_HEADER: &str = "x-graylane-change";
 
@@ -193,7 +193,7 @@ fn refuse_pages(headers: &HeaderMap) -> Result<(), Problem> {
     Ok(())
 }
 
-fn is_json(headers: &HeaderMap) -> bool {
+pub(super) fn is_json(headers: &HeaderMap) -> bool {
     let mut kinds = headers.get_all(header::CONTENT_TYPE).iter();
     let (Some(kind), None) = (kinds.next(), kinds.next()) else { return false };
     let essence = kind.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();

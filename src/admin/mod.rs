@@ -7,11 +7,11 @@
 //! A browser on the same machine can reach a loopback port on behalf of any web page, so every request passes a
 //! guard first: the `Host` must be one that only means this port, and a page of another origin is refused.
 
-mod audit;
 mod view;
 
 mod api;
 mod change;
+mod config;
 mod explain;
 mod fault;
 mod guard;
@@ -29,14 +29,14 @@ use tokio::net::TcpListener;
 
 use crate::telemetry::Telemetry;
 
-pub use audit::{AuditAction, AuditRecord, AuditTrail};
 pub use change::{ChangeError, Changed, ReleaseAction, ReleaseChange};
+pub use config::{ConfigControl, DocumentView, PastView, PinView};
 pub use explain::{ExplainError, ExplainRequest};
 pub use fault::{FaultControl, FaultError, FaultView};
 pub use sync::{SyncControl, SyncError, Synced};
 pub use view::{
-    AddressView, AdminView, BreakerView, ConfigView, EndpointView, LaneView, NotReady, RefusedView, ReleaseView,
-    RollbackView, RouteView, UpstreamView, VerdictView,
+    AddressView, AdminView, AuditView, BreakerView, ConfigView, EndpointView, LaneView, NotReady, RefusedView,
+    ReleaseView, RollbackView, RouteView, UpstreamView, VerdictView,
 };
 
 /// What the admin port answers from.
@@ -48,6 +48,8 @@ pub struct AdminState {
     pub faults: Arc<dyn FaultControl>,
     /// Who reads its configuration again.
     pub sync: Arc<dyn SyncControl>,
+    /// Who plans its changes and takes them back.
+    pub configs: Arc<dyn ConfigControl>,
     /// Its metrics.
     pub telemetry: Arc<Telemetry>,
     /// Names beside loopback and the bound address that the port may be asked by, such as a Service's.

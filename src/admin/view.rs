@@ -8,9 +8,10 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::audit::AuditRecord;
 use super::change::{ChangeError, Changed, ReleaseChange};
+use super::config::{DocumentView, PinView};
 use super::explain::{ExplainError, ExplainRequest};
+use crate::change::{Entry, JournalState};
 use crate::config::AdminChanges;
 use crate::decide::Level;
 use crate::latch::{Incident, Latched, Paused};
@@ -46,7 +47,7 @@ pub trait AdminView: Send + Sync + 'static {
     fn change(&self, change: &ReleaseChange) -> Result<Changed, ChangeError>;
 
     /// What happened to configurations and releases since the start, oldest first.
-    fn audit(&self) -> Vec<AuditRecord>;
+    fn audit(&self) -> AuditView;
 
     /// The decision for one request and its whole reasoning, in the form of `graylane explain --json`.
     fn explain(&self, request: &ExplainRequest) -> Result<Value, ExplainError>;
@@ -56,6 +57,15 @@ pub trait AdminView: Send + Sync + 'static {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct NotReady(pub String);
+
+/// The audit trail.
+#[derive(Debug, Clone, Serialize)]
+pub struct AuditView {
+    /// The last records, oldest first; lists stand under their name.
+    pub audit: Vec<Entry>,
+    /// How the trail is kept, and where its chain ends.
+    pub trail: JournalState,
+}
 
 /// The configuration in use.
 #[derive(Debug, Clone, Serialize)]
@@ -74,6 +84,10 @@ pub struct ConfigView {
     pub refused: Option<RefusedView>,
     /// Files or addresses it was read from.
     pub sources: Vec<String>,
+    /// The same one by one, with what each defines: a name stands in the one that won it.
+    pub documents: Vec<DocumentView>,
+    /// The version that was rolled back from, where an earlier one is held in force; `null` else.
+    pub pinned: Option<PinView>,
     /// Addresses that take traffic.
     pub listeners: Vec<String>,
     /// Names of the settings with their values; keys, tokens and passwords left out.

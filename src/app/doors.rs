@@ -28,9 +28,6 @@ struct Listening {
     bound: SocketAddr,
 }
 
-/// What a worker begins with, and how it is told of what follows.
-pub(super) type Entrance = (Turn, mpsc::Receiver<Turn>);
-
 /// Listeners that are bound and not used yet. Dropped, they are closed, and nothing has happened.
 pub(super) struct Plan {
     open: Vec<Listening>,
@@ -38,6 +35,9 @@ pub(super) struct Plan {
     /// For each worker.
     turns: Vec<Turn>,
 }
+
+/// What a worker begins with, and how it is told of others.
+pub(super) type Entrance = (Turn, mpsc::Receiver<Turn>);
 
 impl Doors {
     /// The first listeners, and for each worker what it begins with and how it is told of others.

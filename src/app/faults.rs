@@ -6,7 +6,8 @@ use std::time::SystemTime;
 use serde_json::{Value, json};
 
 use super::view::ControlView;
-use crate::admin::{AuditAction, FaultControl, FaultError, FaultView};
+use crate::admin::{FaultControl, FaultError, FaultView};
+use crate::change::AuditAction;
 use crate::config::{FaultPlan, parse_fault};
 use crate::live::Live;
 use crate::proxy::{Fault, FaultOrigin, Faults, Snapshot};

@@ -6,9 +6,11 @@
 
 mod admin_door;
 mod bind;
+mod configs;
 mod doors;
 mod faults;
 mod judge;
+mod ledger;
 mod memory;
 mod merger;
 mod releases;

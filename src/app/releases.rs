@@ -1,9 +1,7 @@
 //! Releases as the admin port sees and changes them: the configuration together with the latches.
 
-use crate::admin::{
-    AuditAction, AuditRecord, ChangeError, Changed, ReleaseAction, ReleaseChange, ReleaseView, RollbackView,
-    VerdictView,
-};
+use crate::admin::{ChangeError, Changed, ReleaseAction, ReleaseChange, ReleaseView, RollbackView, VerdictView};
+use crate::change::{AuditAction, AuditRecord};
 use crate::config::RollbackPlan;
 use crate::decide::ReleaseId;
 use crate::evidence::Judgement;
@@ -87,30 +85,20 @@ pub(super) fn change(
     Ok(Changed { changed, survives_restart, incident, release: view(snapshot, latches, judgements, id) })
 }
 
-/// What happened to configurations and to releases, oldest first.
-pub(super) fn audit(configurations: Vec<AuditRecord>, latches: &Latches) -> Vec<AuditRecord> {
-    let mut records = configurations;
-    records.extend(latches.changes().into_iter().map(record));
-    records.sort_by_key(|record| record.time);
-    records
-}
-
-fn record(change: Change) -> AuditRecord {
+/// What happened to a release, for the trail.
+pub(super) fn record(change: Change) -> AuditRecord {
+    let action = match change.action {
+        Action::Latched => AuditAction::Latched,
+        Action::Lifted => AuditAction::Lifted,
+        Action::Paused => AuditAction::Paused,
+        Action::Resumed => AuditAction::Resumed,
+    };
     AuditRecord {
         time: change.time.system_time(),
-        action: match change.action {
-            Action::Latched => AuditAction::Latched,
-            Action::Lifted => AuditAction::Lifted,
-            Action::Paused => AuditAction::Paused,
-            Action::Resumed => AuditAction::Resumed,
-        },
-        from: None,
-        version: None,
-        source: format!("release {}", change.release),
         changed: vec![change.release.to_string()],
-        problems: Vec::new(),
         by: Some(change.by),
         detail: Some(change.detail).filter(|detail| !detail.is_empty()),
+        ..AuditRecord::now(action, format!("release {}", change.release))
     }
 }
 

@@ -12,8 +12,10 @@ use tokio::sync::watch;
 
 use super::admin_door::AdminDoor;
 use super::bind::{self, BindError};
+use super::configs::ConfigDesk;
 use super::doors::Doors;
 use super::faults::FaultDesk;
+use super::ledger::Ledger;
 use super::memory;
 use super::merger::Merger;
 use super::reload::{self, Origin, Reloader, Running};
@@ -39,6 +41,7 @@ pub struct Sidecar {
     view: Arc<ControlView>,
     log: Arc<AccessLog>,
     latches: Arc<Latches>,
+    ledger: Arc<Ledger>,
     traffic: Vec<SocketAddr>,
     admin: SocketAddr,
     live: Arc<Live<Snapshot>>,
@@ -86,6 +89,7 @@ impl Sidecar {
         let log = AccessLog::start(Sink::Stdout, sampling, UserHash::random()?, telemetry.clone());
         let log = Arc::new(log.map_err(StartError::system("the access log"))?);
         let latches = Arc::new(latches(&loaded, &telemetry));
+        let ledger = Arc::new(Ledger::open(&loaded, latches.clone()));
         let epoch = Epoch::now();
         let seed = RandomState::new().hash_one(0);
         let making = Making { workers: count, seed, now: Tick::START };
@@ -109,7 +113,9 @@ impl Sidecar {
         let live = Arc::new(Live::new(snapshot));
         control.spawn(memory::watch(live.clone()));
         control.spawn(keep_fresh(live.clone()));
-        let view = ControlView::new(live.clone(), telemetry.clone(), latches.clone(), judgements, doors.shown());
+        control.spawn(ledger.clone().keep(live.clone()));
+        let (shown, entered) = (live.clone(), doors.shown());
+        let view = ControlView::new(shown, telemetry.clone(), latches.clone(), judgements, entered, ledger.clone());
         let view = Arc::new(view);
 
         let (stop, stops) = watch::channel(Stop::No);
@@ -121,11 +127,13 @@ impl Sidecar {
         }
         let traffic = (*doors.shown().get()).clone();
         let desk = Arc::new(FaultDesk { faults: faults.clone(), live: live.clone(), view: view.clone() });
-        let (sync, calls) = reload::desk();
+        let (desk_of_changes, calls) = reload::desk();
+        let configs = Arc::new(ConfigDesk { desk: desk_of_changes, ledger: ledger.clone(), live: live.clone() });
         let state = AdminState {
             view: view.clone(),
             faults: desk,
-            sync: Arc::new(sync),
+            sync: configs.clone(),
+            configs,
             telemetry: telemetry.clone(),
             host_names: Vec::new(),
         };
@@ -151,11 +159,11 @@ impl Sidecar {
         };
         let reloader = {
             let _inside = control.enter();
-            Reloader::new(origin, key_files, running, view.clone(), calls, hangup)
+            Reloader::new(origin, key_files, running, view.clone(), ledger.clone(), calls, hangup)
         };
         control.spawn(reloader.run());
         view.ready();
-        Ok(Self { control, workers, stop, admin_end, view, log, latches, traffic, admin, live })
+        Ok(Self { control, workers, stop, admin_end, view, log, latches, ledger, traffic, admin, live })
     }
 
     /// The addresses that take traffic, with the ports they really have.
@@ -171,7 +179,7 @@ impl Sidecar {
     /// Ends in order: nothing more is accepted, what is under way is finished within the configured time, then the
     /// rest is cut off. Returns how many connections that were.
     pub fn drain(self) -> usize {
-        let Self { control, workers, stop, admin_end, view, log, latches, live, .. } = self;
+        let Self { control, workers, stop, admin_end, view, log, latches, ledger, live, .. } = self;
         let drain = live.get().settings.drain;
         view.draining();
         stop.send_replace(Stop::Drain(drain));
@@ -179,7 +187,7 @@ impl Sidecar {
         let cut = workers.into_iter().map(|worker| worker.join().unwrap_or(0)).sum();
         admin_end.send_replace(u64::MAX);
         control.shutdown_timeout(CONTROL_END);
-        save_last(latches);
+        save_last(latches, ledger);
         log.flush(LOG_END);
         cut
     }
@@ -202,14 +210,14 @@ fn latches(loaded: &Loaded, telemetry: &Arc<Telemetry>) -> Latches {
 }
 
 /// Keeps what changed last, if the disk answers in time.
-fn save_last(latches: Arc<Latches>) {
-    if !latches.is_unsaved() {
-        return;
-    }
-    let (saved, outcome) = std::sync::mpsc::channel::<Keeping>();
-    std::thread::spawn(move || saved.send(latches.save()));
-    if !matches!(outcome.recv_timeout(STATE_END), Ok(Keeping::Kept)) {
-        tracing::error!("the last changes of releases are not kept");
+fn save_last(latches: Arc<Latches>, ledger: Arc<Ledger>) {
+    let (saved, outcome) = std::sync::mpsc::channel::<bool>();
+    std::thread::spawn(move || {
+        let latches_kept = !latches.is_unsaved() || latches.save() == Keeping::Kept;
+        saved.send(ledger.journal().flush() && latches_kept)
+    });
+    if !matches!(outcome.recv_timeout(STATE_END), Ok(true)) {
+        tracing::error!("the last changes are not kept");
     }
 }
 

@@ -9,12 +9,13 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::judge::Judgements;
+use super::ledger::Ledger;
 use super::releases;
 use crate::admin::{
-    AddressView, AdminView, AuditAction, AuditRecord, AuditTrail, BreakerView, ChangeError, Changed, ConfigView,
-    EndpointView, ExplainError, ExplainRequest, LaneView, NotReady, RefusedView, ReleaseChange, ReleaseView, RouteView,
-    UpstreamView,
+    AddressView, AdminView, AuditView, BreakerView, ChangeError, Changed, ConfigView, EndpointView, ExplainError,
+    ExplainRequest, LaneView, NotReady, RefusedView, ReleaseChange, ReleaseView, RouteView, UpstreamView,
 };
+use crate::change::{AuditAction, AuditRecord};
 use crate::config::{AdminChanges, Breaker, Endpoint, UpstreamIndex};
 use crate::decide::RouteSpec;
 use crate::extract::{self, Surroundings};
@@ -32,7 +33,7 @@ pub(super) struct ControlView {
     latches: Arc<Latches>,
     judgements: Arc<Judgements>,
     traffic: Arc<Live<Vec<SocketAddr>>>,
-    audit: AuditTrail,
+    ledger: Arc<Ledger>,
     /// How many configurations were applied.
     applied: AtomicU64,
     refused: Mutex<Option<RefusedView>>,
@@ -50,62 +51,28 @@ impl ControlView {
         latches: Arc<Latches>,
         judgements: Arc<Judgements>,
         traffic: Arc<Live<Vec<SocketAddr>>>,
+        ledger: Arc<Ledger>,
     ) -> Self {
-        let audit = AuditTrail::default();
-        let first = live.get();
-        audit.push(AuditRecord {
-            time: SystemTime::now(),
-            action: AuditAction::Applied,
-            from: None,
-            version: Some(first.version.clone()),
-            source: first.sources.join(", "),
-            changed: Vec::new(),
-            problems: Vec::new(),
-            by: None,
-            detail: None,
-        });
         let (applied, refused, phase) = (AtomicU64::new(1), Mutex::default(), AtomicU8::new(STARTING));
-        Self { live, telemetry, latches, judgements, traffic, audit, applied, refused, phase }
+        Self { live, telemetry, latches, judgements, traffic, ledger, applied, refused, phase }
     }
 
-    /// Another configuration is in force than `from`.
-    pub(super) fn applied(&self, from: &str, changed: Vec<String>, by: Option<&str>) {
+    /// Another configuration is in force.
+    pub(super) fn applied(&self, record: AuditRecord) {
         self.applied.fetch_add(1, Ordering::Relaxed);
         self.unrefused();
-        let current = self.live.get();
-        self.audit.push(AuditRecord {
-            time: SystemTime::now(),
-            action: AuditAction::Applied,
-            from: Some(from.to_owned()),
-            version: Some(current.version.clone()),
-            source: current.sources.join(", "),
-            changed,
-            problems: Vec::new(),
-            by: by.map(str::to_owned),
-            detail: None,
-        });
+        self.ledger.push(record);
     }
 
     /// A configuration was refused; the same one again is no news.
-    pub(super) fn refused(&self, source: String, problems: &[String], by: Option<&str>) {
-        let time = SystemTime::now();
-        let told = Timestamp::try_from(time).unwrap_or(Timestamp::UNIX_EPOCH);
-        let view = RefusedView { time: told.to_string(), source: source.clone(), problems: problems.to_vec() };
+    pub(super) fn refused(&self, record: AuditRecord) {
+        let told = Timestamp::try_from(record.time).unwrap_or(Timestamp::UNIX_EPOCH);
+        let (source, problems) = (record.source.clone(), record.problems.clone());
+        let view = RefusedView { time: told.to_string(), source, problems };
         let before = self.refused_now().replace(view);
-        if before.is_some_and(|before| before.problems == problems) {
-            return;
+        if before.is_none_or(|before| before.problems != record.problems) {
+            self.ledger.push(record);
         }
-        self.audit.push(AuditRecord {
-            time,
-            action: AuditAction::Refused,
-            from: Some(self.live.get().version.clone()),
-            version: None,
-            source,
-            changed: Vec::new(),
-            problems: problems.to_vec(),
-            by: by.map(str::to_owned),
-            detail: None,
-        });
     }
 
     /// What was offered last is in force.
@@ -120,17 +87,8 @@ impl ControlView {
 
     /// Somebody changed something that is neither a configuration nor a release.
     pub(super) fn changed(&self, action: AuditAction, names: Vec<String>, by: &str) {
-        self.audit.push(AuditRecord {
-            time: SystemTime::now(),
-            action,
-            from: None,
-            version: None,
-            source: "the admin port".to_owned(),
-            changed: names,
-            problems: Vec::new(),
-            by: Some(by.to_owned()),
-            detail: None,
-        });
+        let by = Some(by.to_owned());
+        self.ledger.push(AuditRecord { changed: names, by, ..AuditRecord::now(action, "the admin port") });
     }
 
     pub(super) fn ready(&self) {
@@ -166,6 +124,8 @@ impl AdminView for ControlView {
             applied: self.applied.load(Ordering::Relaxed),
             refused: self.refused_now().clone(),
             sources: snapshot.sources.clone(),
+            documents: self.ledger.documents(),
+            pinned: self.ledger.pin(),
             listeners: self.traffic.get().iter().map(SocketAddr::to_string).collect(),
             settings: json!({
                 "trust": settings.trust.iter().map(ToString::to_string).collect::<Vec<_>>(),
@@ -176,7 +136,13 @@ impl AdminView for ControlView {
                     "uri_bytes": settings.limits.uri_bytes,
                 },
                 "drain_seconds": settings.drain.as_secs_f64(),
+                "guard": {
+                    "move_permille": settings.guard.most.get(),
+                    "files": settings.guard.files,
+                    "sources": settings.guard.sources,
+                },
                 "state": releases::state(&self.latches),
+                "history": { "problem": self.ledger.history().problem() },
             }),
         }
     }
@@ -227,8 +193,9 @@ impl AdminView for ControlView {
         views.collect()
     }
 
-    fn audit(&self) -> Vec<AuditRecord> {
-        releases::audit(self.audit.records(), &self.latches)
+    fn audit(&self) -> AuditView {
+        let journal = self.ledger.journal();
+        AuditView { audit: journal.entries(), trail: journal.state() }
     }
 
     fn incidents(&self) -> Vec<Arc<Incident>> {

@@ -1,7 +1,9 @@
 //! The command line: words to [`crate::app`] and to the tools that need no running sidecar.
 
+pub mod audit;
 pub mod check;
 pub mod demo;
+pub mod diff;
 pub mod explain;
 pub mod run;
 pub mod schema;
@@ -42,6 +44,11 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Compare two configurations: what differs, and whom that would move
+    Diff(diff::DiffArgs),
+    /// Work with an audit trail
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Explain the decision for one request
     Explain(ExplainArgs),
     /// Print the JSON Schema of the configuration, for editors
@@ -100,6 +107,8 @@ pub fn main() -> ExitCode {
         Command::Check { paths, json } => {
             Ok(check::check(&paths, if json { check::Format::Json } else { check::Format::Text }))
         }
+        Command::Diff(args) => Ok(diff::run(&args)),
+        Command::Audit(command) => Ok(audit::run(&command)),
         Command::Explain(args) => explain(&args),
         Command::Schema => Ok(schema::schema()),
         Command::Token(args) => token(&args),

@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use super::file::{FileAdmin, FileConfig, FileGeoip, FileLimits, FileOverload, FileState};
+use super::file::{FileAdmin, FileConfig, FileGeoip, FileGuard, FileLimits, FileOverload, FileState};
 use super::problem::Findings;
-use super::read::Table;
+use super::read::{OneOrMany, Table};
 use super::text::{At, Span};
 
 /// Adds the next document to what was read before.
@@ -47,6 +47,16 @@ pub(super) fn merge(into: &mut FileConfig, next: FileConfig, findings: &mut Find
         one(&mut into.memory, next.memory, "overload.memory", f);
         one(&mut into.delay, next.delay, "overload.delay", f);
     });
+
+    section(&mut into.guard, next.guard, |into: &mut FileGuard, next| {
+        one(&mut into.r#move, next.r#move, "guard.move", f);
+        one(&mut into.files, next.files, "guard.files", f);
+        one(&mut into.sources, next.sources, "guard.sources", f);
+    });
+    // Documents of several hands may each have one; each counts for its own change.
+    if let Some(next) = next.confirm {
+        into.confirm.get_or_insert_with(|| OneOrMany(Vec::new())).0.extend(next.0);
+    }
 
     list(&mut into.listeners, next.listeners);
     list(&mut into.trust, next.trust);

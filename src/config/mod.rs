@@ -22,11 +22,13 @@ mod admin_token;
 mod compile;
 mod endpoints;
 mod fault;
+mod guard;
 mod lane_limits;
 mod pending;
 mod remote;
 mod rollback;
 mod settings;
+mod written;
 
 #[cfg(test)]
 mod tests;
@@ -43,6 +45,7 @@ pub use fault::{Crowded, FaultPlan, parse_fault};
 pub use file::{
     Balance, EncodedWord, Environment, MarkCache, Normalize, OverLimit, Protocol, ShieldWord, StableOpen, schema,
 };
+pub use guard::Guard;
 pub use lane_limits::{AdaptiveBounds, LaneLimits, Overload, RateLimit};
 pub use problem::{Problem, Problems, Severity, Style};
 pub use remote::{
@@ -54,6 +57,7 @@ pub use settings::{
     Shield, Timeouts, Upstream, UpstreamIndex,
 };
 pub use units::parse_time;
+pub use written::{Written, written};
 
 use compile::Key;
 use gather::{Gathered, gather, gather_text};
@@ -69,6 +73,8 @@ pub struct Loaded {
     pub warnings: Vec<Problem>,
     /// Names the configuration: equal texts and keys have equal versions.
     pub version: String,
+    /// Names the contents of the key files: equal keys have equal names.
+    pub keys: String,
     /// The files, in the order they were read.
     pub sources: Vec<Source>,
     /// The key files that went into the settings.
@@ -130,11 +136,11 @@ fn finish(
         }
         return Err(refusal(findings, &texts));
     };
-    let version = version(&texts, &keys);
+    let (version, digest) = (version(&texts, &keys), digest(keys.iter().map(|key| &*key.bytes)));
     let warnings = findings.resolve(&texts)?;
     let sources = texts.iter().map(|text| Source { path: text.path.clone(), text: text.text.clone() }).collect();
     let key_files = keys.into_iter().map(|key| KeyFile::new(key.path, &key.bytes)).collect();
-    Ok(Loaded { settings, warnings, version, sources, key_files })
+    Ok(Loaded { settings, warnings, version, keys: digest, sources, key_files })
 }
 
 fn refusal(findings: Findings, texts: &Texts) -> Problems {
@@ -146,8 +152,12 @@ fn refusal(findings: Findings, texts: &Texts) -> Problems {
 
 /// Twelve hexadecimal digits of a SHA-256 over every text and key, each with its length.
 fn version(texts: &Texts, keys: &[Key]) -> String {
+    digest(texts.iter().map(|text| text.text.as_bytes()).chain(keys.iter().map(|key| &*key.bytes)))
+}
+
+fn digest<'p>(parts: impl Iterator<Item = &'p [u8]>) -> String {
     let mut hash = Sha256::new();
-    for part in texts.iter().map(|text| text.text.as_bytes()).chain(keys.iter().map(|key| &*key.bytes)) {
+    for part in parts {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part);
     }

@@ -11,6 +11,7 @@ use ipnet::IpNet;
 use super::endpoints::EndpointPolicy;
 use super::fault::FaultPlan;
 use super::file::{EncodedWord, Environment, MarkCache, Normalize, Protocol, ShieldWord, StableOpen};
+use super::guard::Guard;
 use super::lane_limits::{LaneLimits, Overload};
 use super::remote::SourcePlan;
 use super::rollback::RollbackPlan;
@@ -68,6 +69,10 @@ pub struct Settings {
     pub overload: Overload,
     /// How long requests in flight may take once the process was told to end.
     pub drain: Duration,
+    /// Which changes need a confirmation.
+    pub guard: Guard,
+    /// The confirmations that were written.
+    pub confirmations: Vec<String>,
     /// The folder for what survives the process.
     pub state_dir: Option<PathBuf>,
     /// The GeoIP database.

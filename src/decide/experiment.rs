@@ -150,6 +150,12 @@ impl Ab {
             .map(|(group, _)| &*group.name)
     }
 
+    /// Whether the group at this place of the thousand buckets, 0 to 999, sees gray.
+    pub fn admits_place(&self, place: u16) -> bool {
+        let mut groups = self.experiment.groups.iter().zip(&self.admitted);
+        groups.any(|(group, in_gray)| *in_gray && group.range.contains(&place))
+    }
+
     /// Whether the user's group sees gray.
     pub fn admits(&self, key: &str) -> bool {
         self.experiment.position(self.experiment.bucket(key)).is_some_and(|index| self.admitted[index])

@@ -145,6 +145,16 @@ impl Regions {
         self.provinces.is_empty() && self.cities.is_empty()
     }
 
+    /// Whether everything that is listed here is listed there too.
+    pub fn is_within(&self, other: &Regions) -> bool {
+        let inside =
+            |here: &FixedSet<Box<str>>, there: &FixedSet<Box<str>>| here.iter().all(|code| there.contains(code));
+        self.is_empty()
+            || (self.codes == other.codes
+                && inside(&self.provinces, &other.provinces)
+                && inside(&self.cities, &other.cities))
+    }
+
     /// Whether the request's province or city is listed.
     pub fn admit<F: Facts>(&self, facts: &F) -> bool {
         let listed = |set: &FixedSet<Box<str>>, fact| {

@@ -188,6 +188,11 @@ impl Latches {
         locked(&self.changes).iter().cloned().collect()
     }
 
+    /// The same once: what was taken is not given again. For whoever keeps it.
+    pub fn take_changes(&self) -> Vec<Change> {
+        locked(&self.changes).drain(..).collect()
+    }
+
     /// A breaker of a lane of this release opened. `evidence` is asked for only if that latches the release; its cause
     /// and sentence are set here.
     pub fn opening(&self, release: &str, now: Instant, evidence: impl FnOnce() -> Evidence) -> Opening {

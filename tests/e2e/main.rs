@@ -3,6 +3,7 @@
 
 mod attack;
 mod breaker;
+mod change;
 mod drill;
 mod failure;
 mod harness;

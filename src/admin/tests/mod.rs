@@ -2,6 +2,7 @@
 
 mod changing;
 mod guarding;
+mod planning;
 mod reading;
 
 use std::net::SocketAddr;
@@ -15,7 +16,8 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
 use super::*;
-use crate::config::AdminChanges;
+use crate::change::{AuditAction, AuditRecord, Journal, Plan, Standing};
+use crate::config::{self, AdminChanges, KeyFiles};
 use crate::decide::Level;
 use crate::latch::{Cause, Evidence, Incident, LatchError};
 use crate::telemetry::BreakerState;
@@ -33,15 +35,6 @@ impl Default for Still {
     }
 }
 
-/// Nobody reads configurations.
-struct NoSync;
-
-impl SyncControl for NoSync {
-    fn sync(&self, _by: &str) -> Result<Synced, SyncError> {
-        Err(SyncError::Away("this is a test"))
-    }
-}
-
 impl AdminView for Still {
     fn readiness(&self) -> Result<(), NotReady> {
         if self.draining.load(Relaxed) { Err(NotReady("draining".to_owned())) } else { Ok(()) }
@@ -56,6 +49,8 @@ impl AdminView for Still {
             applied: 1,
             refused: None,
             sources: vec!["config/goods.yaml".to_owned()],
+            documents: Vec::new(),
+            pinned: None,
             listeners: vec!["127.0.0.1:15080".to_owned()],
             settings: json!({ "workers": 2 }),
         }
@@ -123,18 +118,15 @@ impl AdminView for Still {
         }]
     }
 
-    fn audit(&self) -> Vec<AuditRecord> {
-        vec![AuditRecord {
+    fn audit(&self) -> AuditView {
+        let journal = Journal::open(None);
+        journal.push(AuditRecord {
             time: SystemTime::UNIX_EPOCH,
-            action: AuditAction::Refused,
             from: Some("4f1c".to_owned()),
-            version: None,
-            source: "config/goods.yaml".to_owned(),
-            changed: Vec::new(),
             problems: vec!["goods.yaml:3:1: unknown field".to_owned()],
-            by: None,
-            detail: None,
-        }]
+            ..AuditRecord::now(AuditAction::Refused, "config/goods.yaml")
+        });
+        AuditView { audit: journal.entries(), trail: journal.state() }
     }
 
     fn incidents(&self) -> Vec<Arc<Incident>> {
@@ -171,6 +163,42 @@ impl AdminView for Still {
             return Err(ExplainError::Refused("encoded slash".to_owned()));
         }
         Ok(json!({ "lane": "gray", "path": request.uri.path(), "method": request.method.as_str() }))
+    }
+}
+
+/// Plans against a configuration without anything; knows one version, `4f1c`.
+impl ConfigControl for Still {
+    fn plan(&self, text: &str) -> Result<Plan, Vec<String>> {
+        let load = |text: &str| {
+            let loaded = config::load_text("t.yaml".as_ref(), text.as_bytes(), KeyFiles::MayBeAbsent);
+            loaded.map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>())
+        };
+        let (old, new) = (load("service: goods\n")?, load(text)?);
+        Ok(Plan::between((&old).into(), (&new).into(), &Standing::default(), None))
+    }
+
+    fn history(&self) -> Vec<PastView> {
+        let (version, time, sources) = ("4f1c".to_owned(), "2026-11-22T10:23:01Z".to_owned(), Vec::new());
+        vec![PastView { version, time, in_force: true, sources, bytes: 7 }]
+    }
+
+    fn roll_back(&self, version: &str, by: &str, confirm: Option<&str>) -> Result<Synced, SyncError> {
+        match version {
+            "4f1c" => self.sync(by, confirm),
+            _ => Err(SyncError::Unknown(version.to_owned())),
+        }
+    }
+}
+
+impl SyncControl for Still {
+    fn sync(&self, by: &str, confirm: Option<&str>) -> Result<Synced, SyncError> {
+        match confirm {
+            Some("12ab") => {
+                let (version, from) = ("4f1c".to_owned(), "0000".to_owned());
+                Ok(Synced { version, from, changed: true, names: vec![by.to_owned()] })
+            }
+            _ => Err(SyncError::Unconfirmed { reason: "needs 12ab".to_owned(), digest: "12ab".to_owned() }),
+        }
     }
 }
 
@@ -261,8 +289,8 @@ impl Port {
         let view = Arc::new(Still::default());
         let telemetry = Arc::new(Telemetry::new(1));
         let faults = Arc::new(FaultList::default());
-        let sync = Arc::new(NoSync);
-        let state = AdminState { view: view.clone(), faults, sync, telemetry, host_names: Vec::new() };
+        let (sync, configs) = (view.clone(), view.clone());
+        let state = AdminState { view: view.clone(), faults, sync, configs, telemetry, host_names: Vec::new() };
         let (stop, stopped) = oneshot::channel::<()>();
         let served = tokio::spawn(serve(listener, state, async move {
             let _ = stopped.await;

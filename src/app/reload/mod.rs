@@ -4,7 +4,6 @@
 //! compiled off the runtime, and refuses them whole or puts them in force ([`Running`]). Whoever wants a change (a file, a
 //! signal, a call, a source) only asks for it; asking often costs one more look.
 
-mod changed;
 mod feeds;
 mod files;
 mod places;
@@ -20,16 +19,17 @@ use tokio::signal::unix::Signal;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 
+use super::ledger::{InForceNext, Ledger};
 use super::view::ControlView;
-use crate::admin::{SyncControl, SyncError, Synced};
+use crate::admin::{SyncError, Synced};
+use crate::change::{self, AuditAction, AuditRecord, Past, Plan};
 use crate::config::{self, Digest, KeyFile, Loaded, Problems, ReadFiles};
 
-use feeds::{Feeds, Held};
+use feeds::Feeds;
 use files::{Files, Taken};
 
 pub use feeds::{Feed, Origin};
 
-pub(super) use changed::changed;
 pub(super) use running::Running;
 
 /// How often it is looked whether configurations that were replaced are still used.
@@ -48,6 +48,11 @@ pub(super) struct Reloader {
     files: Vec<PathBuf>,
     running: Running,
     view: Arc<ControlView>,
+    ledger: Arc<Ledger>,
+    /// Which texts come from shared sources.
+    shared: Vec<PathBuf>,
+    /// The version that the files and sources held when they were read last.
+    offered: String,
     calls: Calls,
     hangup: Signal,
     feeds: Feeds,
@@ -60,9 +65,13 @@ pub(super) struct Reloader {
     not_before: Instant,
 }
 
-/// Somebody asks for everything to be read again.
+/// Somebody asks for a change.
 struct Call {
     by: String,
+    /// The digest of a plan that is to be let through.
+    confirm: Option<String>,
+    /// The version to go back to; none: everything is read again.
+    back_to: Option<Arc<Past>>,
     answer: oneshot::Sender<Result<Synced, SyncError>>,
 }
 
@@ -86,14 +95,32 @@ impl Reloader {
         key_files: Vec<KeyFile>,
         running: Running,
         view: Arc<ControlView>,
+        ledger: Arc<Ledger>,
         calls: Calls,
         hangup: Signal,
     ) -> Self {
         let Origin { files, feeds } = origin;
         let stirred = Arc::default();
         let feeds = Feeds::start(feeds, &stirred);
+        let shared: Vec<PathBuf> = feeds.held().texts().into_iter().map(|text| text.path).collect();
+        ledger.begin_with_shared(&shared);
         let taken = watch::Sender::new(Taken { files: None, keys: key_files });
-        Self { files, running, view, calls, hangup, feeds, stirred, taken, told: None, not_before: Instant::now() }
+        let (offered, not_before) = (running.current().version.clone(), Instant::now());
+        Self {
+            files,
+            running,
+            view,
+            ledger,
+            shared,
+            offered,
+            calls,
+            hangup,
+            feeds,
+            stirred,
+            taken,
+            told: None,
+            not_before,
+        }
     }
 
     /// Runs on the control runtime until that ends.
@@ -106,21 +133,24 @@ impl Reloader {
         loop {
             tokio::select! {
                 Some(call) = self.calls.0.recv() => {
-                    let outcome = self.reload(Some(&call.by)).await;
+                    let outcome = match &call.back_to {
+                        None => self.reload(Some(&call.by), call.confirm.clone()).await,
+                        Some(past) => self.roll_back(past, &call.by, call.confirm.clone()).await,
+                    };
                     // Whoever asked may have gone.
                     let _ = call.answer.send(outcome);
                 }
                 Some(()) = self.hangup.recv() => {
                     tracing::info!("SIGHUP: the configuration is read again");
-                    let _ = self.reload(Some("SIGHUP")).await;
+                    let _ = self.reload(Some("SIGHUP"), None).await;
                 }
                 () = stirred(&self.stirred, self.not_before) => {
                     let began = Instant::now();
-                    let _ = self.reload(None).await;
+                    let _ = self.reload(None, None).await;
                     self.not_before = Instant::now() + (2 * began.elapsed()).clamp(LEAST_PAUSE, MOST_PAUSE);
                 }
                 _ = again.tick(), if self.told.is_some() => {
-                    let _ = self.reload(None).await;
+                    let _ = self.reload(None, None).await;
                 }
                 _ = letting_go.tick() => self.running.let_go(),
             }
@@ -128,55 +158,43 @@ impl Reloader {
     }
 
     /// Reads everything and puts it in force, unless it is in force already or is refused.
-    async fn reload(&mut self, by: Option<&str>) -> Result<Synced, SyncError> {
+    async fn reload(&mut self, by: Option<&str>, confirm: Option<String>) -> Result<Synced, SyncError> {
         if self.view.is_draining() {
             return Err(SyncError::Away("the sidecar is ending"));
         }
         let (files, held) = (self.files.clone(), self.feeds.held());
         let texts = held.texts();
+        self.shared = texts.iter().map(|text| text.path.clone()).collect();
         let loading = tokio::task::spawn_blocking(move || {
             let files = ReadFiles::of(&files);
             (files.digest(), config::load_documents(&files, &texts))
         });
         let outcome = match loading.await {
-            Ok((digest, loaded)) => self.judge(digest, loaded, by).await,
-            Err(_) => Err(vec!["the configuration could not be read to its end".to_owned()]),
+            Ok((digest, loaded)) => {
+                let keys = loaded.as_ref().ok().map(|loaded| loaded.key_files.clone());
+                let outcome = match loaded {
+                    Ok(loaded) => self.offered(loaded, by, confirm).await,
+                    Err(problems) => Err(self.refused(None, listed(&problems), by)),
+                };
+                self.remember(digest, keys);
+                outcome
+            }
+            Err(_) => {
+                let problem = "the configuration could not be read to its end".to_owned();
+                Err(self.refused(None, vec![problem], by))
+            }
         };
-        self.tell(&held, outcome, by)
-    }
-
-    /// Tells sources what became of their part, and everybody what was refused.
-    fn tell(
-        &mut self,
-        held: &Held,
-        outcome: Result<Synced, Vec<String>>,
-        by: Option<&str>,
-    ) -> Result<Synced, SyncError> {
-        match outcome {
-            Ok(synced) => {
-                self.feeds.accept(held, &synced.version);
-                Ok(synced)
-            }
-            Err(problems) => {
-                self.feeds.refuse(held, &problems);
-                self.refused(&problems, by);
-                Err(SyncError::Refused(problems))
-            }
+        // Sources are told what became of their part.
+        match &outcome {
+            Ok(synced) => self.feeds.accept(&held, &synced.version),
+            Err(SyncError::Refused(problems)) => self.feeds.refuse(&held, problems),
+            Err(other) => self.feeds.refuse(&held, &[other.to_string()]),
         }
+        outcome
     }
 
-    /// Applies what was loaded, and remembers which files that were.
-    async fn judge(
-        &mut self,
-        files: Digest,
-        loaded: Result<Loaded, Problems>,
-        by: Option<&str>,
-    ) -> Result<Synced, Vec<String>> {
-        let keys = loaded.as_ref().ok().map(|loaded| loaded.key_files.clone());
-        let outcome = match loaded {
-            Ok(loaded) => self.apply(loaded, by).await,
-            Err(problems) => Err(listed(&problems)),
-        };
+    /// Remembers which files were taken.
+    fn remember(&self, files: Digest, keys: Option<Vec<KeyFile>>) {
         // Only other names have to be watched anew; what differs all the time must not be looked at all the time.
         self.taken.send_if_modified(|taken| {
             taken.files = Some(files);
@@ -184,49 +202,123 @@ impl Reloader {
             let before = std::mem::replace(&mut taken.keys, keys);
             !before.iter().map(|key| &key.path).eq(taken.keys.iter().map(|key| &key.path))
         });
-        outcome
     }
 
-    async fn apply(&mut self, loaded: Loaded, by: Option<&str>) -> Result<Synced, Vec<String>> {
+    /// Takes what the files and sources hold, unless it is in force or was rolled back from.
+    async fn offered(
+        &mut self,
+        loaded: Loaded,
+        by: Option<&str>,
+        confirm: Option<String>,
+    ) -> Result<Synced, SyncError> {
+        self.offered = loaded.version.clone();
         let old = self.running.current();
-        let (from, version) = (old.version.clone(), loaded.version.clone());
-        if from == version {
+        // What was rolled back from stays away for as long as its text stands there.
+        if old.version == loaded.version || self.ledger.is_pinned_over(&loaded.version) {
             self.view.unrefused();
             self.told = None;
-            return Ok(Synced { version, from, changed: false, names: Vec::new() });
+            let version = old.version.clone();
+            return Ok(Synced { from: version.clone(), version, changed: false, names: Vec::new() });
         }
-        let names = changed(&old.settings, &loaded.settings);
+        self.judged(loaded, by, confirm, AuditAction::Applied).await
+    }
+
+    /// Puts an earlier version in force. It stays until its source holds another text than now.
+    async fn roll_back(&mut self, past: &Past, by: &str, confirm: Option<String>) -> Result<Synced, SyncError> {
+        let sources = past.sources();
+        let loading = tokio::task::spawn_blocking(move || config::load_documents(&ReadFiles::of(&[]), &sources));
+        let loaded = match loading.await {
+            Ok(Ok(loaded)) => loaded,
+            Ok(Err(problems)) => return Err(self.refused(None, listed(&problems), Some(by))),
+            Err(_) => return Err(SyncError::Away("the earlier version could not be read to its end")),
+        };
+        let version = self.running.current().version.clone();
+        if version == loaded.version {
+            return Ok(Synced { from: version.clone(), version, changed: false, names: Vec::new() });
+        }
+        self.judged(loaded, Some(by), confirm, AuditAction::RolledBack).await
+    }
+
+    /// Plans a change, guards it, makes it and records it.
+    async fn judged(
+        &mut self,
+        loaded: Loaded,
+        by: Option<&str>,
+        confirm: Option<String>,
+        action: AuditAction,
+    ) -> Result<Synced, SyncError> {
+        let (old, ledger) = (self.running.current(), self.ledger.clone());
+        let current = old.clone();
+        let planning = tokio::task::spawn_blocking(move || (ledger.plan(&current, &loaded), loaded));
+        let Ok((plan, loaded)) = planning.await else {
+            return Err(self.refused(None, vec!["the change could not be planned".to_owned()], by));
+        };
+        let (texts, shared) = self.ledger.texts();
+        let origin = match action {
+            AuditAction::RolledBack => change::Origin::Files,
+            _ => change::Origin::of(&texts, &loaded.sources, &[&shared, &self.shared]),
+        };
+        let mut confirmations = loaded.settings.confirmations.clone();
+        confirmations.extend(confirm);
+        if let Err(unconfirmed) = plan.allow(old.settings.guard, origin, &confirmations) {
+            let (reason, digest) = (unconfirmed.to_string(), unconfirmed.digest);
+            self.refused(Some(&plan), vec![reason.clone()], by);
+            return Err(SyncError::Unconfirmed { reason, digest });
+        }
+        let (from, version) = (old.version.clone(), loaded.version.clone());
         drop(old);
         let warnings = loaded.warnings.clone();
-        self.running.apply(loaded).await?;
+        let next = InForceNext::of(&loaded, &self.shared);
+        if let Err(problems) = self.running.apply(loaded).await {
+            return Err(self.refused(Some(&plan), problems, by));
+        }
         warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+        let source = self.running.current().sources.join(", ");
+        let record = AuditRecord { by: by.map(str::to_owned), ..AuditRecord::now(action, source) }.about(&plan);
+        let names = record.changed.clone();
         tracing::info!(from, version, by, changed = names.join(", "), "another configuration is in force");
         self.told = None;
-        self.view.applied(&from, names.clone(), by);
+        let (ledger, before) = (self.ledger.clone(), from.clone());
+        let offered = (action == AuditAction::RolledBack).then(|| self.offered.clone());
+        self.view.applied(record);
+        // The texts go to a disk, which may be slow; whoever asked is told what is so.
+        let keeping = tokio::task::spawn_blocking(move || {
+            ledger.applied(&before, next, offered);
+            ledger.journal().flush();
+        });
+        if keeping.await.is_err() {
+            tracing::error!("a change could not be recorded to its end");
+        }
         Ok(Synced { version, from, changed: true, names })
     }
 
-    fn refused(&mut self, problems: &[String], by: Option<&str>) {
-        if by.is_none() && self.told.as_deref() == Some(problems) {
-            return;
+    fn refused(&mut self, plan: Option<&Plan>, problems: Vec<String>, by: Option<&str>) -> SyncError {
+        if by.is_none() && self.told.as_ref() == Some(&problems) {
+            return SyncError::Refused(problems);
         }
         self.running.refused();
         let files = self.files.iter().map(|file| file.display().to_string());
         let sources: Vec<String> = files.chain(self.feeds.names()).collect();
-        self.view.refused(sources.join(", "), problems, by);
-        if self.told.as_deref() == Some(problems) {
-            return;
+        let version = self.running.current().version.clone();
+        let mut record = AuditRecord::now(AuditAction::Refused, sources.join(", "));
+        record.from = Some(version.clone());
+        if let Some(plan) = plan {
+            record = record.about(plan);
         }
-        let first = problems.first().map_or("", String::as_str);
-        let version = &self.running.current().version;
-        let count = problems.len();
-        tracing::error!(
-            problem = first,
-            problems = count,
-            in_force = version,
-            "a configuration was refused as a whole"
-        );
-        self.told = Some(problems.to_vec());
+        record.problems = problems.clone();
+        record.by = by.map(str::to_owned);
+        self.view.refused(record);
+        if self.told.as_ref() != Some(&problems) {
+            let (first, count) = (problems.first().map_or("", String::as_str), problems.len());
+            tracing::error!(
+                problem = first,
+                problems = count,
+                in_force = version,
+                "a configuration was refused as a whole"
+            );
+            self.told = Some(problems.clone());
+        }
+        SyncError::Refused(problems)
     }
 }
 
@@ -237,7 +329,7 @@ async fn stirred(stirred: &Notify, not_before: Instant) {
 }
 
 /// Each problem as a line, and how many there are besides.
-fn listed(problems: &Problems) -> Vec<String> {
+pub(super) fn listed(problems: &Problems) -> Vec<String> {
     let mut listed: Vec<String> = problems.iter().map(ToString::to_string).collect();
     if problems.omitted() > 0 {
         listed.push(format!("{} more problems", problems.omitted()));
@@ -245,10 +337,20 @@ fn listed(problems: &Problems) -> Vec<String> {
     listed
 }
 
-impl SyncControl for Desk {
-    fn sync(&self, by: &str) -> Result<Synced, SyncError> {
+impl Desk {
+    /// Reads everything again.
+    pub(super) fn sync(&self, by: &str, confirm: Option<&str>) -> Result<Synced, SyncError> {
+        self.ask(by, confirm, None)
+    }
+
+    /// Puts an earlier version in force.
+    pub(super) fn roll_back(&self, past: Arc<Past>, by: &str, confirm: Option<&str>) -> Result<Synced, SyncError> {
+        self.ask(by, confirm, Some(past))
+    }
+
+    fn ask(&self, by: &str, confirm: Option<&str>, back_to: Option<Arc<Past>>) -> Result<Synced, SyncError> {
         let (answer, told) = oneshot::channel();
-        let call = Call { by: by.to_owned(), answer };
+        let call = Call { by: by.to_owned(), confirm: confirm.map(str::to_owned), back_to, answer };
         self.0.try_send(call).map_err(|_| SyncError::Away("too many ask at once, or the sidecar is ending"))?;
         told.blocking_recv().unwrap_or(Err(SyncError::Away("the sidecar is ending")))
     }

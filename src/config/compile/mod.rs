@@ -11,6 +11,7 @@ mod release;
 
 mod endpoints;
 pub(super) mod fault;
+mod guard;
 mod limit;
 mod remote;
 mod route;
@@ -136,6 +137,8 @@ pub(super) fn compile(
         limits: process.limits,
         overload,
         drain: process.drain,
+        guard: guard::guard(config.guard.as_ref()),
+        confirmations: guard::confirmations(config),
         state_dir: process.state_dir,
         geoip: process.geoip,
     };

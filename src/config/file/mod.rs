@@ -5,6 +5,7 @@ mod business_rule;
 mod condition;
 mod fact;
 mod fault;
+mod guard;
 mod limit;
 mod process;
 mod release;
@@ -17,6 +18,7 @@ pub(super) use business_rule::{API_VERSION, FileBusinessRule, FileRollbackOn, KI
 pub(super) use condition::{FileCondition, FileScalar, OperatorWord};
 pub(super) use fact::FileSource;
 pub(super) use fault::{FileDelay, FileFault};
+pub(super) use guard::{FileGuard, OnOff};
 pub(super) use limit::{FileAdaptive, FileLaneLimits, FileOverload};
 pub(super) use process::{
     AccessLogWord, FileAdmin, FileGeoip, FileLimits, FileListener, FileState, RegionCodes, ResponseMarkWord,
@@ -117,6 +119,10 @@ mirror! {
         limits: FileLimits,
         /// When the process has so much to do that it refuses further requests.
         overload: FileOverload,
+        /// Which changes of the running configuration need a confirmation.
+        guard: FileGuard,
+        /// Confirms one change: the digest of its plan. Left behind, it confirms nothing else.
+        confirm: OneOrMany<At<String>>,
         /// How long requests in flight may take once the process was told to end.
         #[schemars(extend("default" = "30s"))]
         drain: At<Time>,

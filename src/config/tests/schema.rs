@@ -40,6 +40,7 @@ fn every_definition_has_the_fields_that_are_read() {
     agree("Admin", "admin: { zzzzzz: 1 }");
     agree("State", "state: { zzzzzz: 1 }");
     agree("Geoip", "geoip: { zzzzzz: 1 }");
+    agree("Guard", "guard: { zzzzzz: 1 }");
     agree("Limits", "limits: { zzzzzz: 1 }");
     agree("Overload", "overload: { zzzzzz: 1 }");
     agree("Source", "facts: { a: [{ zzzzzz: 1 }] }");

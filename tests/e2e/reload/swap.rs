@@ -22,7 +22,7 @@ fn another_configuration_is_in_force_when_the_call_has_answered() {
         let told = answer.json();
         (told["changed"] == true).then_some((told, name))
     });
-    assert_eq!(told["names"], serde_json::json!(["upstream stable"]));
+    assert_eq!(told["names"], serde_json::json!(["upstreams.stable"]));
     assert_eq!(told["from"] == from, name == "two");
 
     let shown = sidecar.admin_get("/api/v1/config").json();
@@ -34,7 +34,7 @@ fn another_configuration_is_in_force_when_the_call_has_answered() {
         (&last["action"], &last["from"], &last["version"]),
         (&"applied".into(), &told["from"], &told["version"])
     );
-    assert_eq!(last["changed"], serde_json::json!(["upstream stable"]));
+    assert_eq!(last["changed"], serde_json::json!(["upstreams.stable"]));
     assert_eq!(last["by"], "no token, 127.0.0.1");
     assert_eq!(sidecar.metric("graylane_config_reloads_total", &[("result", "applied")]), audit.len() as f64);
     let version = told["version"].as_str().expect("a text");

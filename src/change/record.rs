@@ -1,16 +1,15 @@
-//! What happened to configurations and releases, kept in memory.
+//! One entry of the audit trail.
 
-use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
-/// How many records are kept; the oldest go first.
-const KEPT: usize = 1000;
+use super::difference::Names;
+use super::plan::Plan;
 
-/// One configuration that was offered, or one change of a release.
+/// One configuration that was offered, or one change of something else.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct AuditRecord {
     /// When; written as `time` (RFC 3339 with nanoseconds) and, since numbers of that size do not survive a browser, as
@@ -27,12 +26,56 @@ pub struct AuditRecord {
     pub source: String,
     /// Names of what it adds, changes or takes away; the release that changed.
     pub changed: Vec<String>,
+    /// The same names by kind, and by what became of them.
+    pub names: BTreeMap<String, Names>,
+    /// What differs, such as `releases.pricing-v2.permille: 50 -> 80`.
+    pub differences: Vec<String>,
     /// Why it was refused; empty if it was not.
     pub problems: Vec<String>,
     /// Who changed a release, as far as that is known; `null` for configurations.
     pub by: Option<String>,
     /// Why, where that was said.
     pub detail: Option<String>,
+}
+
+/// Most differences that one record holds.
+const MOST_DIFFERENCES: usize = 100;
+
+impl AuditRecord {
+    /// A record of this moment about nothing yet.
+    pub fn now(action: AuditAction, source: impl Into<String>) -> Self {
+        Self {
+            time: SystemTime::now(),
+            action,
+            from: None,
+            version: None,
+            source: source.into(),
+            changed: Vec::new(),
+            names: BTreeMap::new(),
+            differences: Vec::new(),
+            problems: Vec::new(),
+            by: None,
+            detail: None,
+        }
+    }
+
+    /// The same about this plan.
+    pub fn about(mut self, plan: &Plan) -> Self {
+        self.from = Some(plan.from.clone());
+        self.version = Some(plan.to.clone());
+        let all = plan.names.iter().flat_map(|(kind, names)| {
+            let names = names.added.iter().chain(&names.changed).chain(&names.removed);
+            names.map(move |name| if name == kind { kind.clone() } else { format!("{kind}.{name}") })
+        });
+        self.changed = all.collect();
+        self.names = plan.names.clone();
+        self.differences = plan.differences.iter().take(MOST_DIFFERENCES).map(ToString::to_string).collect();
+        let omitted = plan.differences.len().saturating_sub(MOST_DIFFERENCES) + plan.omitted;
+        if omitted > 0 {
+            self.differences.push(format!("and {omitted} more"));
+        }
+        self
+    }
 }
 
 /// What became of a configuration or a release.
@@ -43,6 +86,8 @@ pub enum AuditAction {
     Applied,
     /// It was refused as a whole.
     Refused,
+    /// An earlier configuration is in use again, and stays so until its source changes.
+    RolledBack,
     /// A release was taken back.
     Latched,
     /// A release that was taken back was opened again.
@@ -55,6 +100,8 @@ pub enum AuditAction {
     FaultSet,
     /// Somebody took faults on purpose away.
     FaultRemoved,
+    /// Records that could not be kept for so long that there was no room for them.
+    Lost,
 }
 
 fn time<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
@@ -67,59 +114,18 @@ fn time<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Err
     Written { time: format!("{time:.9}"), time_unix_nano: time.as_nanosecond().to_string() }.serialize(serializer)
 }
 
-/// The last records, oldest first.
-#[derive(Debug, Default)]
-pub struct AuditTrail(Mutex<VecDeque<AuditRecord>>);
-
-impl AuditTrail {
-    /// Adds a record; the oldest goes if there are too many.
-    pub fn push(&self, record: AuditRecord) {
-        let mut records = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if records.len() == KEPT {
-            records.pop_front();
-        }
-        records.push_back(record);
-    }
-
-    /// All that are kept, oldest first.
-    pub fn records(&self) -> Vec<AuditRecord> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::time::Duration;
 
-    fn record(version: usize) -> AuditRecord {
-        AuditRecord {
-            time: SystemTime::UNIX_EPOCH + Duration::new(1_795_342_981, 7),
-            action: AuditAction::Applied,
-            from: None,
-            version: Some(version.to_string()),
-            source: "config/goods.yaml".to_owned(),
-            changed: Vec::new(),
-            problems: Vec::new(),
-            by: None,
-            detail: None,
-        }
-    }
-
     #[test]
     fn the_time_is_exact_to_the_nanosecond() {
-        let json = serde_json::to_value(record(1)).unwrap();
+        let mut record = AuditRecord::now(AuditAction::Applied, "config/goods.yaml");
+        record.time = SystemTime::UNIX_EPOCH + Duration::new(1_795_342_981, 7);
+        let json = serde_json::to_value(record).unwrap();
         assert_eq!(json["time"], "2026-11-22T10:23:01.000000007Z");
         assert_eq!(json["time_unix_nano"], "1795342981000000007");
         assert_eq!(json["action"], "applied");
-    }
-
-    #[test]
-    fn the_oldest_record_goes_first() {
-        let trail = AuditTrail::default();
-        (0..KEPT + 5).for_each(|version| trail.push(record(version)));
-        let records = trail.records();
-        assert_eq!(records.len(), KEPT);
-        assert_eq!(records[0].version.as_deref(), Some("5"));
     }
 }
