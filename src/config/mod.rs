@@ -18,6 +18,7 @@ mod read;
 mod units;
 
 mod admin_token;
+mod centres;
 mod compile;
 mod endpoints;
 mod fault;
@@ -35,6 +36,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 pub use admin_token::{AdminToken, AdminTokenError};
+pub use centres::{ApolloPlan, CentrePlan, NacosPlan};
 pub use compile::KeyFiles;
 pub use endpoints::{Ejection, EndpointPolicy, Health, Probe};
 pub use fault::{Crowded, FaultPlan, parse_fault};
