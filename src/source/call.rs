@@ -1,9 +1,6 @@
 //! What the sources that speak HTTP share: a client with a base address, and how answers that are none are told.
 
 use std::fmt::Write as _;
-use std::fs::File;
-use std::io::Read as _;
-use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,8 +11,9 @@ use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
 use super::SourceError;
+use super::credentials::roots;
 use crate::config::{self, TlsFiles};
-use crate::outbound::{Answer, Bounds, Caller, Roots};
+use crate::outbound::{Answer, Bounds, Caller};
 
 /// Everything that RFC 3986 does not call unreserved.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -25,8 +23,6 @@ pub(super) const GRACE: Duration = Duration::from_secs(10);
 pub(super) const WITHIN: Duration = Duration::from_secs(10);
 /// The shortest round of a poll that brought nothing: a server that does not wait is not asked without end.
 const LEAST_ROUND: Duration = Duration::from_secs(1);
-/// The largest file with a token or a password.
-const MOST_SECRET: u64 = 64 << 10;
 /// How much of what a server says in refusal is told.
 const MOST_TOLD: usize = 200;
 /// The most bytes of an answer that holds no documents.
@@ -42,8 +38,7 @@ pub(super) struct Client {
 impl Client {
     /// For the server at `base`, a URL without a slash at its end.
     pub(super) fn new(base: &str, tls: &TlsFiles) -> Result<Self, SourceError> {
-        let roots = Roots { ca: tls.ca.clone(), identity: tls.identity.clone() };
-        Ok(Self { caller: Caller::new(&roots)?, base: base.to_owned() })
+        Ok(Self { caller: Caller::new(&roots(tls))?, base: base.to_owned() })
     }
 
     /// Asks for `target`, a path with its query.
@@ -116,17 +111,6 @@ pub(super) fn form(pairs: &[(&str, &str)]) -> String {
         let _ = write!(written, "{separator}{}={}", encoded(name), encoded(value));
     }
     written
-}
-
-/// What a file with a token or a password holds, less white space around it. Read for each use, so that it can be
-/// replaced.
-pub(super) fn secret(path: &Path) -> Result<String, SourceError> {
-    let told = |why: String| SourceError::File { path: path.to_owned(), why };
-    let mut text = String::new();
-    let file = File::open(path).map_err(|error| told(error.to_string()))?;
-    file.take(MOST_SECRET).read_to_string(&mut text).map_err(|error| told(error.to_string()))?;
-    let text = text.trim();
-    if text.is_empty() { Err(told("nothing in it".to_owned())) } else { Ok(text.to_owned()) }
 }
 
 /// Waits until a round that began at `begun` and brought nothing was long enough.

@@ -127,28 +127,26 @@ impl Link {
 
     /// Offers everything the server holds. Returns whether that is what is held now: taken as new, or the same as
     /// before. What is refused is told and counted here; what was held stays.
-    pub fn post(&mut self, mut documents: Documents) -> bool {
+    pub fn post(&mut self, documents: Documents) -> bool {
+        self.offer(documents).inspect_err(|error| self.complain(error)).is_ok()
+    }
+
+    /// The same for a source that goes by why it was refused, and tells it itself.
+    pub fn offer(&mut self, mut documents: Documents) -> Result<(), SourceError> {
         self.contact();
         documents.texts.sort_by(|one, other| one.path.cmp(&other.path));
-        let refused = check(&documents.texts, &self.bounds()).err();
-        let offered = digest(&documents.texts);
+        check(&documents.texts, &self.bounds())?;
         let slot = self.slot.clone();
         let mut state = slot.state();
-        let is_same = state.documents.is_some() && state.digest == offered;
-        let refused = refused.or_else(|| if is_same { None } else { self.too_old(&documents, &state) });
-        if let Some(error) = refused {
-            drop(state);
-            self.complain(&error);
-            return false;
-        }
-        let name = &*self.slot.plan.name;
-        if is_same {
+        let name = &*slot.plan.name;
+        if state.documents.is_some() && state.digest == digest(&documents.texts) {
             state.is_restored = false;
             slot.series.set_restored(false);
             keep_newest(&mut state, documents);
         } else {
+            self.refuse_older(&documents, &state)?;
             let (revision, count) = (documents.revision.clone(), documents.texts.len());
-            self.slot.put(&mut state, documents);
+            slot.put(&mut state, documents);
             tracing::info!(source = name, revision, documents = count, "a source of configuration has new documents");
         }
         if !self.told.is_empty() {
@@ -157,7 +155,7 @@ impl Link {
         self.told.clear();
         self.old_since = None;
         state.last_error = None;
-        true
+        Ok(())
     }
 
     /// Tells what is wrong, in the log once for each kind until it goes well again.
@@ -202,20 +200,20 @@ impl Link {
 
     /// A state older than the one taken is a member's that lags behind, and is refused. If the server stays there for
     /// the whole time to live it was put back on purpose, from a backup say, and is believed.
-    fn too_old(&mut self, documents: &Documents, state: &State) -> Option<SourceError> {
-        let held = state.documents.as_ref()?;
-        let (taken, offered) = (held.order.as_ref()?, documents.order.as_ref()?);
+    fn refuse_older(&mut self, documents: &Documents, state: &State) -> Result<(), SourceError> {
+        let Some(held) = &state.documents else { return Ok(()) };
+        let (Some(taken), Some(offered)) = (&held.order, &documents.order) else { return Ok(()) };
         if taken.lineage != offered.lineage || offered.number >= taken.number {
-            return None;
+            return Ok(());
         }
         let since = *self.old_since.get_or_insert_with(Instant::now);
         if since.elapsed() < self.slot.plan.ttl {
             let (offered, taken) = (documents.revision.clone(), held.revision.clone());
-            return Some(SourceError::OldRevision { offered, taken });
+            return Err(SourceError::OldRevision { offered, taken });
         }
         let (source, taken, offered) = (&*self.slot.plan.name, &held.revision, &documents.revision);
         tracing::warn!(source, taken, offered, "a source of configuration went back and stays there; that is taken");
-        None
+        Ok(())
     }
 }
 
@@ -252,7 +250,7 @@ fn size(texts: &[config::Source]) -> usize {
     texts.iter().map(|text| text.text.len()).sum()
 }
 
-fn digest(texts: &[config::Source]) -> [u8; 32] {
+pub(super) fn digest(texts: &[config::Source]) -> [u8; 32] {
     let mut hash = Sha256::new();
     for text in texts {
         for part in [text.path.as_os_str().as_encoded_bytes(), text.text.as_bytes()] {

@@ -10,6 +10,7 @@
 
 mod backoff;
 mod call;
+mod credentials;
 mod error;
 mod last_good;
 mod link;

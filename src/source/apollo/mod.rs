@@ -14,7 +14,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
-use super::call::{Client, GRACE, SMALL, WITHIN, encoded, form, refusal, rest, revision, secret};
+use super::call::{Client, GRACE, SMALL, WITHIN, encoded, form, refusal, rest, revision};
+use super::credentials::secret;
 use super::pace::Pace;
 use super::{Documents, Link, Source, SourceError};
 use crate::config::{self, ApolloPlan};

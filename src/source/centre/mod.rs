@@ -18,7 +18,8 @@ use std::time::Duration;
 use http::header::{AUTHORIZATION, ETAG, IF_NONE_MATCH};
 use tokio::time::Instant;
 
-use super::call::{Client, GRACE, SMALL, encoded, form, refusal, rest, secret};
+use super::call::{Client, GRACE, SMALL, encoded, form, refusal, rest};
+use super::credentials::secret;
 use super::pace::Pace;
 use super::{Documents, Link, Source, SourceError};
 use crate::config::{self, CentrePlan};

@@ -13,7 +13,8 @@ use md5::{Digest, Md5};
 use serde::Deserialize;
 use tokio::time::Instant;
 
-use super::call::{Client, GRACE, SMALL, WITHIN, form, hexadecimal, refusal, rest, revision, secret, short, text_of};
+use super::call::{Client, GRACE, SMALL, WITHIN, form, hexadecimal, refusal, rest, revision, short, text_of};
+use super::credentials::password;
 use super::pace::Pace;
 use super::{Documents, Link, Source, SourceError};
 use crate::config::{self, NacosPlan};
@@ -145,13 +146,12 @@ impl Nacos {
 
     /// The token as one more parameter of a query; empty where no user is configured.
     async fn credentials(&mut self, client: &Client, before: char) -> Result<String, SourceError> {
-        let (Some(user), Some(file)) = (&self.plan.login.user, &self.plan.login.password) else {
-            return Ok(String::new());
-        };
+        let Some(user) = &self.plan.login.user else { return Ok(String::new()) };
         let token = match &self.token {
             Some(token) if Instant::now() < token.until => token,
             _ => {
-                let body = form(&[("username", user), ("password", &secret(file)?)]);
+                let password = password(&self.plan.login)?.unwrap_or_default();
+                let body = form(&[("username", user), ("password", &password)]);
                 let answer = client.post("/v1/auth/login", &[], (FORM, body), short()).await?;
                 if answer.status != 200 {
                     return Err(refusal(&answer));
