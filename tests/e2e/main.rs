@@ -14,3 +14,4 @@ mod protocol;
 mod routing;
 mod safety;
 mod shield;
+mod source;

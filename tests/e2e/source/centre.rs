@@ -23,14 +23,17 @@ fn told(server: &CentreServer, version: u64, outcome: &str) -> Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_push_is_seen_and_comes_as_a_delta() {
     let server = CentreServer::start().await;
-    server.change(|documents| documents.extend([("a".to_owned(), "a: 1".to_owned()), ("b".to_owned(), "b: 1".to_owned())]));
+    server.change(|documents| {
+        documents.extend([("a".to_owned(), "a: 1".to_owned()), ("b".to_owned(), "b: 1".to_owned())])
+    });
     let mut loader = Loader::start(&source(&server, ""));
     loader.until("both documents", |texts| texts.len() == 2).await;
     server.change(|documents| {
         documents.remove("b");
         documents.extend([("a".to_owned(), "a: 2".to_owned()), ("c".to_owned(), "c: 1".to_owned())]);
     });
-    let wanted = |texts: &super::stage::Texts| texts.len() == 2 && texts["shop:a"] == "a: 2" && texts["shop:c"] == "c: 1";
+    let wanted =
+        |texts: &super::stage::Texts| texts.len() == 2 && texts["shop:a"] == "a: 2" && texts["shop:c"] == "c: 1";
     loader.until("all three changes together", wanted).await;
     assert_eq!((server.count("whole"), server.count("delta")), (1, 1));
     let status = loader.status();
