@@ -17,6 +17,8 @@ use crate::source::{SourceError, credentials};
 pub(super) const ANSWER: Duration = Duration::from_secs(5);
 /// The longest answer of which only the head matters.
 const SHORT: usize = 64 << 10;
+/// How much of an answer that is no JSON is told.
+const EXCERPT: usize = 200;
 
 /// Why a call yields nothing.
 #[derive(Debug)]
@@ -114,13 +116,18 @@ pub(super) fn parsed<T: DeserializeOwned>(body: &[u8]) -> Result<T, SourceError>
     serde_json::from_slice(body).map_err(|error| SourceError::Garbled(error.to_string()))
 }
 
+/// An answer that is no answer. Not everything in front of the gateway speaks JSON.
 fn refused(status: u16, body: &[u8]) -> EtcdError {
-    match serde_json::from_slice::<Fault>(body) {
-        Ok(fault) if !fault.text().is_empty() => failure(&fault),
-        _ => {
-            SourceError::Garbled(format!("status {status}: {}", String::from_utf8_lossy(&body[..body.len().min(200)])))
-                .into()
-        }
+    if let Ok(fault) = serde_json::from_slice::<Fault>(body)
+        && !fault.text().is_empty()
+    {
+        return failure(&fault);
+    }
+    let text = format!("status {status}: {}", String::from_utf8_lossy(&body[..body.len().min(EXCERPT)]).trim_end());
+    match status {
+        400..=403 => SourceError::Refused(text).into(),
+        502..=504 => SourceError::Unreachable(text).into(),
+        _ => SourceError::Garbled(text).into(),
     }
 }
 
