@@ -9,6 +9,11 @@ mod harness;
 #[path = "../e2e/drill/stage/mod.rs"]
 mod stage;
 
+#[allow(dead_code, unused_imports, reason = "the stage is shared with the end-to-end tests of sources")]
+#[path = "../e2e/source/stage/mod.rs"]
+mod sources;
+
 mod bodies;
 mod crowd;
 mod drill;
+mod nacos;

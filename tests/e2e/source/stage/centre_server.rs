@@ -37,6 +37,8 @@ pub(crate) enum Mischief {
     SameForEver,
     /// A delta to a version that nobody has.
     StrangeDelta,
+    /// The same, but only to who did not ask for the whole set.
+    MisfitDelta,
     /// Answer 500.
     Failure,
 }
@@ -164,7 +166,8 @@ impl Book {
 
     /// The answer, if there is anything to say to who holds this version.
     fn answer(&mut self, known: Option<u64>, is_same: bool) -> Option<Response> {
-        if let Some(mischief) = self.mischief {
+        let mischief = self.mischief.filter(|mischief| known.is_some() || *mischief != Mischief::MisfitDelta);
+        if let Some(mischief) = mischief {
             self.answers.push(format!("{mischief:?}"));
             return Some(misbehaved(mischief, self));
         }
@@ -193,7 +196,7 @@ fn misbehaved(mischief: Mischief, book: &Book) -> Response {
             Body::from_stream(tokio_stream::iter(std::iter::repeat_with(chunk))).into_response()
         }
         Mischief::SameForEver => Json(book.whole()).into_response(),
-        Mischief::StrangeDelta => {
+        Mischief::StrangeDelta | Mischief::MisfitDelta => {
             Json(json!({ "version": book.version + 1, "base": 12345, "removed": ["x"] })).into_response()
         }
         Mischief::Failure => (StatusCode::INTERNAL_SERVER_ERROR, "out of order").into_response(),
