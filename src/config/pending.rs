@@ -26,6 +26,7 @@ fn features(config: &FileConfig, rules: &[FileBusinessRule]) -> Vec<(&'static st
     let release_figures = releases().filter_map(|release| release.rollback_on.as_ref()?.first());
     vec![
         ("`rollbackOn`", release_figures.chain(rule_figures).map(|figure| figure.at).collect()),
+        ("`sources`", config.sources.iter().flatten().map(|source| source.at).collect()),
         ("`geoip`", config.geoip.iter().map(|geoip| geoip.at).collect()),
         ("a `json` source", sources(config, "json")),
         ("a `geoip` source", sources(config, "geoip")),

@@ -132,7 +132,11 @@ impl Link {
     }
 
     /// The same for a source that goes by why it was refused, and tells it itself.
-    pub fn offer(&mut self, mut documents: Documents) -> Result<(), SourceError> {
+    pub fn offer(&mut self, documents: Documents) -> Result<(), SourceError> {
+        self.offer_at(documents, Instant::now())
+    }
+
+    pub(super) fn offer_at(&mut self, mut documents: Documents, now: Instant) -> Result<(), SourceError> {
         self.contact();
         documents.texts.sort_by(|one, other| one.path.cmp(&other.path));
         check(&documents.texts, &self.bounds())?;
@@ -144,7 +148,7 @@ impl Link {
             slot.series.set_restored(false);
             keep_newest(&mut state, documents);
         } else {
-            self.refuse_older(&documents, &state)?;
+            self.refuse_older(&documents, &state, now)?;
             let (revision, count) = (documents.revision.clone(), documents.texts.len());
             slot.put(&mut state, documents);
             tracing::info!(source = name, revision, documents = count, "a source of configuration has new documents");
@@ -193,6 +197,10 @@ impl Link {
 
     /// A session is over. Returns whether the server was reached in it.
     pub(super) fn end(&mut self, error: &SourceError) -> bool {
+        // A server whose documents cannot be taken answered all the same.
+        if matches!(error.fault(), SourceFault::TooLarge | SourceFault::Garbled | SourceFault::OldRevision) {
+            self.contact();
+        }
         self.slot.series.lost();
         self.complain(error);
         self.was_reached
@@ -200,14 +208,14 @@ impl Link {
 
     /// A state older than the one taken is a member's that lags behind, and is refused. If the server stays there for
     /// the whole time to live it was put back on purpose, from a backup say, and is believed.
-    fn refuse_older(&mut self, documents: &Documents, state: &State) -> Result<(), SourceError> {
+    fn refuse_older(&mut self, documents: &Documents, state: &State, now: Instant) -> Result<(), SourceError> {
         let Some(held) = &state.documents else { return Ok(()) };
         let (Some(taken), Some(offered)) = (&held.order, &documents.order) else { return Ok(()) };
         if taken.lineage != offered.lineage || offered.number >= taken.number {
             return Ok(());
         }
-        let since = *self.old_since.get_or_insert_with(Instant::now);
-        if since.elapsed() < self.slot.plan.ttl {
+        let since = *self.old_since.get_or_insert(now);
+        if now - since < self.slot.plan.ttl {
             let (offered, taken) = (documents.revision.clone(), held.revision.clone());
             return Err(SourceError::OldRevision { offered, taken });
         }

@@ -11,9 +11,10 @@ mod stage;
 
 #[allow(dead_code, unused_imports, reason = "the stage is shared with the end-to-end tests of sources")]
 #[path = "../e2e/source/stage/mod.rs"]
-mod sources;
+mod source_stage;
 
 mod bodies;
 mod crowd;
 mod drill;
 mod nacos;
+mod watched;

@@ -8,7 +8,7 @@ use graylane::outbound::{Bounds, Caller, Roots};
 use http::Request;
 
 use crate::harness::Port;
-use crate::sources::{Loader, Server, measure};
+use crate::source_stage::{Loader, Server, measure};
 
 /// Maven may have to fetch it first.
 const PATIENCE: Duration = Duration::from_secs(300);

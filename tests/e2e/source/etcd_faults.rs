@@ -45,6 +45,24 @@ async fn a_cut_way_is_noticed_and_the_watch_goes_on_where_it_was() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_watch_that_tells_nothing_is_found_out() {
+    let server = EtcdServer::start().await;
+    server.put("/graylane/prod/a", "a: 1").await;
+    let relay = Relay::to(server.address()).await;
+    let mut loader = Loader::start(&source(relay.port, "check: 300ms"));
+    loader.until_text("shared:a", "a: 1").await;
+    relay.mute_watches();
+    server.put("/graylane/prod/a", "a: 2").await;
+    let is_dead = |status: &graylane::source::SourceStatus| {
+        status.last_error.as_ref().is_some_and(|error| error.contains("the watch told nothing"))
+    };
+    loader.until_status("the dead watch to be found", is_dead).await;
+    assert_eq!(loader.texts()["shared:a"], "a: 1");
+    relay.unmute_watches();
+    loader.until_text("shared:a", "a: 2").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_was_compacted_away_meanwhile_is_read_again() {
     let server = EtcdServer::start().await;
     server.put("/graylane/prod/a", "a: 1").await;
