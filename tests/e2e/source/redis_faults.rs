@@ -59,7 +59,8 @@ async fn garbage_is_refused_whole_and_half_a_document_is_the_loaders_to_refuse()
     loader.until_text("shared:a", "a: 1").await;
 
     let mut client = server.client(0);
-    let spoil: [(&str, &dyn Fn(&mut redis::Connection)); 4] = [
+    type Spoil<'s> = &'s dyn Fn(&mut redis::Connection);
+    let spoil: [(&str, Spoil<'_>); 4] = [
         ("no UTF-8", &|client| client.set::<_, _, ()>("graylane/prod/b", &[0xff_u8, 0xfe][..]).unwrap()),
         ("WRONGTYPE", &|client| client.rpush::<_, _, ()>("graylane/prod/b", "a list").unwrap()),
         ("bytes, at most 10240", &|client| client.set::<_, _, ()>("graylane/prod/b", "x".repeat(10_241)).unwrap()),
