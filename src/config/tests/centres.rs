@@ -42,9 +42,9 @@ fn what_is_no_centre_is_told() {
          3:29: `config.example` is no URL of a configuration centre
          3:53: `wait` is at most 5m
          4:29: `http://me@config.example` is no URL of a configuration centre
-         5:22: `user` and `password_file` belong together
-         5:22: a source has from 1 to 1000 data ids, not 0
-         6:59: data id `x` is listed twice; first at t.yaml:6:53
-         7:67: namespace `application` is not of the format YAML",
+         5:23: `user` and `password_file` belong together
+         5:23: a source has from 1 to 1000 data ids, not 0
+         6:57: data id `x` is listed twice; first at t.yaml:6:51
+         7:65: namespace `application` is not of the format YAML",
     );
 }
