@@ -5,6 +5,9 @@ use redis::Commands;
 use super::stage::{Loader, RedisServer, Relay};
 use crate::harness::eventually;
 
+/// What spoils a document.
+type Spoil<'s> = &'s dyn Fn(&mut redis::Connection);
+
 const PUSHED: &[&str] = &["--notify-keyspace-events", "K$gx"];
 
 fn source(port: u16, more: &str) -> String {
@@ -59,7 +62,6 @@ async fn garbage_is_refused_whole_and_half_a_document_is_the_loaders_to_refuse()
     loader.until_text("shared:a", "a: 1").await;
 
     let mut client = server.client(0);
-    type Spoil<'s> = &'s dyn Fn(&mut redis::Connection);
     let spoil: [(&str, Spoil<'_>); 4] = [
         ("no UTF-8", &|client| client.set::<_, _, ()>("graylane/prod/b", &[0xff_u8, 0xfe][..]).unwrap()),
         ("WRONGTYPE", &|client| client.rpush::<_, _, ()>("graylane/prod/b", "a list").unwrap()),
