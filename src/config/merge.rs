@@ -23,6 +23,7 @@ pub(super) fn merge(into: &mut FileConfig, next: FileConfig, findings: &mut Find
     one(&mut into.region_codes, next.region_codes, "region_codes", f);
     one(&mut into.sku_format, next.sku_format, "sku_format", f);
     one(&mut into.drain, next.drain, "drain", f);
+    one(&mut into.sources_wait, next.sources_wait, "sources_wait", f);
 
     section(&mut into.admin, next.admin, |into: &mut FileAdmin, next| {
         one(&mut into.bind, next.bind, "admin.bind", f);

@@ -19,6 +19,7 @@ mod read;
 mod units;
 
 mod admin_token;
+mod centres;
 mod compile;
 mod endpoints;
 mod fault;
@@ -38,6 +39,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest as _, Sha256};
 
 pub use admin_token::{AdminToken, AdminTokenError};
+pub use centres::{ApolloPlan, CentrePlan, NacosPlan};
 pub use compile::KeyFiles;
 pub use disk::{Digest, KeyFile, ReadFiles};
 pub use endpoints::{Ejection, EndpointPolicy, Health, Probe};

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::centres::{ApolloPlan, CentrePlan, NacosPlan};
 pub use super::file::RedisPush;
 
 /// A shared store or configuration centre.
@@ -50,6 +51,12 @@ pub enum SourceKind {
     Redis(RedisPlan),
     /// etcd.
     Etcd(EtcdPlan),
+    /// A centre that speaks our own protocol.
+    Centre(CentrePlan),
+    /// Nacos.
+    Nacos(NacosPlan),
+    /// Apollo.
+    Apollo(ApolloPlan),
 }
 
 impl SourceKind {
@@ -58,6 +65,9 @@ impl SourceKind {
         match self {
             SourceKind::Redis(_) => "redis",
             SourceKind::Etcd(_) => "etcd",
+            SourceKind::Centre(_) => "centre",
+            SourceKind::Nacos(_) => "nacos",
+            SourceKind::Apollo(_) => "apollo",
         }
     }
 }

@@ -55,6 +55,8 @@ pub struct Settings {
     pub faults: Vec<FaultPlan>,
     /// Where more of the configuration comes from, in the order in which it is merged.
     pub sources: Vec<SourcePlan>,
+    /// How long a start waits for the first answer of every source.
+    pub sources_wait: Duration,
     /// What is written to the access log.
     pub access_log: AccessLog,
     /// Whether the client sees the lane.

@@ -9,14 +9,19 @@
 //! Nothing is judged here beyond its size and its age: a document that is no configuration is the loader's to refuse.
 
 mod backoff;
+mod call;
 mod credentials;
 mod error;
+mod last_good;
 mod link;
 mod pace;
 mod runner;
 mod status;
 
+mod apollo;
+mod centre;
 mod etcd;
+mod nacos;
 mod redis;
 
 use std::future::Future;
@@ -24,6 +29,7 @@ use std::future::Future;
 use crate::config;
 
 pub use error::SourceError;
+pub use last_good::{Kept, LastGood, LastGoodError, Start, StartError, first};
 pub use link::Link;
 pub use runner::{Held, HeldSource, Sources};
 pub use status::{SourceStatus, SourceVerdict, SourcesView};

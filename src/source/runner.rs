@@ -6,9 +6,12 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
+use super::apollo::Apollo;
 use super::backoff::Backoff;
+use super::centre::Centre;
 use super::etcd::Etcd;
 use super::link::{Link, Slot};
+use super::nacos::Nacos;
 use super::redis::Redis;
 use super::status::{SourcesView, status};
 use super::{Documents, Source, SourceStatus, Verdict};
@@ -175,6 +178,9 @@ impl Shared {
         let task = match &plan.kind {
             SourceKind::Redis(redis) => tokio::spawn(keep(Redis::new(redis.clone()), link)),
             SourceKind::Etcd(etcd) => tokio::spawn(keep(Etcd::new(etcd.clone()), link)),
+            SourceKind::Centre(centre) => tokio::spawn(keep(Centre::new(centre.clone(), &plan.namespace), link)),
+            SourceKind::Nacos(nacos) => tokio::spawn(keep(Nacos::new(nacos.clone()), link)),
+            SourceKind::Apollo(apollo) => tokio::spawn(keep(Apollo::new(apollo.clone()), link)),
         };
         Running { slot, task: task.abort_handle() }
     }

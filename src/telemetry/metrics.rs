@@ -118,6 +118,8 @@ metrics! {
         "What went wrong with the source, by kind.";
     STATE_KEPT = Gauge "graylane_state_kept" []
         "1 while the state directory holds every latch, 0 while it cannot be written or there is none.";
+    LAST_GOOD_KEPT = Gauge "graylane_last_good_kept" []
+        "1 while the state directory holds what the sources held last, 0 while it cannot be written or there is nothing to hold.";
     ACCESS_LOG_LINES = Counter "graylane_access_log_lines_total" ["result"]
         "Lines of the access log: written, or dropped because the log could not keep up.";
     BUILD_INFO = Gauge "graylane_build_info" ["version"]

@@ -122,6 +122,11 @@ impl Telemetry {
         self.registry().state_kept = is_kept;
     }
 
+    /// Whether the state directory holds what the sources held last.
+    pub fn last_good_kept(&self, is_kept: bool) {
+        self.registry().last_good_kept = is_kept;
+    }
+
     /// Drops the series that no configuration holds any more: those whose `Arc`s have all gone. A request that still
     /// runs on the old configuration keeps its series; call again later.
     pub fn retain_held(&self) {

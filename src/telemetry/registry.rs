@@ -42,6 +42,8 @@ pub(super) struct Registry {
     pub(super) refused: u64,
     /// Whether the state directory holds what it should.
     pub(super) state_kept: bool,
+    /// Whether the state directory holds what the sources held last.
+    pub(super) last_good_kept: bool,
 }
 
 impl Registry {
@@ -59,6 +61,7 @@ impl Registry {
             applied: 0,
             refused: 0,
             state_kept: false,
+            last_good_kept: false,
         }
     }
 

@@ -20,4 +20,5 @@ mod bodies;
 mod crowd;
 mod drill;
 mod reload;
+mod nacos;
 mod watched;

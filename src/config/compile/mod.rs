@@ -130,6 +130,7 @@ pub(super) fn compile(
         rollbacks,
         faults,
         sources: remotes,
+        sources_wait: process.sources_wait,
         access_log: process.access_log,
         response_mark: process.response_mark,
         normalize: process.normalize,

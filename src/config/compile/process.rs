@@ -22,6 +22,7 @@ use crate::decide::Permille;
 const VERSION: u32 = 1;
 const TRAFFIC: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 15080);
 const ADMIN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 15090);
+const SOURCES_WAIT: Duration = Duration::from_secs(10);
 const DRAIN: Duration = Duration::from_secs(30);
 const MOST_WORKERS: u32 = 1024;
 const MOST_LISTENERS: usize = 64;
@@ -42,6 +43,7 @@ pub(super) struct Process {
     pub(super) allow_encoded: Vec<EncodedWord>,
     pub(super) limits: Limits,
     pub(super) drain: Duration,
+    pub(super) sources_wait: Duration,
     pub(super) state_dir: Option<PathBuf>,
     pub(super) geoip: Option<PathBuf>,
 }
@@ -76,6 +78,7 @@ pub(super) fn process(config: &FileConfig, key_files: KeyFiles, texts: &Texts, f
         allow_encoded: config.allow_encoded.iter().flatten().map(|word| word.value).collect(),
         limits: limits(config.limits.as_ref(), findings),
         drain: time(config.drain.as_ref(), DRAIN),
+        sources_wait: positive(config.sources_wait.as_ref(), SOURCES_WAIT, "sources_wait", findings),
         state_dir: config.state.as_ref().and_then(|state| state.dir.as_ref()).map(|dir| address::path_of(dir, texts)),
         geoip: config
             .geoip

@@ -26,7 +26,9 @@ pub(super) use process::{
 pub(super) use release::{
     FileAb, FileDeveloper, FileExperiment, FileRegions, FileRelease, FileWorse, FileWorseRules, HashKeyWord, Require,
 };
-pub(super) use remote::{FileBackoff, FileEtcd, FileRedis, FileRemote, FileSourceBounds, FileTls};
+pub(super) use remote::{
+    FileApollo, FileBackoff, FileCentre, FileEtcd, FileNacos, FileRedis, FileRemote, FileSourceBounds, FileTls,
+};
 pub(super) use route::{FileBreaker, FileHeaderMatch, FileMatch, FileRoute, FileShield, FileTimeouts};
 pub(super) use upstream::{FileEjection, FileHealth, FileUpstream};
 
@@ -115,6 +117,10 @@ mirror! {
         faults: Vec<FileFault>,
         /// Shared stores and configuration centres that hold more of this, in the order in which they are merged.
         sources: Vec<FileRemote>,
+        /// How long a start waits for the first answer of every source. Where one never came, that ends the start, unless an
+        /// earlier process kept what the source held.
+        #[schemars(extend("default" = "10s"))]
+        sources_wait: At<Time>,
         /// Bounds on what a client may send, and how slowly.
         limits: FileLimits,
         /// When the process has so much to do that it refuses further requests.

@@ -72,6 +72,9 @@ fn every_definition_has_the_fields_that_are_read() {
     agree("SourceTls", "sources: [{ etcd: { tls: { zzzzzz: 1 } } }]");
     agree("LaneLimits", "routes: [{ limits: { a: { zzzzzz: 1 } } }]");
     agree("Adaptive", "routes: [{ limits: { a: { adaptive: { zzzzzz: 1 } } } }]");
+    agree("Centre", "sources: [{ centre: { zzzzzz: 1 } }]");
+    agree("Nacos", "sources: [{ nacos: { zzzzzz: 1 } }]");
+    agree("Apollo", "sources: [{ apollo: { zzzzzz: 1 } }]");
     agree("BusinessRule", "{ kind: BusinessRule, zzzzzz: 1 }");
     agree("BusinessRule.metadata", "{ kind: BusinessRule, metadata: { zzzzzz: 1 } }");
     agree("BusinessRule.spec", "{ kind: BusinessRule, spec: { zzzzzz: 1 } }");
@@ -85,7 +88,7 @@ fn every_field_of_the_top_is_known_to_the_reader() {
         let told = problems.map_or_else(|problems| lines(problems.iter()), |loaded| lines(loaded.warnings.iter()));
         assert!(!told.contains(&format!("unknown field `{property}`")), "{told}");
     }
-    let agreed = 38;
+    let agreed = 41;
     assert_eq!(properties.len(), agreed + 1, "a definition that no test compares: {:?}", properties.keys());
     check("zzzzzz: 1", "1:1: unknown field `zzzzzz` in the configuration");
 }

@@ -1,5 +1,6 @@
 //! Where more of the configuration comes from.
 
+mod centres;
 mod etcd;
 mod redis;
 
@@ -65,7 +66,7 @@ fn source(remote: &FileRemote, scope: &mut Scope<'_>) -> Option<SourcePlan> {
     let ttl = positive(remote.ttl.as_ref(), TTL, "ttl", scope.findings);
     let backoff = backoff(remote.backoff.as_ref(), scope.findings);
     let bounds = bounds(remote.bounds.as_ref(), scope.findings);
-    let kinds: [(&str, Option<Span>, Option<SourceKind>); 2] = [
+    let kinds: [(&str, Option<Span>, Option<SourceKind>); 5] = [
         (
             "redis",
             remote.redis.as_ref().map(|kind| kind.at),
@@ -75,6 +76,21 @@ fn source(remote: &FileRemote, scope: &mut Scope<'_>) -> Option<SourcePlan> {
             "etcd",
             remote.etcd.as_ref().map(|kind| kind.at),
             remote.etcd.as_ref().and_then(|kind| etcd::plan(kind, scope)).map(SourceKind::Etcd),
+        ),
+        (
+            "centre",
+            remote.centre.as_ref().map(|kind| kind.at),
+            remote.centre.as_ref().and_then(|kind| centres::centre(kind, scope)).map(SourceKind::Centre),
+        ),
+        (
+            "nacos",
+            remote.nacos.as_ref().map(|kind| kind.at),
+            remote.nacos.as_ref().and_then(|kind| centres::nacos(kind, scope)).map(SourceKind::Nacos),
+        ),
+        (
+            "apollo",
+            remote.apollo.as_ref().map(|kind| kind.at),
+            remote.apollo.as_ref().and_then(|kind| centres::apollo(kind, scope)).map(SourceKind::Apollo),
         ),
     ];
     let words: Vec<&str> = kinds.iter().map(|(word, ..)| *word).collect();
@@ -148,7 +164,7 @@ pub(super) fn tls(written: Option<&FileTls>, scope: &mut Scope<'_>) -> TlsFiles 
 }
 
 /// The path of a file that has to be readable. What is in it is read again whenever it is needed.
-fn present(written: &At<String>, what: &str, scope: &mut Scope<'_>) -> PathBuf {
+pub(super) fn present(written: &At<String>, what: &str, scope: &mut Scope<'_>) -> PathBuf {
     let path = address::path_of(written, scope.texts);
     if let Err(error) = std::fs::File::open(&path) {
         let shown = path.display();

@@ -1,8 +1,10 @@
 //! Where more of the configuration comes from: shared stores and configuration centres.
 
+mod centres;
 mod etcd;
 mod redis;
 
+pub(in crate::config) use centres::{FileApollo, FileCentre, FileNacos};
 pub(in crate::config) use etcd::FileEtcd;
 pub(in crate::config) use redis::FileRedis;
 pub use redis::RedisPush;
@@ -13,7 +15,7 @@ use crate::config::units::{Name, Size, Time};
 
 mirror! {
     /// A shared store or configuration centre that holds a part of the configuration. Exactly one of its kinds is
-    /// given (`redis`, `etcd`).
+    /// given (`redis`, `etcd`, `centre`, `nacos`, `apollo`).
     #[schemars(rename = "RemoteSource")]
     struct FileRemote("a source") {
         /// What it is called in logs, metrics and problems.
@@ -32,6 +34,12 @@ mirror! {
         redis: FileRedis,
         /// Documents under a prefix in etcd.
         etcd: FileEtcd,
+        /// A configuration centre that speaks graylane's own protocol.
+        centre: FileCentre,
+        /// Configurations in Nacos.
+        nacos: FileNacos,
+        /// Namespaces in Apollo.
+        apollo: FileApollo,
     }
 }
 

@@ -1,8 +1,12 @@
 //! What the tests of sources stand on: real servers that are started and killed, a relay that can stop passing bytes, and
 //! the sources as a loader sees them.
 
+mod apollo_stand_in;
+mod centre_server;
 mod certificates;
 mod etcd_server;
+mod hosted;
+mod nacos_stand_in;
 mod redis_server;
 mod relay;
 mod server;
@@ -18,8 +22,11 @@ use graylane::telemetry::Telemetry;
 
 use crate::harness::PATIENCE;
 
+pub(crate) use apollo_stand_in::ApolloStandIn;
+pub(crate) use centre_server::{CentreServer, Mischief};
 pub(crate) use certificates::Certificates;
 pub(crate) use etcd_server::EtcdServer;
+pub(crate) use nacos_stand_in::NacosStandIn;
 pub(crate) use redis_server::RedisServer;
 pub(crate) use relay::Relay;
 pub(crate) use server::Server;
