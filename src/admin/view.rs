@@ -99,6 +99,8 @@ pub struct ReleaseView {
     pub pause: Option<Paused>,
     /// The revision in use: another one lifts a latch.
     pub revision: u32,
+    /// How long what runs on gray may go on once the release is latched.
+    pub gray_drain_seconds: f64,
     /// What latches it by itself; `null` where nothing does.
     pub rollback: Option<RollbackView>,
     /// Whether gray is worse than stable; `null` where nobody compares them.
@@ -122,6 +124,9 @@ pub struct RollbackView {
     pub worse: bool,
     /// Whether one of both is enough (`any`) or not (`all`).
     pub require: &'static str,
+    /// The figures of `rollback_on`: each with its threshold, for how long, and whether this sidecar has it at all
+    /// (`enforced`).
+    pub figures: Vec<Value>,
 }
 
 /// What the comparison of gray with stable says.

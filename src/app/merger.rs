@@ -1,14 +1,15 @@
-//! The one who merges what workers recorded, lets the breakers and the comparison judge it, and takes back a release whose
-//! breakers open too often.
+//! The one who merges what workers recorded, lets the breakers, the comparison and the figures of `rollback_on` judge it, and
+//! takes back a release whose breakers open too often.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::time::MissedTickBehavior;
 
+use super::figures::FigureWatch;
 use super::judge::Judge;
 use crate::decide::LaneId;
-use crate::latch::{Cause, Evidence, Latches};
+use crate::latch::{Cause, Latches};
 use crate::proxy::{Epoch, Moved, Snapshot, Watches};
 use crate::resilience::{MERGE_EVERY, State};
 
@@ -19,6 +20,14 @@ pub(super) struct Merger {
     pub(super) snapshot: Arc<Snapshot>,
     pub(super) latches: Arc<Latches>,
     pub(super) judge: Judge,
+    pub(super) figures: FigureWatch,
+}
+
+/// What those who judge see of it.
+pub(super) struct Merging<'m> {
+    pub(super) watches: &'m mut Watches,
+    pub(super) snapshot: &'m Snapshot,
+    pub(super) latches: &'m Latches,
 }
 
 impl Merger {
@@ -28,27 +37,34 @@ impl Merger {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            let now = Instant::now();
-            for moved in self.watches.tick(self.epoch.tick(now), &self.snapshot) {
-                tell(&moved, &self.snapshot);
-                if moved.transition.to == State::Open {
-                    self.count(&moved, now);
-                }
-            }
-            self.judge.tick(now, &self.snapshot, &self.latches);
+            self.merge(Instant::now());
         }
     }
 
+    fn merge(&mut self, now: Instant) {
+        let tick = self.epoch.tick(now);
+        let moved = self.watches.tick(tick, &self.snapshot);
+        let Self { watches, snapshot, latches, judge, figures, .. } = self;
+        let mut merging = Merging { watches, snapshot, latches };
+        for moved in &moved {
+            tell(moved, merging.snapshot);
+            if moved.transition.to == State::Open {
+                merging.count(moved, now);
+            }
+        }
+        judge.tick(now, &merging);
+        figures.tick(&mut merging, tick);
+    }
+}
+
+impl Merging<'_> {
     /// An opening of a lane other than stable's counts against the release of its route.
     fn count(&self, moved: &Moved, now: Instant) {
-        let snapshot = &self.snapshot;
-        let (lane, _) = snapshot.routes[moved.route].plan.lanes[moved.lane];
-        let program = &snapshot.settings.program;
+        let (lane, _) = self.snapshot.routes[moved.route].plan.lanes[moved.lane];
+        let program = &self.snapshot.settings.program;
         let Some(release) = program.routes()[moved.route].release.filter(|_| lane != LaneId::STABLE) else { return };
-        self.latches.opening(&program.release(release).name, now, || Evidence {
-            figures: self.watches.figures(snapshot, release),
-            ..snapshot.evidence(release, Cause::Openings, "breaker", "")
-        });
+        let evidence = || self.evidence(release, Cause::Openings, "breaker", "");
+        self.latches.opening(&program.release(release).name, now, evidence);
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod bind;
 mod faults;
+mod figures;
 mod judge;
 mod memory;
 mod merger;

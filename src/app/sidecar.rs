@@ -12,6 +12,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::bind::{self, BindError};
 use super::faults::FaultDesk;
+use super::figures::FigureWatch;
 use super::judge::Judge;
 use super::memory;
 use super::merger::Merger;
@@ -101,9 +102,10 @@ impl Sidecar {
             let seed = RandomState::new().hash_one(std::process::id());
             async move { tokio::join!(directory.keep_fresh(), directory.keep_watched(seed)) }
         });
-        let judge = Judge::of(&snapshot.settings);
+        let judge = Judge::of(&snapshot);
         let judgements = judge.judgements();
-        let merger = Merger { watches, epoch, snapshot: snapshot.clone(), latches: latches.clone(), judge };
+        let figures = FigureWatch::of(&snapshot.settings);
+        let merger = Merger { watches, epoch, snapshot: snapshot.clone(), latches: latches.clone(), judge, figures };
         control.spawn(merger.run());
         control.spawn(latches.clone().keep());
         if snapshot.wants_memory() {

@@ -1,20 +1,25 @@
-//! The breakers of all routes and lanes: the part workers ask, and the part one merger turns.
+//! The breakers of all routes and lanes, and meters where there is none: the part workers ask, and the part one merger turns.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::failure::Failure;
 use super::record::Record;
-use super::snapshot::Snapshot;
-use crate::decide::ReleaseId;
+use super::snapshot::{Route, Snapshot};
+use super::worker::Worker;
+use crate::decide::{LaneId, ReleaseId};
 use crate::latch::LaneFigures;
 use crate::resilience::{
-    Answer, Cause, Fault, Guard, Outcome, Plan, Tick, TooManyRequests, Transition, Watch, classify, guarded,
+    Answer, Cause, Fault, Figures, Guard, Lease, Meter, MeterWatch, Outcome, Plan, Thresholds, Tick, TooManyRequests,
+    Transition, Watch, classify, guarded, metered,
 };
 use crate::telemetry::BreakerCause;
 
 /// The guards of one route's lanes, at the lanes' places; none where the route has no breaker.
 pub(super) type Guards = Box<[Option<Arc<Guard>>]>;
+
+/// The meters of one route's lanes, at the lanes' places; empty where the route has a breaker, or nobody wants figures.
+pub(super) type Meters = Box<[Arc<Meter>]>;
 
 /// Everything the merger turns.
 #[derive(Default)]
@@ -23,7 +28,41 @@ pub struct Watches(Vec<Watched>);
 struct Watched {
     route: usize,
     lane: usize,
-    watch: Watch,
+    eye: Eye,
+}
+
+/// What looks at a lane.
+enum Eye {
+    Breaker(Watch),
+    Meter(MeterWatch),
+}
+
+impl Eye {
+    fn long(&self) -> Figures {
+        match self {
+            Eye::Breaker(watch) => watch.merged().long,
+            Eye::Meter(watch) => watch.merged().long,
+        }
+    }
+
+    fn plan(&self) -> &Plan {
+        match self {
+            Eye::Breaker(watch) => watch.plan(),
+            Eye::Meter(watch) => watch.plan(),
+        }
+    }
+}
+
+/// What a lane other than stable's did lately.
+pub struct Lately<'w> {
+    /// The place of the route.
+    pub route: usize,
+    /// The place of the lane among the route's.
+    pub lane: usize,
+    /// The figures of the long window.
+    pub figures: Figures,
+    /// How many calls it takes to tell something by them.
+    pub least: &'w Thresholds,
 }
 
 /// A breaker moved.
@@ -43,23 +82,56 @@ impl Watches {
             // A different spread of open times for each breaker of each process.
             let seed = making.seed.wrapping_add((route as u64) << 16 | lane as u64);
             let (guard, watch) = guarded(plan, making.workers, seed, making.now);
-            self.0.push(Watched { route, lane, watch });
+            self.0.push(Watched { route, lane, eye: Eye::Breaker(watch) });
             Some(guard)
         };
         (0..lanes).map(guard).collect()
     }
 
-    /// What both lanes of a release's routes did in the breakers' long windows.
+    /// Makes the meters of one route's `lanes`.
+    pub(super) fn meter(&mut self, route: usize, lanes: usize, making: &Making) -> Meters {
+        let meter = |lane| {
+            let (meter, watch) = metered(Plan::DEFAULT, making.workers, making.now);
+            self.0.push(Watched { route, lane, eye: Eye::Meter(watch) });
+            meter
+        };
+        (0..lanes).map(meter).collect()
+    }
+
+    /// What the lanes other than stable of a release's routes did lately.
+    pub fn lately(&self, snapshot: &Snapshot, release: ReleaseId) -> impl Iterator<Item = Lately<'_>> {
+        let gray = move |watched: &&Watched| {
+            let lane = snapshot.routes[watched.route].plan.lanes[watched.lane].0;
+            watched.governed_by(release, snapshot) && lane != LaneId::STABLE
+        };
+        self.0.iter().filter(gray).map(|Watched { route, lane, eye }| Lately {
+            route: *route,
+            lane: *lane,
+            figures: eye.long(),
+            least: eye.plan().thresholds(),
+        })
+    }
+
+    /// Forgets what the lanes of a release's routes did: a release that is opened again is judged by what comes.
+    pub fn start_over(&mut self, snapshot: &Snapshot, release: ReleaseId, now: Tick) {
+        for watched in self.0.iter_mut().filter(|watched| watched.governed_by(release, snapshot)) {
+            match &mut watched.eye {
+                Eye::Breaker(watch) => watch.start_over(now),
+                Eye::Meter(watch) => watch.start_over(now),
+            }
+        }
+    }
+
+    /// What the lanes of a release's routes did in the long windows of breakers and meters.
     pub fn figures(&self, snapshot: &Snapshot, release: ReleaseId) -> Vec<LaneFigures> {
-        let routes = snapshot.settings.program.routes();
         let lanes = snapshot.settings.program.lanes();
-        let governed = self.0.iter().filter(|watched| routes[watched.route].release == Some(release));
-        let figures = governed.map(|Watched { route, lane, watch }| {
-            let (plan, figures) = (&snapshot.routes[*route].plan, watch.merged().long);
+        let governed = self.0.iter().filter(|watched| watched.governed_by(release, snapshot));
+        let figures = governed.map(|Watched { route, lane, eye }| {
+            let (plan, figures) = (&snapshot.routes[*route].plan, eye.long());
             LaneFigures {
                 route: plan.name.to_string(),
                 lane: lanes.name(plan.lanes[*lane].0).to_owned(),
-                over_seconds: Some(watch.plan().timing().window.as_secs_f64()),
+                over_seconds: Some(eye.plan().timing().window.as_secs_f64()),
                 calls: figures.finished,
                 failures: figures.failures,
                 mean_seconds: figures.mean().map(|mean| mean.as_secs_f64()),
@@ -74,13 +146,45 @@ impl Watches {
     /// what moved.
     pub fn tick(&mut self, now: Tick, snapshot: &Snapshot) -> Vec<Moved> {
         let mut moved = Vec::new();
-        for Watched { route, lane, watch } in &mut self.0 {
+        for Watched { route, lane, eye } in &mut self.0 {
+            let watch = match eye {
+                Eye::Breaker(watch) => watch,
+                Eye::Meter(watch) => {
+                    watch.tick(now);
+                    continue;
+                }
+            };
             if let Some(transition) = watch.tick(now) {
                 snapshot.routes[*route].series.breaker_moved(*lane, cause(transition.cause));
                 moved.push(Moved { route: *route, lane: *lane, transition });
             }
         }
         moved
+    }
+}
+
+impl Watched {
+    fn governed_by(&self, release: ReleaseId, snapshot: &Snapshot) -> bool {
+        snapshot.settings.program.routes()[self.route].release == Some(release)
+    }
+}
+
+impl Route {
+    /// An attempt on a lane has ended; whoever watches the lane is told.
+    pub(super) fn record(
+        &self,
+        worker: &Worker,
+        lane: usize,
+        lease: Option<Lease>,
+        outcome: Outcome,
+        (began, ended): (Instant, Instant),
+    ) {
+        let (began, ended) = (worker.tick(began), worker.tick(ended));
+        if let Some(breaker) = &self.guards[lane] {
+            breaker.record(worker.id, lease, outcome, began, ended);
+        } else if let Some(meter) = self.meters.get(lane) {
+            meter.record(worker.id, outcome, began, ended);
+        }
     }
 }
 
@@ -167,7 +271,8 @@ fn fault(failure: Failure) -> Option<Fault> {
         | Failure::Loop
         | Failure::BreakerOpen { .. }
         | Failure::Limited { .. }
-        | Failure::Overloaded { .. } => Fault::Own,
+        | Failure::Overloaded { .. }
+        | Failure::GrayDrained => Fault::Own,
     })
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::breaker::{Guards, Making, Watches};
+use super::breaker::{Guards, Making, Meters, Watches};
 use super::compare::Compared;
 use super::limit::{Gauge, Limits};
 use crate::config::{Endpoint, Loaded, MarkCache, Protocol, ResponseMark, RoutePlan, Settings, StableOpen};
@@ -32,7 +32,7 @@ pub struct Snapshot {
     /// At the index of their `RouteId`.
     pub routes: Vec<Route>,
     pub(super) releases: Vec<Arc<ReleaseSeries>>,
-    latches: Vec<Flag>,
+    pub(super) latches: Vec<Flag>,
     pub(super) no_release: Arc<ReleaseSeries>,
     pub(super) facts: Arc<FactSeries>,
     pub(super) pseudonym: String,
@@ -51,6 +51,8 @@ pub struct Route {
     pub series: Arc<RouteSeries>,
     /// Its breakers, at the same places.
     pub(super) guards: Guards,
+    /// What its lanes are metered by, at the same places, where it has no breakers.
+    pub(super) meters: Meters,
     /// Where its gray is compared with its stable.
     pub(super) compared: Option<Compared>,
     /// What its lanes may be sent, at the same places.
@@ -106,9 +108,15 @@ impl Snapshot {
                 Some(breaker) => watches.add(at, names.len(), breaker, making),
                 None => names.iter().map(|_| None).collect(),
             };
+            let release = settings.program.routes()[at].release;
+            let wants_figures = release.is_some_and(|release| settings.rollbacks[release.index()].wants_figures());
+            let meters = match breaker.is_none() && wants_figures {
+                true => watches.meter(at, names.len(), making),
+                false => Meters::default(),
+            };
             let compared = Compared::of(plan, &settings.program.routes()[at], &settings, &releases);
             let limits = plan.limits.iter().map(|limits| limits.as_ref().map(Limits::new)).collect();
-            Route { series: telemetry.route(&plan.name, &names), plan: plan.clone(), guards, limits, compared }
+            Route { series: telemetry.route(&plan.name, &names), plan: plan.clone(), guards, meters, limits, compared }
         };
         let routes = settings.routes.iter().enumerate().map(route).collect();
         let latches = settings.program.releases().iter().map(|release| latches.flag(&release.name)).collect();

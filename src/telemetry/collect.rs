@@ -81,6 +81,7 @@ fn routes(registry: &Registry) -> Vec<Family> {
         family(&metrics::SHIELDED, RouteCell::Shielded),
         family(&metrics::REPLAYS, RouteCell::Replays),
         family(&metrics::EXPIRED_DEADLINES, RouteCell::ExpiredDeadlines),
+        family(&metrics::GRAY_DRAINED, RouteCell::GrayDrained),
     ]
 }
 

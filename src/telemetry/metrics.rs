@@ -54,6 +54,8 @@ metrics! {
         "Requests sent once more because a kept connection was closed under them.";
     EXPIRED_DEADLINES = Counter "graylane_expired_deadlines_total" ["route"]
         "Requests that were not done when the deadline of their caller passed.";
+    GRAY_DRAINED = Counter "graylane_gray_drained_total" ["route"]
+        "Streams and tunnels on gray that were ended some time after their release was taken back.";
     FAULTS = Counter "graylane_faults_total" ["fault", "kind"]
         "Requests that met a fault on purpose, by its name and what it does.";
     BREAKER_STATE = Gauge "graylane_breaker_state" ["route", "lane"]

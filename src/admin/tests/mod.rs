@@ -61,6 +61,7 @@ impl AdminView for Still {
             latch: None,
             paused: false,
             pause: None,
+            gray_drain_seconds: 300.0,
             revision: 0,
             rollback: None,
             verdict: None,

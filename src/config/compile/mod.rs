@@ -8,6 +8,7 @@ mod condition;
 mod experiment;
 mod fact;
 mod release;
+mod rollback_on;
 
 mod endpoints;
 pub(super) mod fault;
@@ -58,7 +59,7 @@ pub(super) fn compile(
     findings: &mut Findings,
 ) -> Option<(Settings, Vec<Vec<u8>>)> {
     let config = &gathered.config;
-    pending::warn(config, &gathered.rules, findings);
+    pending::warn(config, findings);
     let process = process::process(config, key_files, texts, findings);
     kept::warn(config, findings);
     let overload = limit::overload(config.overload.as_ref(), findings);

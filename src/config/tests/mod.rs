@@ -9,6 +9,7 @@ mod mutated;
 mod refused_names;
 mod refused_texts;
 mod refused_values;
+mod rollback_on;
 mod rules;
 mod schema;
 

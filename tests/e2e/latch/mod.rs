@@ -1,6 +1,8 @@
 //! Releases that are taken back: what stays so, what opens them again, and who may do either.
 
 mod authority;
+mod draining;
+mod figures;
 mod keeping;
 mod rollback;
 
