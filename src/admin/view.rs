@@ -3,6 +3,7 @@
 //! Whoever wires the sidecar implements [`AdminView`]; so this room knows neither the data path nor its locks. Field
 //! names are part of the surface: add to them, change none.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -41,6 +42,9 @@ pub trait AdminView: Send + Sync + 'static {
 
     /// Who may change things.
     fn changes(&self) -> AdminChanges;
+
+    /// The files of the tokens that may read; `None` where everybody may.
+    fn readers(&self) -> Option<Vec<PathBuf>>;
 
     /// Changes a release, and keeps that where state is kept: waits for the disk.
     fn change(&self, change: &ReleaseChange) -> Result<Changed, ChangeError>;

@@ -238,11 +238,13 @@ fn whole(registry: &Registry, totals: &Totals) -> Vec<Family> {
     reloads.count(&[], &[Reload::Refused.as_str()], registry.refused);
     let mut kept = Family::new(&metrics::STATE_KEPT);
     kept.count(&[], &[], u64::from(registry.state_kept));
+    let mut tokens = Family::new(&metrics::WRONG_ADMIN_TOKENS);
+    tokens.count(&[], &[], registry.wrong_admin_tokens);
     let mut lines = Family::new(&metrics::ACCESS_LOG_LINES);
     for fate in LineFate::ALL {
         lines.count(&[], &[fate.as_str()], totals.lines_sum(*fate));
     }
-    vec![clients, refused, stripped, deadlines, overrides, facts, faults, version, info, reloads, kept, lines]
+    vec![clients, refused, stripped, deadlines, overrides, facts, faults, version, info, reloads, kept, tokens, lines]
 }
 
 fn program(process: &ProcessFigures) -> Vec<Family> {

@@ -106,6 +106,8 @@ metrics! {
         "Configurations offered, by what became of them.";
     STATE_KEPT = Gauge "graylane_state_kept" []
         "1 while the state directory holds every latch, 0 while it cannot be written or there is none.";
+    WRONG_ADMIN_TOKENS = Counter "graylane_admin_wrong_tokens_total" []
+        "Calls to the admin port with a token that is none, or may not do what was asked.";
     ACCESS_LOG_LINES = Counter "graylane_access_log_lines_total" ["result"]
         "Lines of the access log: written, or dropped because the log could not keep up.";
     BUILD_INFO = Gauge "graylane_build_info" ["version"]

@@ -40,6 +40,7 @@ pub(super) struct Registry {
     pub(super) refused: u64,
     /// Whether the state directory holds what it should.
     pub(super) state_kept: bool,
+    pub(super) wrong_admin_tokens: u64,
 }
 
 impl Registry {
@@ -56,6 +57,7 @@ impl Registry {
             applied: 0,
             refused: 0,
             state_kept: false,
+            wrong_admin_tokens: 0,
         }
     }
 

@@ -24,12 +24,18 @@ use crate::telemetry::BreakerState;
 struct Still {
     draining: AtomicBool,
     changes: Mutex<AdminChanges>,
+    readers: Mutex<Option<Vec<std::path::PathBuf>>>,
     changed: Mutex<Vec<ReleaseChange>>,
 }
 
 impl Default for Still {
     fn default() -> Self {
-        Self { draining: AtomicBool::default(), changes: Mutex::new(AdminChanges::Refused), changed: Mutex::default() }
+        Self {
+            draining: AtomicBool::default(),
+            changes: Mutex::new(AdminChanges::Refused),
+            readers: Mutex::default(),
+            changed: Mutex::default(),
+        }
     }
 }
 
@@ -138,6 +144,10 @@ impl AdminView for Still {
             evidence: Evidence::of(Cause::Openings, "breaker", "breakers opened 3 times within 600s"),
         };
         vec![Arc::new(incident(1)), Arc::new(incident(2))]
+    }
+
+    fn readers(&self) -> Option<Vec<std::path::PathBuf>> {
+        self.readers.lock().unwrap().clone()
     }
 
     fn changes(&self) -> AdminChanges {

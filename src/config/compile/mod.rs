@@ -1,6 +1,7 @@
 //! From the file mirror to settings: every reference resolved, every default filled in, every problem told.
 
 mod address;
+mod admin_access;
 mod kept;
 mod process;
 
@@ -111,6 +112,7 @@ pub(super) fn compile(
         listeners: process.listeners,
         admin: process.admin,
         admin_changes: process.admin_changes,
+        admin_readers: process.admin_readers,
         trust: process.trust,
         workers: process.workers,
         upstreams,

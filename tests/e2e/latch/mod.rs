@@ -4,6 +4,7 @@ mod authority;
 mod draining;
 mod figures;
 mod keeping;
+mod roles;
 mod rollback;
 
 use crate::harness::{Origin, Plan, Response, Sidecar};
