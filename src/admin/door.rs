@@ -37,10 +37,8 @@ pub(super) fn protect(routes: Router, state: AdminState) -> Router {
 
 async fn pass(State(door): State<Arc<Door>>, request: Request, next: Next) -> Response {
     let shows_token = request.headers().contains_key(header::AUTHORIZATION);
-    let response = match {
-        let (files, headers) = (door.readers(&request), request.headers().clone());
-        door.may_read(files, headers).await
-    } {
+    let (files, headers) = (door.readers(&request), request.headers().clone());
+    let response = match door.may_read(files, headers).await {
         Ok(()) => next.run(request).await,
         Err(problem) => problem.into_response(),
     };
