@@ -6,6 +6,7 @@
 //! first (Fetch standard, "CORS-safelisted request-header"), which this port never allows.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use axum::Json;
 use axum::body::Bytes;
@@ -146,20 +147,39 @@ pub(super) fn caller(peer: SocketAddr, how: &str, name: Option<&str>) -> String 
 
 /// Whether the caller may change things; how it was let in.
 fn authorise(changes: &AdminChanges, headers: &HeaderMap) -> Result<&'static str, Problem> {
-    let file = match changes {
+    let files = match changes {
         AdminChanges::Loopback => return Ok("no token"),
         AdminChanges::Refused => {
             let detail = "nothing may be changed here; set `admin.token_file`, or `admin.insecure_changes` on loopback";
             return Err(Problem::new(StatusCode::FORBIDDEN, detail));
         }
-        AdminChanges::Token(file) => file,
+        AdminChanges::Token(files) => files,
     };
+    shows_one_of(files, headers)?;
+    Ok("token")
+}
+
+/// Whether the call shows the token of one of these files. Every file is compared, so that the time does not tell which one it was.
+pub(super) fn shows_one_of(files: &[PathBuf], headers: &HeaderMap) -> Result<(), Problem> {
     let shown = bearer(headers).ok_or_else(|| Problem::unauthorised("send `Authorization: Bearer TOKEN`"))?;
-    let token = AdminToken::read(file).map_err(|error| {
-        tracing::error!(%error, file = %file.display(), "the admin token cannot be read: changing calls are refused");
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the token file cannot be read; see the log")
-    })?;
-    if token.is(shown) { Ok("token") } else { Err(Problem::unauthorised("this is not the token")) }
+    let (mut is_one, mut unread) = (false, false);
+    for file in files {
+        match AdminToken::read(file) {
+            Ok(token) => is_one |= token.is(shown),
+            Err(error) => {
+                unread = true;
+                tracing::error!(%error, file = %file.display(), "an admin token cannot be read: it lets nobody in");
+            }
+        }
+    }
+    match (is_one, unread) {
+        (true, _) => Ok(()),
+        (false, true) => {
+            let detail = "the token file cannot be read; see the log";
+            Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail))
+        }
+        (false, false) => Err(Problem::unauthorised("this is not a token that may do this")),
+    }
 }
 
 /// The token of `Authorization: Bearer`, where the header stands once; the scheme has no case (RFC 9110 section 11.1).

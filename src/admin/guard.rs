@@ -28,7 +28,7 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 const HEAD_LIMIT: usize = 16 * 1024;
 
 /// Health is asked by load balancers with whatever `Host` they like, and says nothing that is worth guarding.
-const OPEN_PATHS: [&str; 2] = ["/healthz", "/readyz"];
+pub(super) const OPEN_PATHS: [&str; 2] = ["/healthz", "/readyz"];
 
 /// Which names mean this port.
 pub(super) struct Guard {

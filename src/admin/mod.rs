@@ -12,6 +12,7 @@ mod view;
 mod api;
 mod change;
 mod config;
+mod door;
 mod explain;
 mod fault;
 mod guard;
@@ -70,7 +71,8 @@ pub async fn serve(
 /// All paths, with the guard before them; `bound` is the address of the listener.
 fn router(state: AdminState, bound: SocketAddr) -> axum::Router {
     let guard = guard::Guard::new(bound, &state.host_names);
-    guard::protect(api::routes(state), guard)
+    let routes = door::protect(api::routes(state.clone()), state);
+    guard::protect(routes, guard)
 }
 
 #[cfg(test)]

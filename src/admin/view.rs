@@ -3,6 +3,7 @@
 //! Whoever wires the sidecar implements [`AdminView`]; so this room knows neither the data path nor its locks. Field
 //! names are part of the surface: add to them, change none.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -42,6 +43,9 @@ pub trait AdminView: Send + Sync + 'static {
 
     /// Who may change things.
     fn changes(&self) -> AdminChanges;
+
+    /// The files of the tokens that may read; `None` where everybody may.
+    fn readers(&self) -> Option<Vec<PathBuf>>;
 
     /// Changes a release, and keeps that where state is kept: waits for the disk.
     fn change(&self, change: &ReleaseChange) -> Result<Changed, ChangeError>;
@@ -126,6 +130,8 @@ pub struct ReleaseView {
     pub pause: Option<Paused>,
     /// The revision in use: another one lifts a latch.
     pub revision: u32,
+    /// How long what runs on gray may go on once the release is latched.
+    pub gray_drain_seconds: f64,
     /// What latches it by itself; `null` where nothing does.
     pub rollback: Option<RollbackView>,
     /// Whether gray is worse than stable; `null` where nobody compares them.
@@ -149,6 +155,9 @@ pub struct RollbackView {
     pub worse: bool,
     /// Whether one of both is enough (`any`) or not (`all`).
     pub require: &'static str,
+    /// The figures of `rollback_on`: each with its threshold, for how long, and whether this sidecar has it at all
+    /// (`enforced`).
+    pub figures: Vec<Value>,
 }
 
 /// What the comparison of gray with stable says.

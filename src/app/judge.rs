@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::config::Settings;
+use super::merger::Merging;
 use crate::decide::{Level, Permille, ReleaseId};
-use crate::evidence::{Comparison, Judgement, Pair, Rules, Verdict};
-use crate::latch::{Cause, Latches};
+use crate::evidence::{Comparison, Counts, Judgement, Pair, Rules, Verdict};
+use crate::latch::Cause;
 use crate::live::Live;
 use crate::proxy::Snapshot;
 
@@ -32,6 +32,8 @@ struct Compared {
     share: Option<Permille>,
     /// What makes the bucket.
     salt: String,
+    /// The names of the routes that are compared, in the order in which their counts are told.
+    routes: Vec<String>,
     comparison: Comparison,
     judgement: Judgement,
     /// The release is latched: nothing is compared, and what was found stands. A new comparison begins once it is open.
@@ -40,15 +42,15 @@ struct Compared {
 
 impl Judge {
     /// Begins with nothing seen.
-    pub(super) fn of(settings: &Settings) -> Self {
-        let ids = (0..settings.rollbacks.len()).filter_map(ReleaseId::from_index);
-        let compared: Vec<Compared> = ids.map(|release| Compared::begin(settings, release)).collect();
+    pub(super) fn of(snapshot: &Snapshot) -> Self {
+        let ids = (0..snapshot.settings.rollbacks.len()).filter_map(ReleaseId::from_index);
+        let compared: Vec<Compared> = ids.map(|release| Compared::begin(snapshot, release)).collect();
         let judgements = Arc::new(Live::new(Arc::new(judgements(&compared))));
         Self { compared, judgements, next: None }
     }
 
-    /// Goes on with the releases of another configuration. What was counted of one with the same revision stays, and
-    /// what follows is a stratum of its own where others see gray from now on.
+    /// Goes on with the releases of another configuration. What was counted of one with the same revision on the same
+    /// routes stays, and what follows is a stratum of its own where others see gray from now on.
     pub(super) fn take_over(&mut self, old: &Snapshot, new: &Snapshot) {
         let mut before: HashMap<&str, Compared> = HashMap::new();
         for compared in std::mem::take(&mut self.compared) {
@@ -56,12 +58,11 @@ impl Judge {
         }
         let ids = (0..new.settings.rollbacks.len()).filter_map(ReleaseId::from_index);
         let compared = ids.map(|release| {
-            let fresh = Compared::begin(&new.settings, release);
+            // Its cumulative counts are those of the routes' names, and may be older than this revision.
+            let fresh = Compared::begin(new, release);
             match before.remove(&*new.settings.program.release(release).name) {
-                Some(before) if before.revision == fresh.revision => before.goes_on(fresh, new),
-                // Its cumulative counts are those of the name, and older than this revision.
-                Some(_) => fresh.starting_now(new),
-                None => fresh,
+                Some(before) if before.is_of(&fresh) => before.goes_on(fresh, new),
+                _ => fresh,
             }
         });
         self.compared = compared.collect();
@@ -74,40 +75,42 @@ impl Judge {
     }
 
     /// Looks if it is time to.
-    pub(super) fn tick(&mut self, now: Instant, snapshot: &Snapshot, latches: &Latches) {
+    pub(super) fn tick(&mut self, now: Instant, merging: &Merging<'_>) {
         if self.next.is_some_and(|next| now < next) {
             return;
         }
         self.next = Some(now + LOOK_EVERY);
-        self.compared.iter_mut().for_each(|compared| compared.look(now, snapshot, latches));
+        self.compared.iter_mut().for_each(|compared| compared.look(now, merging));
         self.judgements.publish(Arc::new(judgements(&self.compared)));
     }
 }
 
 impl Compared {
-    fn begin(settings: &Settings, release: ReleaseId) -> Self {
+    fn begin(snapshot: &Snapshot, release: ReleaseId) -> Self {
+        let settings = &snapshot.settings;
         let spec = settings.program.release(release);
         let rollback = &settings.rollbacks[release.index()];
         let rules = rollback.worse.unwrap_or_default();
         // Only there the bucket decides who of the rest sees gray.
         let share = (spec.level == Level::Permille).then_some(spec.permille);
-        let comparison = Comparison::starting_at(Pair::default(), Pair::default(), share);
+        let split = snapshot.release_series(release).split();
+        let comparison = Comparison::starting_at(&answered(snapshot, release), split, share);
         let judgement = comparison.judge(&rules);
         let (revision, salt) = (rollback.revision, spec.salt.clone());
-        Self { release, revision, rules, share, salt, comparison, judgement, is_over: false }
+        let routes = snapshot.compared_routes(release).map(|route| route.plan.name.to_string()).collect();
+        Self { release, revision, rules, share, salt, routes, comparison, judgement, is_over: false }
     }
 
-    fn starting_now(mut self, snapshot: &Snapshot) -> Self {
-        let series = snapshot.release_series(self.release);
-        self.comparison = Comparison::starting_at(series.answered(), series.split(), self.share);
-        self
+    /// Whether what was counted says something about the next one: the same revision on the same routes.
+    fn is_of(&self, next: &Self) -> bool {
+        (self.revision, &self.routes) == (next.revision, &next.routes)
     }
 
     /// The same comparison under another configuration of the revision.
     fn goes_on(mut self, fresh: Self, new: &Snapshot) -> Self {
         let series = new.release_series(fresh.release);
         if !self.is_over {
-            self.comparison.observe(series.answered(), series.split());
+            self.comparison.observe(&answered(new, fresh.release), series.split());
             if (self.share, &self.salt) != (fresh.share, &fresh.salt) {
                 self.comparison.split_changed(fresh.share);
             }
@@ -115,16 +118,17 @@ impl Compared {
         Self { comparison: self.comparison, judgement: self.judgement, is_over: self.is_over, ..fresh }
     }
 
-    fn look(&mut self, now: Instant, snapshot: &Snapshot, latches: &Latches) {
+    fn look(&mut self, now: Instant, merging: &Merging<'_>) {
+        let snapshot = merging.snapshot;
         if snapshot.is_latched(self.release) {
             self.is_over = true;
             return;
         }
-        let series = snapshot.release_series(self.release);
+        let (series, answered) = (snapshot.release_series(self.release), answered(snapshot, self.release));
         if std::mem::take(&mut self.is_over) {
-            self.comparison = Comparison::starting_at(series.answered(), series.split(), self.share);
+            self.comparison = Comparison::starting_at(&answered, series.split(), self.share);
         }
-        self.comparison.observe(series.answered(), series.split());
+        self.comparison.observe(&answered, series.split());
         let judgement = self.comparison.judge(&self.rules);
         series.set_verdict(judgement.verdict);
         let before = std::mem::replace(&mut self.judgement, judgement);
@@ -132,10 +136,14 @@ impl Compared {
         if before.verdict != judgement.verdict {
             tell(release, &judgement);
         }
-        let evidence = || snapshot.evidence(self.release, Cause::Worse, "comparison", &judgement.to_string());
+        let evidence = || merging.evidence(self.release, Cause::Worse, "comparison", &judgement.to_string());
         let is_worse = judgement.verdict == Verdict::Worse;
-        self.is_over = latches.judged(release, is_worse, now, evidence).is_some();
+        self.is_over = merging.latches.judged(release, is_worse, now, evidence).is_some();
     }
+}
+
+fn answered(snapshot: &Snapshot, release: ReleaseId) -> Vec<Pair<Counts>> {
+    snapshot.compared_routes(release).map(|route| route.series.answered()).collect()
 }
 
 fn judgements(compared: &[Compared]) -> Vec<Judgement> {

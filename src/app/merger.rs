@@ -1,14 +1,15 @@
-//! The one who merges what workers recorded, lets the breakers and the comparison judge it, and takes back a release whose
-//! breakers open too often.
+//! The one who merges what workers recorded, lets the breakers, the comparison and the figures of `rollback_on` judge it, and
+//! takes back a release whose breakers open too often.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use tokio::time::MissedTickBehavior;
 
+use super::figures::FigureWatch;
 use super::judge::{Judge, Judgements};
 use crate::decide::LaneId;
-use crate::latch::{Cause, Evidence, Latches};
+use crate::latch::{Cause, Latches};
 use crate::proxy::{Epoch, Moved, Snapshot, Succession, Watches};
 use crate::resilience::{MERGE_EVERY, State};
 
@@ -17,14 +18,22 @@ pub(super) struct Merger {
     epoch: Epoch,
     latches: Arc<Latches>,
     /// Taken for a tick, and for a change of the configuration.
-    merging: Mutex<Merging>,
+    merging: Mutex<Turning>,
 }
 
 /// What the merger works on: the breakers of one snapshot and its releases.
-struct Merging {
+struct Turning {
     watches: Watches,
     snapshot: Arc<Snapshot>,
     judge: Judge,
+    figures: FigureWatch,
+}
+
+/// What those who judge see of it.
+pub(super) struct Merging<'m> {
+    pub(super) watches: &'m mut Watches,
+    pub(super) snapshot: &'m Snapshot,
+    pub(super) latches: &'m Latches,
 }
 
 impl Merger {
@@ -32,8 +41,8 @@ impl Merger {
     pub(super) fn new(epoch: Epoch, latches: Arc<Latches>, snapshot: Arc<Snapshot>, succession: Succession) -> Self {
         let mut watches = Watches::default();
         watches.take_over(succession);
-        let judge = Judge::of(&snapshot.settings);
-        Self { epoch, latches, merging: Mutex::new(Merging { watches, snapshot, judge }) }
+        let (judge, figures) = (Judge::of(&snapshot), FigureWatch::of(&snapshot.settings));
+        Self { epoch, latches, merging: Mutex::new(Turning { watches, snapshot, judge, figures }) }
     }
 
     /// What the comparison finds.
@@ -47,6 +56,7 @@ impl Merger {
         let merging = &mut *merging;
         merging.watches.take_over(succession);
         merging.judge.take_over(&merging.snapshot, &snapshot);
+        merging.figures.take_over(&merging.snapshot, &snapshot);
         merging.snapshot = snapshot;
         publish();
     }
@@ -63,32 +73,36 @@ impl Merger {
     }
 
     /// A panic under this lock leaves nothing that the next tick would not mend.
-    fn merging(&self) -> MutexGuard<'_, Merging> {
+    fn merging(&self) -> MutexGuard<'_, Turning> {
         self.merging.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Merging {
+impl Turning {
     fn turn(&mut self, now: Instant, epoch: Epoch, latches: &Latches) {
-        for moved in self.watches.tick(epoch.tick(now), &self.snapshot) {
-            tell(&moved, &self.snapshot);
+        let tick = epoch.tick(now);
+        let moved = self.watches.tick(tick, &self.snapshot);
+        let Self { watches, snapshot, judge, figures } = self;
+        let mut merging = Merging { watches, snapshot, latches };
+        for moved in &moved {
+            tell(moved, merging.snapshot);
             if moved.transition.to == State::Open {
-                self.count(&moved, now, latches);
+                merging.count(moved, now);
             }
         }
-        self.judge.tick(now, &self.snapshot, latches);
+        judge.tick(now, &merging);
+        figures.tick(&mut merging, tick);
     }
+}
 
+impl Merging<'_> {
     /// An opening of a lane other than stable's counts against the release of its route.
-    fn count(&self, moved: &Moved, now: Instant, latches: &Latches) {
-        let snapshot = &self.snapshot;
-        let (lane, _) = snapshot.routes[moved.route].plan.lanes[moved.lane];
-        let program = &snapshot.settings.program;
+    fn count(&self, moved: &Moved, now: Instant) {
+        let (lane, _) = self.snapshot.routes[moved.route].plan.lanes[moved.lane];
+        let program = &self.snapshot.settings.program;
         let Some(release) = program.routes()[moved.route].release.filter(|_| lane != LaneId::STABLE) else { return };
-        latches.opening(&program.release(release).name, now, || Evidence {
-            figures: self.watches.figures(snapshot, release),
-            ..snapshot.evidence(release, Cause::Openings, "breaker", "")
-        });
+        let evidence = || self.evidence(release, Cause::Openings, "breaker", "");
+        self.latches.opening(&program.release(release).name, now, evidence);
     }
 }
 

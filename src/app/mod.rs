@@ -9,6 +9,7 @@ mod bind;
 mod configs;
 mod doors;
 mod faults;
+mod figures;
 mod judge;
 mod ledger;
 mod memory;

@@ -2,7 +2,7 @@
 
 use crate::admin::{ChangeError, Changed, ReleaseAction, ReleaseChange, ReleaseView, RollbackView, VerdictView};
 use crate::change::{AuditAction, AuditRecord};
-use crate::config::RollbackPlan;
+use crate::config::{RollbackFigure, RollbackPlan};
 use crate::decide::ReleaseId;
 use crate::evidence::Judgement;
 use crate::latch::{Action, Cause, Change, Keeping, LatchError, Latches, Outcome, ReleaseState};
@@ -29,6 +29,7 @@ fn view(snapshot: &Snapshot, latches: &Latches, judgements: &[Judgement], id: Re
         paused: paused.is_some(),
         pause: paused,
         revision: plan.revision,
+        gray_drain_seconds: plan.gray_drain.as_secs_f64(),
         rollback: rollback(plan, openings),
         verdict: judgements.get(id.index()).map(verdict),
         routes: governed.map(|route| route.name.clone()).collect(),
@@ -37,7 +38,7 @@ fn view(snapshot: &Snapshot, latches: &Latches, judgements: &[Judgement], id: Re
 }
 
 fn rollback(plan: &RollbackPlan, counted: Option<usize>) -> Option<RollbackView> {
-    if plan.openings.is_none() && plan.worse.is_none() {
+    if !plan.is_given() {
         return None;
     }
     Some(RollbackView {
@@ -46,6 +47,7 @@ fn rollback(plan: &RollbackPlan, counted: Option<usize>) -> Option<RollbackView>
         counted: counted.unwrap_or(0),
         worse: plan.worse.is_some(),
         require: plan.require(),
+        figures: plan.figures.iter().map(RollbackFigure::shown).collect(),
     })
 }
 

@@ -1,6 +1,7 @@
 //! The sidecar as the admin port sees it.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime};
@@ -204,6 +205,10 @@ impl AdminView for ControlView {
 
     fn changes(&self) -> AdminChanges {
         self.live.get().settings.admin_changes.clone()
+    }
+
+    fn readers(&self) -> Option<Vec<PathBuf>> {
+        self.live.get().settings.admin_readers.clone()
     }
 
     fn change(&self, change: &ReleaseChange) -> Result<Changed, ChangeError> {

@@ -3,13 +3,13 @@
 //! Nothing is silently kept: each feature that a file uses gives one warning, at its first use. When a feature lands,
 //! delete its line of `features`; when the last one is deleted, delete this file and its call in `compile`.
 
-use super::file::{FileBusinessRule, FileConfig};
+use super::file::FileConfig;
 use super::problem::Findings;
 use super::text::Span;
 
 /// Warns once for each feature that is used and not enforced.
-pub(super) fn warn(config: &FileConfig, rules: &[FileBusinessRule], findings: &mut Findings) {
-    for (what, places) in features(config, rules) {
+pub(super) fn warn(config: &FileConfig, findings: &mut Findings) {
+    for (what, places) in features(config) {
         let Some(first) = places.first() else { continue };
         let more = match places.len() {
             1 => String::new(),
@@ -20,12 +20,8 @@ pub(super) fn warn(config: &FileConfig, rules: &[FileBusinessRule], findings: &m
     }
 }
 
-fn features(config: &FileConfig, rules: &[FileBusinessRule]) -> Vec<(&'static str, Vec<Span>)> {
-    let releases = || config.releases.iter().flat_map(|table| table.iter()).map(|(_, release)| release);
-    let rule_figures = rules.iter().filter_map(|rule| rule.spec.as_ref()?.rollbackOn.as_ref()?.first());
-    let release_figures = releases().filter_map(|release| release.rollback_on.as_ref()?.first());
+fn features(config: &FileConfig) -> Vec<(&'static str, Vec<Span>)> {
     vec![
-        ("`rollbackOn`", release_figures.chain(rule_figures).map(|figure| figure.at).collect()),
         ("`sources`", config.sources.iter().flatten().map(|source| source.at).collect()),
         ("`geoip`", config.geoip.iter().map(|geoip| geoip.at).collect()),
         ("a `json` source", sources(config, "json")),

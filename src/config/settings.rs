@@ -35,6 +35,8 @@ pub struct Settings {
     pub admin: SocketAddr,
     /// Who may change things through the admin address.
     pub admin_changes: AdminChanges,
+    /// The token files of those who may read through the admin address; `None` where everybody may.
+    pub admin_readers: Option<Vec<PathBuf>>,
     /// Peers that may set identity, forwarding and lane-mark headers.
     pub trust: Vec<IpNet>,
     /// Worker threads; `None` means the cores the process may use.
@@ -86,8 +88,8 @@ pub struct Settings {
 pub enum AdminChanges {
     /// Nobody: no token was given.
     Refused,
-    /// Whoever shows the token of this file.
-    Token(PathBuf),
+    /// Whoever shows the token of one of these files.
+    Token(Vec<PathBuf>),
     /// Everybody on loopback, where the admin address is.
     Loopback,
 }

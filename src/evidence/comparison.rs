@@ -1,4 +1,4 @@
-//! One comparison from its beginning to its end: of one revision of a release, on one route.
+//! One comparison from its beginning to its end: of one revision of a release, over all its routes.
 
 use super::pair::Pair;
 use super::ratio::SplitWatch;
@@ -7,7 +7,7 @@ use super::tally::{Counts, Tally};
 use super::verdict::{Judgement, judge};
 use crate::decide::Permille;
 
-/// Tally and sample-ratio check, fed together. Its memory is fixed. A new revision begins a new one.
+/// Tally and sample-ratio check, fed together. Its memory is fixed by the number of routes. A new revision begins a new one.
 #[derive(Debug, Clone)]
 pub struct Comparison {
     tally: Tally,
@@ -15,15 +15,15 @@ pub struct Comparison {
 }
 
 impl Comparison {
-    /// Begins at these cumulative counts. `answered` are the calls each lane answered or failed; `decided` the decisions
+    /// Begins at these cumulative counts. `answered` are the calls each lane answered or failed, by route; `decided` the decisions
     /// that the bucket made (see [`SplitWatch`]); `share` is the configured permille of gray, absent where the bucket
     /// does not decide alone.
-    pub fn starting_at(answered: Pair<Counts>, decided: Pair<u64>, share: Option<Permille>) -> Self {
+    pub fn starting_at(answered: &[Pair<Counts>], decided: Pair<u64>, share: Option<Permille>) -> Self {
         Comparison { tally: Tally::starting_at(answered), split: SplitWatch::starting_at(decided, share) }
     }
 
     /// Takes what came since the last look.
-    pub fn observe(&mut self, answered: Pair<Counts>, decided: Pair<u64>) {
+    pub fn observe(&mut self, answered: &[Pair<Counts>], decided: Pair<u64>) {
         self.tally.observe(answered);
         self.split.observe(decided);
     }

@@ -5,7 +5,11 @@
 //! of the split ends it early. Without strata, a ramp in the middle of an outage that hurts both lanes alike would make gray look
 //! worse (Simpson's paradox): gray would have had most of its calls during the outage, stable most of its calls before.
 //!
-//! Nothing here looks at failures to decide when a stratum ends, which is what keeps the tests valid. Memory is fixed.
+//! A stratum is of one route, too. Routes fail at rates of their own, and where gray's users ask other routes than stable's, or
+//! a route has no gray for some of its calls, counts summed over all routes would blame gray for the mix.
+//!
+//! Nothing here looks at failures to decide when a stratum ends, which is what keeps the tests valid. Memory is fixed: a few
+//! numbers a route.
 
 use serde::Serialize;
 
@@ -49,31 +53,21 @@ impl Counts {
     }
 }
 
-/// The sums over all strata, for errors and for slow calls.
-#[derive(Debug, Clone)]
-pub struct Tally {
+/// The calls of one route that are in no stratum yet.
+#[derive(Debug, Clone, Copy, Default)]
+struct Open {
     seen: Pair<Counts>,
-    open: Pair<Counts>,
-    compared: Pair<Counts>,
-    errors: Contrast,
-    slow: Contrast,
+    calls: Pair<Counts>,
 }
 
-impl Tally {
-    /// A comparison that begins at these cumulative counts; what is in them already does not count.
-    pub fn starting_at(cumulative: Pair<Counts>) -> Self {
-        Tally {
-            seen: cumulative,
-            open: Pair::default(),
-            compared: Pair::default(),
-            errors: Contrast::default(),
-            slow: Contrast::default(),
-        }
+impl Open {
+    fn starting_at(cumulative: Pair<Counts>) -> Self {
+        Open { seen: cumulative, calls: Pair::default() }
     }
 
     /// Takes what came since the last look. If a counter went back, counting begins again from there: what happened between
     /// the last look and the restart cannot be known.
-    pub fn observe(&mut self, cumulative: Pair<Counts>) {
+    fn observe(&mut self, cumulative: Pair<Counts>) {
         let stable = cumulative.stable.since(self.seen.stable);
         let gray = cumulative.gray.since(self.seen.gray);
         let (Some(stable), Some(gray)) = (stable, gray) else {
@@ -81,22 +75,58 @@ impl Tally {
             return;
         };
         self.seen = Pair { stable: self.seen.stable.plus(stable), gray: self.seen.gray.plus(gray) };
-        self.open = Pair { stable: self.open.stable.plus(stable), gray: self.open.gray.plus(gray) };
-        if self.open.map(|counts| counts.calls).least() >= STRATUM_CALLS {
-            self.close_stratum();
+        self.calls = Pair { stable: self.calls.stable.plus(stable), gray: self.calls.gray.plus(gray) };
+    }
+
+    fn has(&self, calls: u64) -> bool {
+        self.calls.map(|counts| counts.calls).least() >= calls
+    }
+}
+
+/// The sums over all strata, for errors and for slow calls.
+#[derive(Debug, Clone)]
+pub struct Tally {
+    /// One for each route, in the order in which their counts are given.
+    open: Vec<Open>,
+    compared: Pair<Counts>,
+    errors: Contrast,
+    slow: Contrast,
+}
+
+impl Tally {
+    /// A comparison that begins at these cumulative counts of its routes; what is in them already does not count.
+    pub fn starting_at(cumulative: &[Pair<Counts>]) -> Self {
+        Tally {
+            open: cumulative.iter().copied().map(Open::starting_at).collect(),
+            compared: Pair::default(),
+            errors: Contrast::default(),
+            slow: Contrast::default(),
+        }
+    }
+
+    /// Takes what came since the last look, the routes in the order in which the comparison began with them. One that was
+    /// not there then is not compared.
+    pub fn observe(&mut self, cumulative: &[Pair<Counts>]) {
+        for (route, cumulative) in cumulative.iter().enumerate().take(self.open.len()) {
+            self.open[route].observe(*cumulative);
+            if self.open[route].has(STRATUM_CALLS) {
+                self.close_stratum(route);
+            }
         }
     }
 
     /// To be called whenever the share of gray changes, after a last [`observe`](Self::observe): calls before and
     /// after are not of one split.
     pub fn split_changed(&mut self) {
-        if self.open.map(|counts| counts.calls).least() >= FEWEST_CALLS {
-            self.close_stratum();
+        for route in 0..self.open.len() {
+            if self.open[route].has(FEWEST_CALLS) {
+                self.close_stratum(route);
+            }
+            self.open[route].calls = Pair::default();
         }
-        self.open = Pair::default();
     }
 
-    /// The calls that were compared so far, those of the open stratum left out.
+    /// The calls that were compared so far, those of open strata left out.
     pub fn compared(&self) -> Pair<Counts> {
         self.compared
     }
@@ -111,8 +141,8 @@ impl Tally {
         &self.slow
     }
 
-    fn close_stratum(&mut self) {
-        let open = std::mem::take(&mut self.open);
+    fn close_stratum(&mut self, route: usize) {
+        let open = std::mem::take(&mut self.open[route].calls);
         let calls = open.map(|counts| counts.calls);
         self.errors.add(calls, open.map(|counts| counts.errors));
         self.slow.add(calls, open.map(|counts| counts.slow));

@@ -34,6 +34,12 @@ impl Flag {
     pub(super) fn set(&self, latched: bool) {
         self.0.store(latched, Ordering::Relaxed);
     }
+
+    /// For tests of those who read it.
+    #[cfg(test)]
+    pub(crate) fn set_for_test(&self, latched: bool) {
+        self.set(latched);
+    }
 }
 
 /// Why a release cannot be changed.

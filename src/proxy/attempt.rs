@@ -15,6 +15,7 @@ use super::body::{ClientEnd, Progress, RequestBody, upload};
 use super::failure::Failure;
 use super::fault::trickle;
 use super::fields::{Told, clean_trailers, connection_has};
+use super::gray_drain::{self, Ended};
 use super::outgoing::{h2_request, upstream_framing, write_head};
 use super::record::Record;
 use super::respond::{Mark, Responder};
@@ -234,7 +235,10 @@ impl Answer<'_, '_> {
             Ok(Err(PumpError::Source(_))) => Failure::Aborted,
             Err(failed) => failed.failure,
         };
-        if failure != Failure::ClientGone {
+        let is_whole = failure == Failure::GrayDrained && call.clock.is_between_parts();
+        if is_whole && gray_drain::end(self.head, &mut writer).await {
+            tracing::debug!("a stream on gray was ended");
+        } else if failure != Failure::ClientGone {
             // Bounded like every write: a client that takes nothing is not waited for.
             let _ = tokio::time::timeout(ABORT, writer.abort()).await;
         }
@@ -265,11 +269,12 @@ async fn beside<T>(
         }
         work.as_mut().poll(cx).map(Ok)
     });
-    match timer.race(&call.clock.due, both).await {
+    match gray_drain::race(timer, &call.clock.due, call.clock.drain.as_ref(), both).await {
         Ok(Ok(done)) => Ok(done),
         Ok(Err(ClientEnd::Gone)) => Err(Failure::ClientGone.into()),
         Ok(Err(ClientEnd::BadBody)) => Err(Failure::ClientBody.into()),
-        Err(_) => Err(call.clock.lateness().into()),
+        Err(Ended::Late) => Err(call.clock.lateness().into()),
+        Err(Ended::Drained) => Err(Failure::GrayDrained.into()),
     }
 }
 
@@ -379,7 +384,10 @@ async fn switch(
         upstream_in: &mut lease.connection.input,
         upstream_out: &mut lease.connection.output,
     };
-    let tunnelled = tunnel.run(call.clock.idle(), timer).await;
+    let tunnelled = tunnel.run(call.clock.idle(), timer, call.clock.drain.as_ref()).await;
+    if tunnelled.drained {
+        record.broken(Failure::GrayDrained);
+    }
     body.replay.bytes += tunnelled.up;
     record.bytes_out += tunnelled.down;
     Ok(())

@@ -1,4 +1,4 @@
-//! The breakers of all routes and lanes: the part workers ask, and the part one merger turns.
+//! The breakers of all routes and lanes, and meters where there is none: the part workers ask, and the part one merger turns.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -6,16 +6,21 @@ use std::time::{Duration, Instant};
 
 use super::failure::Failure;
 use super::record::Record;
-use super::snapshot::Snapshot;
-use crate::decide::ReleaseId;
+use super::snapshot::{Route, Snapshot};
+use super::worker::Worker;
+use crate::decide::{LaneId, ReleaseId};
 use crate::latch::LaneFigures;
 use crate::resilience::{
-    Answer, Cause, Fault, Guard, Outcome, Plan, Tick, TooManyRequests, Transition, Watch, classify, guarded,
+    Answer, Cause, Fault, Figures, Guard, Lease, Meter, MeterWatch, Outcome, Plan, Thresholds, Tick, TooManyRequests,
+    Transition, Watch, classify, guarded, metered,
 };
 use crate::telemetry::BreakerCause;
 
 /// The guards of one route's lanes, at the lanes' places; none where the route or the lane has no breaker.
 pub(super) type Guards = Box<[Option<Arc<Guard>>]>;
+
+/// The meters of one route's lanes, at the lanes' places; empty where the route has a breaker, or nobody wants figures.
+pub(super) type Meters = Box<[Arc<Meter>]>;
 
 /// Everything the merger turns.
 #[derive(Default)]
@@ -24,7 +29,41 @@ pub struct Watches(Vec<Watched>);
 struct Watched {
     route: usize,
     lane: usize,
-    watch: Watch,
+    eye: Eye,
+}
+
+/// What looks at a lane.
+enum Eye {
+    Breaker(Watch),
+    Meter(MeterWatch),
+}
+
+impl Eye {
+    fn long(&self) -> Figures {
+        match self {
+            Eye::Breaker(watch) => watch.merged().long,
+            Eye::Meter(watch) => watch.merged().long,
+        }
+    }
+
+    fn plan(&self) -> &Plan {
+        match self {
+            Eye::Breaker(watch) => watch.plan(),
+            Eye::Meter(watch) => watch.plan(),
+        }
+    }
+}
+
+/// What a lane other than stable's did lately.
+pub struct Lately<'w> {
+    /// The place of the route.
+    pub route: usize,
+    /// The place of the lane among the route's.
+    pub lane: usize,
+    /// The figures of the long window.
+    pub figures: Figures,
+    /// How many calls it takes to tell something by them.
+    pub least: &'w Thresholds,
 }
 
 /// What a new configuration makes of the watches of the one before.
@@ -38,15 +77,15 @@ struct Next {
 }
 
 enum Heir {
-    /// The breaker of the place it had, as it is.
+    /// What looked at this place, as it is.
     Kept(Place),
     /// Another one, in the state of that of this place.
     Renewed(Place, Watch),
-    New(Watch),
+    New(Eye),
 }
 
 /// Route and lane of a breaker in the configuration before.
-type Place = (usize, usize);
+pub(super) type Place = (usize, usize);
 
 /// The breaker of a lane before, and whether nothing that it has seen is out of date.
 pub(super) struct Before<'b> {
@@ -82,7 +121,7 @@ impl Succession {
                 }
                 None => {
                     let (guard, watch) = fresh();
-                    (guard, Heir::New(watch))
+                    (guard, Heir::New(Eye::Breaker(watch)))
                 }
             };
             self.0.push(Next { route, lane, heir });
@@ -90,27 +129,66 @@ impl Succession {
         };
         before.into_iter().enumerate().map(guard).collect()
     }
+
+    /// The meters of one route's lanes, which had those `before`.
+    pub(super) fn meter(&mut self, route: usize, before: Vec<Option<(Place, Arc<Meter>)>>, making: &Making) -> Meters {
+        let meter = |(lane, before): (usize, Option<(Place, Arc<Meter>)>)| {
+            let (meter, heir) = match before {
+                Some((place, meter)) => (meter, Heir::Kept(place)),
+                None => {
+                    let (meter, watch) = metered(Plan::DEFAULT, making.workers, making.now);
+                    (meter, Heir::New(Eye::Meter(watch)))
+                }
+            };
+            self.0.push(Next { route, lane, heir });
+            meter
+        };
+        before.into_iter().enumerate().map(meter).collect()
+    }
 }
 
 impl Watches {
     /// Goes on with another configuration. Breakers that are not part of it are let go.
     pub fn take_over(&mut self, succession: Succession) {
-        let old = std::mem::take(&mut self.0).into_iter().map(|one| ((one.route, one.lane), one.watch));
-        let mut old: HashMap<Place, Watch> = old.collect();
+        let old = std::mem::take(&mut self.0).into_iter().map(|one| ((one.route, one.lane), one.eye));
+        let mut old: HashMap<Place, Eye> = old.collect();
         self.0 = succession.0.into_iter().filter_map(|next| next.watched(&mut old)).collect();
     }
 
-    /// What both lanes of a release's routes did in the breakers' long windows.
+    /// What the lanes other than stable of a release's routes did lately.
+    pub fn lately(&self, snapshot: &Snapshot, release: ReleaseId) -> impl Iterator<Item = Lately<'_>> {
+        let gray = move |watched: &&Watched| {
+            let lane = snapshot.routes[watched.route].plan.lanes[watched.lane].0;
+            watched.governed_by(release, snapshot) && lane != LaneId::STABLE
+        };
+        self.0.iter().filter(gray).map(|Watched { route, lane, eye }| Lately {
+            route: *route,
+            lane: *lane,
+            figures: eye.long(),
+            least: eye.plan().thresholds(),
+        })
+    }
+
+    /// Forgets what the lanes of a release's routes did: a release that is opened again is judged by what comes.
+    pub fn start_over(&mut self, snapshot: &Snapshot, release: ReleaseId, now: Tick) {
+        for watched in self.0.iter_mut().filter(|watched| watched.governed_by(release, snapshot)) {
+            match &mut watched.eye {
+                Eye::Breaker(watch) => watch.start_over(now),
+                Eye::Meter(watch) => watch.start_over(now),
+            }
+        }
+    }
+
+    /// What the lanes of a release's routes did in the long windows of breakers and meters.
     pub fn figures(&self, snapshot: &Snapshot, release: ReleaseId) -> Vec<LaneFigures> {
-        let routes = snapshot.settings.program.routes();
         let lanes = snapshot.settings.program.lanes();
-        let governed = self.0.iter().filter(|watched| routes[watched.route].release == Some(release));
-        let figures = governed.map(|Watched { route, lane, watch }| {
-            let (plan, figures) = (&snapshot.routes[*route].plan, watch.merged().long);
+        let governed = self.0.iter().filter(|watched| watched.governed_by(release, snapshot));
+        let figures = governed.map(|Watched { route, lane, eye }| {
+            let (plan, figures) = (&snapshot.routes[*route].plan, eye.long());
             LaneFigures {
                 route: plan.name.to_string(),
                 lane: lanes.name(plan.lanes[*lane].0).to_owned(),
-                over_seconds: Some(watch.plan().timing().window.as_secs_f64()),
+                over_seconds: Some(eye.plan().timing().window.as_secs_f64()),
                 calls: figures.finished,
                 failures: figures.failures,
                 mean_seconds: figures.mean().map(|mean| mean.as_secs_f64()),
@@ -125,7 +203,14 @@ impl Watches {
     /// what moved.
     pub fn tick(&mut self, now: Tick, snapshot: &Snapshot) -> Vec<Moved> {
         let mut moved = Vec::new();
-        for Watched { route, lane, watch } in &mut self.0 {
+        for Watched { route, lane, eye } in &mut self.0 {
+            let watch = match eye {
+                Eye::Breaker(watch) => watch,
+                Eye::Meter(watch) => {
+                    watch.tick(now);
+                    continue;
+                }
+            };
             if let Some(transition) = watch.tick(now) {
                 snapshot.routes[*route].series.breaker_moved(*lane, cause(transition.cause));
                 moved.push(Moved { route: *route, lane: *lane, transition });
@@ -137,19 +222,44 @@ impl Watches {
 
 impl Next {
     /// A kept breaker is always there: both configurations were made one from the other.
-    fn watched(self, old: &mut HashMap<Place, Watch>) -> Option<Watched> {
+    fn watched(self, old: &mut HashMap<Place, Eye>) -> Option<Watched> {
         let Self { route, lane, heir } = self;
-        let watch = match heir {
-            Heir::New(watch) => watch,
+        let eye = match heir {
+            Heir::New(eye) => eye,
             Heir::Kept(place) => old.remove(&place)?,
             Heir::Renewed(place, mut watch) => {
-                if let Some(before) = old.get(&place) {
+                if let Some(Eye::Breaker(before)) = old.get(&place) {
                     watch.inherit(before);
                 }
-                watch
+                Eye::Breaker(watch)
             }
         };
-        Some(Watched { route, lane, watch })
+        Some(Watched { route, lane, eye })
+    }
+}
+
+impl Watched {
+    fn governed_by(&self, release: ReleaseId, snapshot: &Snapshot) -> bool {
+        snapshot.settings.program.routes()[self.route].release == Some(release)
+    }
+}
+
+impl Route {
+    /// An attempt on a lane has ended; whoever watches the lane is told.
+    pub(super) fn record(
+        &self,
+        worker: &Worker,
+        lane: usize,
+        lease: Option<Lease>,
+        outcome: Outcome,
+        (began, ended): (Instant, Instant),
+    ) {
+        let (began, ended) = (worker.tick(began), worker.tick(ended));
+        if let Some(breaker) = &self.guards[lane] {
+            breaker.record(worker.id, lease, outcome, began, ended);
+        } else if let Some(meter) = self.meters.get(lane) {
+            meter.record(worker.id, outcome, began, ended);
+        }
     }
 }
 
@@ -236,7 +346,8 @@ fn fault(failure: Failure) -> Option<Fault> {
         | Failure::Loop
         | Failure::BreakerOpen { .. }
         | Failure::Limited { .. }
-        | Failure::Overloaded { .. } => Fault::Own,
+        | Failure::Overloaded { .. }
+        | Failure::GrayDrained => Fault::Own,
     })
 }
 

@@ -8,7 +8,7 @@ use super::Routed;
 use super::snapshot::{Route, Snapshot};
 use super::worker::Worker;
 use crate::config::{RoutePlan, Settings};
-use crate::decide::{Decision, LaneId, Reason, RouteSpec};
+use crate::decide::{Decision, LaneId, Reason, ReleaseId, RouteSpec};
 use crate::resilience::Outcome;
 use crate::telemetry::ReleaseSeries;
 
@@ -17,6 +17,7 @@ const SLOW_CALL: Duration = Duration::from_millis(1200);
 
 /// A route whose lanes are compared.
 pub(super) struct Compared {
+    /// Where its release counts decisions.
     series: Arc<ReleaseSeries>,
     slow_call: Duration,
 }
@@ -48,6 +49,16 @@ impl Compared {
     }
 }
 
+impl Snapshot {
+    /// What is counted for each route of a release that has both lanes; each route for itself, because they fail at rates of
+    /// their own.
+    pub fn compared_routes(&self, release: ReleaseId) -> impl Iterator<Item = &Route> {
+        let specs = self.settings.program.routes().iter().zip(&self.routes);
+        let routes = specs.filter(move |(spec, route)| spec.release == Some(release) && route.compared.is_some());
+        routes.map(|(_, route)| route)
+    }
+}
+
 impl Routed<'_> {
     /// Counts what the bucket decided, whatever breakers made of it. A request that stable's own breaker refused is a
     /// failed call of stable: else an outage of both would show on gray alone as soon as stable's breaker opens.
@@ -56,7 +67,7 @@ impl Routed<'_> {
         let (Some(compared), Some(lane)) = (compared, bucketed(&self.decision)) else { return };
         compared.series.bucketed(worker.id, lane == LaneId::GRAY);
         if refused && lane == LaneId::STABLE {
-            compared.series.compared(worker.id, false, true, false);
+            snapshot.routes[self.route.index()].series.compared(worker.id, false, true, false);
         }
     }
 
@@ -67,7 +78,7 @@ impl Routed<'_> {
             return;
         }
         if let Some((failed, slow)) = compared.judge(outcome, took) {
-            compared.series.compared(worker.id, lane == LaneId::GRAY, failed, slow);
+            route.series.compared(worker.id, lane == LaneId::GRAY, failed, slow);
         }
     }
 }

@@ -74,6 +74,9 @@ pub(super) enum Failure {
     /// The time for the whole request is over.
     #[error("the time for the request is over")]
     RequestLate,
+    /// Its release was taken back, and what ran on gray has had its time.
+    #[error("the release that answered was taken back; ask again")]
+    GrayDrained,
     /// The upstream broke off in the middle of its answer.
     #[error("the upstream broke off in the middle of its answer")]
     Aborted,
@@ -99,7 +102,7 @@ impl Failure {
             Self::Connect | Self::Reset | Self::BadAnswer | Self::Aborted | Self::InjectedReset => 502,
             Self::Injected(status) => status,
             Self::Limited { .. } => 429,
-            Self::NoEndpoint | Self::BreakerOpen { .. } | Self::Overloaded { .. } => 503,
+            Self::NoEndpoint | Self::BreakerOpen { .. } | Self::Overloaded { .. } | Self::GrayDrained => 503,
             Self::ConnectLate | Self::FirstByteLate | Self::BodyLate | Self::RequestLate => 504,
             Self::Loop => 508,
         }
@@ -128,6 +131,7 @@ impl Failure {
             Self::FirstByteLate => "first_byte_timeout",
             Self::BodyLate => "idle_timeout",
             Self::RequestLate => "request_timeout",
+            Self::GrayDrained => "gray_drained",
             Self::Aborted => "upstream_aborted",
             Self::Injected(_) => "fault_abort",
             Self::InjectedReset => "fault_reset",
@@ -140,6 +144,8 @@ impl Failure {
             Self::BreakerOpen { retry_after } | Self::Limited { retry_after } | Self::Overloaded { retry_after } => {
                 Some(retry_after)
             }
+            // From now on the same user is sent to stable.
+            Self::GrayDrained => Some(1),
             _ => None,
         }
     }

@@ -56,7 +56,15 @@ impl Limits {
         let adaptive = settings.adaptive.and_then(|bounds| {
             let (least, most) = (bounds.least, bounds.most);
             // It starts at the top: a sidecar that has just started must not refuse what the upstream bears.
-            AdaptiveLimit::new(AdaptivePlan { least, most, initial: most, decrease: DECREASE, latency: None }).ok()
+            AdaptiveLimit::new(AdaptivePlan {
+                least,
+                most,
+                initial: most,
+                decrease: DECREASE,
+                latency: None,
+                learns_latency: true,
+            })
+            .ok()
         });
         Self {
             settings: *settings,

@@ -35,6 +35,7 @@ mod evidence;
 
 mod deadline;
 mod drain;
+mod gray_drain;
 mod timer;
 
 mod snapshot;
@@ -47,7 +48,7 @@ use std::time::{Duration, Instant};
 use smallvec::SmallVec;
 
 pub use accept::{Door, Stop, Turn, run};
-pub use breaker::{Epoch, Making, Moved, Succession, Watches};
+pub use breaker::{Epoch, Lately, Making, Moved, Succession, Watches};
 pub use fault_table::{AddFaultError, Fault, FaultOrigin, Faults};
 pub use snapshot::{Route, Snapshot};
 pub use worker::{Parts, Worker};
@@ -58,6 +59,7 @@ use breaker::whole_seconds;
 use deadline::CallerDeadline;
 use failure::Failure;
 use fields::{Peer, Told, max_forwards, times_passed, wanted_upgrade};
+use gray_drain::GrayDrain;
 use record::Record;
 use refuse::refuse;
 use respond::{Mark, Responder};
@@ -206,6 +208,7 @@ async fn send<'c>(
     let whole = caller.within.into_iter().chain(limits.request).min();
     let mut clock = Clock::new(request.started, whole, limits, snapshot.settings.limits.body_idle);
     clock.passed = caller.pass_on(head, limits);
+    clock.drain = GrayDrain::of(snapshot, routed, request.started);
     if route.plan.shield.is_some() {
         view.deposit(routed.route, worker.tick(request.started));
     }
@@ -227,6 +230,7 @@ async fn send<'c>(
         return Err(failure);
     }
     way.record.shielded = Some(failure);
+    clock.drain = None;
     judged(worker, view, routed, request, way, &clock, None).await
 }
 
@@ -254,9 +258,7 @@ async fn judged<'c>(
     // The upstream's time is that to the head of its answer: what follows waits for the client as well.
     let ended = way.record.answered_at.filter(|at| *at >= began).unwrap_or_else(Instant::now);
     routed.compare(worker, route, outcome, ended.saturating_duration_since(began));
-    if let Some(breaker) = &route.guards[routed.target.lane] {
-        breaker.record(worker.id, lease, outcome, worker.tick(began), worker.tick(ended));
-    }
+    route.record(worker, routed.target.lane, lease, outcome, (began, ended));
     if outcome.is_failure() {
         tell::failed(worker, &route.series, routed.target.lane, request.head, attempted.err(), way.record);
     }

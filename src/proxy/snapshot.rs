@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::breaker::{Guards, Making, Succession};
+use super::breaker::{Guards, Making, Meters, Succession};
 use super::compare::Compared;
 use super::limit::{Gauge, Limits};
 use super::succeed::Predecessor;
@@ -33,7 +33,7 @@ pub struct Snapshot {
     /// At the index of their `RouteId`.
     pub routes: Vec<Route>,
     pub(super) releases: Vec<Arc<ReleaseSeries>>,
-    latches: Vec<Flag>,
+    pub(super) latches: Vec<Flag>,
     pub(super) no_release: Arc<ReleaseSeries>,
     pub(super) facts: Arc<FactSeries>,
     pub(super) pseudonym: String,
@@ -52,6 +52,8 @@ pub struct Route {
     pub series: Arc<RouteSeries>,
     /// Its breakers, at the same places.
     pub(super) guards: Guards,
+    /// What its lanes are metered by, at the same places, where it has no breakers.
+    pub(super) meters: Meters,
     /// Where its gray is compared with its stable.
     pub(super) compared: Option<Compared>,
     /// What its lanes may be sent, at the same places.
@@ -116,9 +118,15 @@ impl Snapshot {
                     names.iter().map(|_| None).collect()
                 }
             };
+            let release = settings.program.routes()[at].release;
+            let wants_figures = release.is_some_and(|release| settings.rollbacks[release.index()].wants_figures());
+            let meters = match breaker.is_none() && wants_figures {
+                true => succession.meter(at, old.meters(plan), making),
+                false => Meters::default(),
+            };
             let compared = Compared::of(plan, &settings.program.routes()[at], &settings, &releases);
             let (limits, budget) = (old.limits(plan), old.budget(plan));
-            Route { series, plan: plan.clone(), guards, limits, compared, budget }
+            Route { series, plan: plan.clone(), guards, meters, limits, compared, budget }
         };
         let routes = settings.routes.iter().enumerate().map(route).collect();
         let gauge = old.gauge(settings.overload);

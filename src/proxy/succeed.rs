@@ -3,14 +3,15 @@
 //! Routes, lanes and upstreams are known by their names: a place in a list says nothing over a change.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use super::breaker::Before;
+use super::breaker::{Before, Place};
 use super::limit::{Gauge, Limits};
 use super::snapshot::{Route, Snapshot};
 use crate::config::{Overload, RoutePlan, Settings, UpstreamIndex};
 use crate::decide::LaneId;
-use crate::resilience::Plan;
+use crate::resilience::{Meter, Plan};
 use crate::upstream::Directory;
 
 /// The configuration before, seen from the next one.
@@ -41,6 +42,18 @@ impl<'p> Predecessor<'p> {
             let known = old.settings.breakers.get(route.plan.breaker?)?.plan().ok();
             let is_same = known == Some(breaker) && self.is_same_upstream(old, route.plan.lanes[place].1, *upstream);
             Some(Before { place: (at, place), guard, is_same })
+        };
+        plan.lanes.iter().map(before).collect()
+    }
+
+    /// What metered the places of a route's lanes before, where the upstream is the same.
+    pub(super) fn meters(&self, plan: &RoutePlan) -> Vec<Option<(Place, Arc<Meter>)>> {
+        let before = |(lane, upstream): &(LaneId, UpstreamIndex)| {
+            let (old, at, place) = self.lane(plan, *lane)?;
+            let route = &old.routes[at];
+            let meter = route.meters.get(place)?;
+            let is_same = self.is_same_upstream(old, route.plan.lanes[place].1, *upstream);
+            is_same.then(|| ((at, place), meter.clone()))
         };
         plan.lanes.iter().map(before).collect()
     }

@@ -67,6 +67,9 @@ pub(super) fn told(
             if record.replayed {
                 series.replayed(worker.id);
             }
+            if failure == Some(Failure::GrayDrained) {
+                series.gray_drained(worker.id);
+            }
             if record.shielded.is_some() {
                 series.shielded(worker.id);
             }

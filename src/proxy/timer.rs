@@ -14,6 +14,7 @@ use tokio::time::Sleep;
 
 use super::deadline::Passed;
 use super::failure::Failure;
+use super::gray_drain::GrayDrain;
 use crate::config::Timeouts;
 
 /// The deadline passed before the work was done.
@@ -82,6 +83,8 @@ pub(super) struct Clock {
     last: Instant,
     /// Whether and how the upstream is told what is left.
     pub(super) passed: Passed,
+    /// The end of an exchange on gray whose release is taken back; none on stable.
+    pub(super) drain: Option<GrayDrain>,
     first_byte: Duration,
     upload: Duration,
     idle: Duration,
@@ -99,6 +102,7 @@ impl Clock {
         Self {
             last,
             passed: Passed::default(),
+            drain: None,
             first_byte,
             upload: upload.min(idle),
             idle,
@@ -130,6 +134,11 @@ impl Clock {
             Waiting::FirstByte => Failure::FirstByteLate,
             Waiting::Download => Failure::BodyLate,
         }
+    }
+
+    /// Whether all of the answer that came was taken, and more is waited for.
+    pub(super) fn is_between_parts(&self) -> bool {
+        self.waiting.get() == Waiting::Download
     }
 
     /// Whether the exchange as a whole is late, not one of its steps.

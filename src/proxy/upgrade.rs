@@ -4,14 +4,19 @@ use std::cell::Cell;
 use std::io;
 use std::time::{Duration, Instant};
 
+use super::gray_drain::{self, Ended, GrayDrain};
 use super::timer::Timer;
 use crate::wire::{Input, Output};
 
-/// Bytes that went each way.
+/// How long the ends of a tunnel that is closed may take to be written.
+const CLOSE: Duration = Duration::from_secs(1);
+
+/// Bytes that went each way, and whether the tunnel ended because its release was taken back.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Tunnelled {
     pub(super) up: u64,
     pub(super) down: u64,
+    pub(super) drained: bool,
 }
 
 /// Both ends of a tunnel.
@@ -24,8 +29,9 @@ pub(super) struct Tunnel<'c> {
 
 impl Tunnel<'_> {
     /// Carries bytes both ways until both have ended, one has failed, or nothing has moved for `idle`. An end on one
-    /// side is passed on and the other way stays open (a TCP half-close).
-    pub(super) async fn run(self, idle: Duration, timer: &mut Timer) -> Tunnelled {
+    /// side is passed on and the other way stays open (a TCP half-close). Ended by `drain`, both sides see an end, not a
+    /// reset; what is spoken in the tunnel is not known, so nothing is said in it.
+    pub(super) async fn run(self, idle: Duration, timer: &mut Timer, drain: Option<&GrayDrain>) -> Tunnelled {
         let due = Cell::new(Instant::now() + idle);
         let (up, down) = (Cell::new(0), Cell::new(0));
         let moved = || due.set(Instant::now() + idle);
@@ -34,12 +40,19 @@ impl Tunnel<'_> {
             let downward = carry(self.upstream_in, self.client_out, &down, &moved);
             tokio::try_join!(upward, downward)
         };
-        match timer.race(&due, both).await {
+        let ended = gray_drain::race(timer, &due, drain, both).await;
+        let drained = ended.as_ref().is_err_and(|ended| *ended == Ended::Drained);
+        match ended {
             Ok(Ok(_)) => {}
             Ok(Err(error)) => tracing::debug!(%error, "a tunnel ended"),
-            Err(_) => tracing::debug!("a tunnel was idle too long"),
+            Err(Ended::Late) => tracing::debug!("a tunnel was idle too long"),
+            Err(Ended::Drained) => {
+                let closing = async { tokio::join!(self.client_out.shutdown(), self.upstream_out.shutdown()) };
+                // Whoever takes nothing is not waited for.
+                let _ = tokio::time::timeout(CLOSE, closing).await;
+            }
         }
-        Tunnelled { up: up.get(), down: down.get() }
+        Tunnelled { up: up.get(), down: down.get(), drained }
     }
 }
 
@@ -78,7 +91,7 @@ mod tests {
                 upstream_in: &mut far.input,
                 upstream_out: &mut far.output,
             };
-            tunnel.run(Duration::from_secs(60), &mut Timer::default()).await
+            tunnel.run(Duration::from_secs(60), &mut Timer::default(), None).await
         };
         let talk = async {
             client.write_all(b"ping").await.unwrap();
@@ -91,6 +104,6 @@ mod tests {
             heard
         };
         let (tunnelled, heard) = tokio::join!(tunnel, talk);
-        assert_eq!((tunnelled, heard.as_str()), (Tunnelled { up: 4, down: 5 }, "pingpong!"));
+        assert_eq!((tunnelled, heard.as_str()), (Tunnelled { up: 4, down: 5, drained: false }, "pingpong!"));
     }
 }

@@ -8,6 +8,7 @@
 //! * [`classify`] says what counts as a failure.
 //! * `window` remembers what happened lately: counts, sums and a quantile within 1 %.
 //! * `breaker` judges the window and opens, tries again, closes.
+//! * [`Criterion`] is a figure of that window against a limit for a while; [`Meter`] is a window without a breaker.
 //! * [`RetryBudget`], [`TokenBucket`], [`ConcurrencyLimit`], [`AdaptiveLimit`] bound what else could grow.
 //! * [`Injection`] is a fault on purpose, and [`pick`] says which requests meet one.
 //!
@@ -21,6 +22,9 @@ mod outcome;
 mod window;
 
 mod breaker;
+
+mod meter;
+mod sign;
 
 mod retry_budget;
 
@@ -37,8 +41,10 @@ pub use breaker::{
 };
 pub use injection::{Delay, DelayError, Injection, pick};
 pub use limits::{AdaptiveError, AdaptiveLimit, AdaptivePermit, AdaptivePlan, ConcurrencyLimit, Permit, TokenBucket};
+pub use meter::{Meter, MeterWatch, metered};
 pub use outcome::{Answer, Fault, Load, Outcome, TooManyRequests, classify, load};
 pub use retry_budget::RetryBudget;
+pub use sign::{BadSince, Criterion, Relation, Sign, Unit};
 pub use tick::Tick;
 pub use window::{Figures, Merged};
 

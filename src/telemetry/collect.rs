@@ -82,6 +82,7 @@ fn routes(registry: &Registry) -> Vec<Family> {
         family(&metrics::SHIELDED, RouteCell::Shielded),
         family(&metrics::REPLAYS, RouteCell::Replays),
         family(&metrics::EXPIRED_DEADLINES, RouteCell::ExpiredDeadlines),
+        family(&metrics::GRAY_DRAINED, RouteCell::GrayDrained),
     ]
 }
 
@@ -262,12 +263,15 @@ fn whole(registry: &Registry, totals: &Totals) -> Vec<Family> {
     kept.count(&[], &[], u64::from(registry.state_kept));
     let mut last_good = Family::new(&metrics::LAST_GOOD_KEPT);
     last_good.count(&[], &[], u64::from(registry.last_good_kept));
+    let mut tokens = Family::new(&metrics::WRONG_ADMIN_TOKENS);
+    tokens.count(&[], &[], registry.wrong_admin_tokens);
     let mut lines = Family::new(&metrics::ACCESS_LOG_LINES);
     for fate in LineFate::ALL {
         lines.count(&[], &[fate.as_str()], totals.lines_sum(*fate));
     }
     vec![
-        clients, refused, stripped, deadlines, overrides, facts, faults, version, info, reloads, kept, last_good, lines,
+        clients, refused, stripped, deadlines, overrides, facts, faults, version, info, reloads, kept, last_good,
+        tokens, lines,
     ]
 }
 

@@ -54,6 +54,8 @@ metrics! {
         "Requests sent once more because a kept connection was closed under them.";
     EXPIRED_DEADLINES = Counter "graylane_expired_deadlines_total" ["route"]
         "Requests that were not done when the deadline of their caller passed.";
+    GRAY_DRAINED = Counter "graylane_gray_drained_total" ["route"]
+        "Streams and tunnels on gray that were ended some time after their release was taken back.";
     FAULTS = Counter "graylane_faults_total" ["fault", "kind"]
         "Requests that met a fault on purpose, by its name and what it does.";
     BREAKER_STATE = Gauge "graylane_breaker_state" ["route", "lane"]
@@ -120,6 +122,8 @@ metrics! {
         "1 while the state directory holds every latch, 0 while it cannot be written or there is none.";
     LAST_GOOD_KEPT = Gauge "graylane_last_good_kept" []
         "1 while the state directory holds what the sources held last, 0 while it cannot be written or there is nothing to hold.";
+    WRONG_ADMIN_TOKENS = Counter "graylane_admin_wrong_tokens_total" []
+        "Calls to the admin port with a token that is none, or may not do what was asked.";
     ACCESS_LOG_LINES = Counter "graylane_access_log_lines_total" ["result"]
         "Lines of the access log: written, or dropped because the log could not keep up.";
     BUILD_INFO = Gauge "graylane_build_info" ["version"]

@@ -127,6 +127,11 @@ impl Telemetry {
         self.registry().last_good_kept = is_kept;
     }
 
+    /// Somebody showed the admin port a token that is none, or may not do what was asked.
+    pub fn wrong_admin_token(&self) {
+        self.registry().wrong_admin_tokens += 1;
+    }
+
     /// Drops the series that no configuration holds any more: those whose `Arc`s have all gone. A request that still
     /// runs on the old configuration keeps its series; call again later.
     pub fn retain_held(&self) {

@@ -44,6 +44,7 @@ pub(super) struct Registry {
     pub(super) state_kept: bool,
     /// Whether the state directory holds what the sources held last.
     pub(super) last_good_kept: bool,
+    pub(super) wrong_admin_tokens: u64,
 }
 
 impl Registry {
@@ -62,6 +63,7 @@ impl Registry {
             refused: 0,
             state_kept: false,
             last_good_kept: false,
+            wrong_admin_tokens: 0,
         }
     }
 

@@ -4,21 +4,15 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use super::cells::Cells;
 use crate::decide::{Level, Permille, Reason};
-use crate::evidence::{Counts, Pair, Verdict};
+use crate::evidence::{Pair, Verdict};
 
 const REASONS: usize = Reason::ALL.len();
-
-/// Counters of the comparison: for each lane decisions, calls, errors and slow calls, stable's first.
-const DECIDED: usize = 0;
-const CALLS: usize = 1;
-const ERRORS: usize = 2;
-const SLOW: usize = 3;
-const PER_LANE: usize = 4;
 
 /// The series of one release; the empty name stands for routes that have none.
 pub struct ReleaseSeries {
     decisions: Cells,
-    compared: Cells,
+    /// Decisions of the bucket, stable's first.
+    split: Cells,
     verdict: AtomicU64,
     permille: AtomicU64,
     latched: AtomicBool,
@@ -29,7 +23,7 @@ impl ReleaseSeries {
     pub(super) fn new(workers: usize) -> Self {
         Self {
             decisions: Cells::new(workers, Level::ALL.len() * REASONS),
-            compared: Cells::new(workers, 2 * PER_LANE),
+            split: Cells::new(workers, 2),
             verdict: AtomicU64::new(0),
             permille: AtomicU64::new(0),
             latched: AtomicBool::new(false),
@@ -46,34 +40,12 @@ impl ReleaseSeries {
     /// Counts one decision of the bucket, for the split between the lanes.
     #[inline]
     pub fn bucketed(&self, worker: usize, gray: bool) {
-        self.compared.add(worker, place(gray, DECIDED), 1);
-    }
-
-    /// Counts one call that the lane answered or failed where the bucket had decided for it.
-    #[inline]
-    pub fn compared(&self, worker: usize, gray: bool, failed: bool, slow: bool) {
-        self.compared.add(worker, place(gray, CALLS), 1);
-        if failed {
-            self.compared.add(worker, place(gray, ERRORS), 1);
-        }
-        if slow {
-            self.compared.add(worker, place(gray, SLOW), 1);
-        }
-    }
-
-    /// The calls counted by [`compared`](Self::compared) so far.
-    pub fn answered(&self) -> Pair<Counts> {
-        let lane = |gray| Counts {
-            calls: self.compared.sum(place(gray, CALLS)),
-            errors: self.compared.sum(place(gray, ERRORS)),
-            slow: self.compared.sum(place(gray, SLOW)),
-        };
-        Pair { stable: lane(false), gray: lane(true) }
+        self.split.add(worker, usize::from(gray), 1);
     }
 
     /// The decisions counted by [`bucketed`](Self::bucketed) so far.
     pub fn split(&self) -> Pair<u64> {
-        Pair { stable: self.compared.sum(place(false, DECIDED)), gray: self.compared.sum(place(true, DECIDED)) }
+        Pair { stable: self.split.sum(0), gray: self.split.sum(1) }
     }
 
     /// Tells what the comparison of its lanes says.
@@ -136,36 +108,16 @@ impl ReleaseSeries {
     }
 }
 
-fn place(gray: bool, counter: usize) -> usize {
-    usize::from(gray) * PER_LANE + counter
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_lanes_are_counted_apart_and_over_all_workers() {
+    fn decisions_of_the_bucket_are_counted_by_lane_and_over_all_workers() {
         let series = ReleaseSeries::new(2);
-        for worker in [0, 1, usize::MAX] {
-            series.bucketed(worker, true);
-            series.compared(worker, true, true, false);
-            series.compared(worker, false, false, true);
-        }
+        [0, 1, usize::MAX].into_iter().for_each(|worker| series.bucketed(worker, true));
         series.bucketed(0, false);
-        series.compared(1, true, false, false);
-        let gray = Counts { calls: 4, errors: 3, slow: 0 };
-        let stable = Counts { calls: 3, errors: 0, slow: 3 };
-        assert_eq!(series.answered(), Pair { stable, gray });
         assert_eq!(series.split(), Pair { stable: 1, gray: 3 });
-    }
-
-    #[test]
-    fn a_call_may_fail_and_be_slow_at_once() {
-        let series = ReleaseSeries::new(1);
-        series.compared(0, false, true, true);
-        assert_eq!(series.answered().stable, Counts { calls: 1, errors: 1, slow: 1 });
-        assert_eq!(series.answered().gray, Counts::default());
     }
 
     #[test]

@@ -8,6 +8,7 @@ use super::cells::Cells;
 use super::label::{BreakerCause, BreakerState, CodeClass, Limit};
 use super::recent::{FailedRequest, Recent};
 use crate::decide::Level;
+use crate::evidence::{Counts, Pair};
 
 /// Upper bounds of the duration histogram in nanoseconds; above the last is `+Inf`.
 ///
@@ -41,9 +42,20 @@ pub(super) enum RouteCell {
     Shielded,
     Replays,
     ExpiredDeadlines,
+    GrayDrained,
 }
 
-const ROUTE_CELLS: usize = 5;
+const ROUTE_CELLS: usize = 6;
+
+/// Behind them the counters of the comparison: for each lane calls, errors and slow calls, stable's first.
+const CALLS: usize = 0;
+const ERRORS: usize = 1;
+const SLOW: usize = 2;
+const COMPARED: usize = 3;
+
+fn compared(gray: bool, counter: usize) -> usize {
+    ROUTE_CELLS + usize::from(gray) * COMPARED + counter
+}
 
 /// Where the counters of a lane stand in its cells: level by class, then the histogram, the sum, the limits.
 const CLASSES: usize = CodeClass::ALL.len();
@@ -57,7 +69,7 @@ pub(super) struct RouteTotals(Cells);
 
 impl RouteTotals {
     pub(super) fn new(workers: usize) -> Self {
-        Self(Cells::new(workers, ROUTE_CELLS))
+        Self(Cells::new(workers, ROUTE_CELLS + 2 * COMPARED))
     }
 
     pub(super) fn sum(&self, cell: RouteCell) -> u64 {
@@ -211,6 +223,32 @@ impl RouteSeries {
         self.lanes.iter().for_each(|series| series.breaker.store(BreakerState::Closed as u64, Relaxed));
     }
 
+    /// What ran on gray was ended because its release was taken back.
+    #[inline]
+    pub fn gray_drained(&self, worker: usize) {
+        self.totals.0.add(worker, RouteCell::GrayDrained as usize, 1);
+    }
+
+    /// Counts one call that the lane answered or failed where the bucket had decided for it.
+    #[inline]
+    pub fn compared(&self, worker: usize, gray: bool, failed: bool, slow: bool) {
+        let cells = &self.totals.0;
+        cells.add(worker, compared(gray, CALLS), 1);
+        if failed {
+            cells.add(worker, compared(gray, ERRORS), 1);
+        }
+        if slow {
+            cells.add(worker, compared(gray, SLOW), 1);
+        }
+    }
+
+    /// The calls counted by [`compared`](Self::compared) so far.
+    pub fn answered(&self) -> Pair<Counts> {
+        let sum = |gray, counter| self.totals.0.sum(compared(gray, counter));
+        let lane = |gray| Counts { calls: sum(gray, CALLS), errors: sum(gray, ERRORS), slow: sum(gray, SLOW) };
+        Pair { stable: lane(false), gray: lane(true) }
+    }
+
     /// The breaker of a lane moved; for the one place that judges, not for workers.
     pub fn breaker_moved(&self, lane: usize, cause: BreakerCause) {
         if let Some(series) = self.lanes.get(lane) {
@@ -299,6 +337,20 @@ mod tests {
         assert_eq!(counts.server_errors, 2);
         assert_eq!(counts.duration_sum, Duration::from_millis(100));
         assert_eq!(series.counts(7), LaneCounts::default());
+    }
+
+    #[test]
+    fn compared_calls_are_counted_by_lane_and_over_all_workers() {
+        let series = series(2, 2);
+        for worker in [0, 1, usize::MAX] {
+            series.compared(worker, true, true, false);
+            series.compared(worker, false, false, true);
+        }
+        series.compared(1, true, true, true);
+        series.begin(0);
+        let gray = Counts { calls: 4, errors: 4, slow: 1 };
+        let stable = Counts { calls: 3, errors: 0, slow: 3 };
+        assert_eq!(series.answered(), Pair { stable, gray });
     }
 
     #[test]

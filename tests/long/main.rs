@@ -19,6 +19,6 @@ mod source_stage;
 mod bodies;
 mod crowd;
 mod drill;
-mod reload;
 mod nacos;
+mod reload;
 mod watched;

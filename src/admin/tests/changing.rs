@@ -17,7 +17,7 @@ async fn a_change_needs_the_token_that_stands_in_the_file_now() {
     let port = Port::open().await;
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("admin.token");
-    *port.view.changes.lock().unwrap() = AdminChanges::Token(file.clone());
+    *port.view.changes.lock().unwrap() = AdminChanges::Token(vec![file.clone()]);
     let ask = async |token: &str| port.ask(ROLLBACK, &[&format!("Authorization: {token}")], "").await;
     ask("Bearer secret").await.problem(503);
     std::fs::write(&file, "secret\n").unwrap();

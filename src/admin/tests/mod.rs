@@ -26,12 +26,18 @@ use crate::telemetry::BreakerState;
 struct Still {
     draining: AtomicBool,
     changes: Mutex<AdminChanges>,
+    readers: Mutex<Option<Vec<std::path::PathBuf>>>,
     changed: Mutex<Vec<ReleaseChange>>,
 }
 
 impl Default for Still {
     fn default() -> Self {
-        Self { draining: AtomicBool::default(), changes: Mutex::new(AdminChanges::Refused), changed: Mutex::default() }
+        Self {
+            draining: AtomicBool::default(),
+            changes: Mutex::new(AdminChanges::Refused),
+            readers: Mutex::default(),
+            changed: Mutex::default(),
+        }
     }
 }
 
@@ -66,6 +72,7 @@ impl AdminView for Still {
             latch: None,
             paused: false,
             pause: None,
+            gray_drain_seconds: 300.0,
             revision: 0,
             rollback: None,
             verdict: None,
@@ -139,6 +146,10 @@ impl AdminView for Still {
             evidence: Evidence::of(Cause::Openings, "breaker", "breakers opened 3 times within 600s"),
         };
         vec![Arc::new(incident(1)), Arc::new(incident(2))]
+    }
+
+    fn readers(&self) -> Option<Vec<std::path::PathBuf>> {
+        self.readers.lock().unwrap().clone()
     }
 
     fn changes(&self) -> AdminChanges {

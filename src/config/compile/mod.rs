@@ -1,6 +1,7 @@
 //! From the file mirror to settings: every reference resolved, every default filled in, every problem told.
 
 mod address;
+mod admin_access;
 mod kept;
 mod process;
 
@@ -8,6 +9,7 @@ mod condition;
 mod experiment;
 mod fact;
 mod release;
+mod rollback_on;
 
 mod endpoints;
 pub(super) mod fault;
@@ -66,7 +68,7 @@ pub(super) fn compile(
     findings: &mut Findings,
 ) -> Option<(Settings, Vec<Key>)> {
     let config = &gathered.config;
-    pending::warn(config, &gathered.rules, findings);
+    pending::warn(config, findings);
     let process = process::process(config, key_files, texts, findings);
     kept::warn(config, findings);
     let overload = limit::overload(config.overload.as_ref(), findings);
@@ -120,6 +122,7 @@ pub(super) fn compile(
         listeners: process.listeners,
         admin: process.admin,
         admin_changes: process.admin_changes,
+        admin_readers: process.admin_readers,
         trust: process.trust,
         workers: process.workers,
         upstreams,

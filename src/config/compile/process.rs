@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::{KeyFiles, address};
-use crate::config::admin_token::{AdminToken, AdminTokenError};
+use super::{KeyFiles, address, admin_access};
 use crate::config::file::{
     AccessLogWord, EncodedWord, Environment, FileAdmin, FileConfig, FileLimits, MarkCache, Normalize, ResponseMarkWord,
 };
@@ -35,6 +34,7 @@ pub(super) struct Process {
     pub(super) listeners: Vec<SocketAddr>,
     pub(super) admin: SocketAddr,
     pub(super) admin_changes: AdminChanges,
+    pub(super) admin_readers: Option<Vec<PathBuf>>,
     pub(super) trust: Vec<IpNet>,
     pub(super) workers: Option<NonZeroUsize>,
     pub(super) access_log: AccessLog,
@@ -55,13 +55,15 @@ pub(super) fn process(config: &FileConfig, key_files: KeyFiles, texts: &Texts, f
     }
     let admin = admin(config.admin.as_ref(), findings);
     let listeners = listeners(config, admin, findings);
+    let (admin_changes, admin_readers) = admin_access::access(config.admin.as_ref(), admin, key_files, texts, findings);
     Process {
         environment: config.environment.as_ref().map_or(Environment::Prod, |environment| environment.value),
         service: config.service.as_ref().map(|service| service.value.0.clone()).unwrap_or_default(),
         local: local(config, texts, findings),
         listeners,
         admin,
-        admin_changes: admin_changes(config.admin.as_ref(), admin, key_files, texts, findings),
+        admin_changes,
+        admin_readers,
         trust: config.trust.iter().flatten().filter_map(|written| address::network(written, findings)).collect(),
         workers: config
             .workers
@@ -132,52 +134,6 @@ fn listeners(config: &FileConfig, admin: SocketAddr, findings: &mut Findings) ->
 
 fn admin(written: Option<&FileAdmin>, findings: &mut Findings) -> SocketAddr {
     written.and_then(|admin| admin.bind.as_ref()).and_then(|bind| address::bind(bind, findings)).unwrap_or(ADMIN)
-}
-
-fn admin_changes(
-    written: Option<&FileAdmin>,
-    bound: SocketAddr,
-    key_files: KeyFiles,
-    texts: &Texts,
-    findings: &mut Findings,
-) -> AdminChanges {
-    let Some(admin) = written else { return AdminChanges::Refused };
-    let token = admin.token_file.as_ref().map(|file| token_file(file, key_files, texts, findings));
-    match admin.insecure_changes.as_ref().filter(|flag| flag.value) {
-        Some(flag) if !bound.ip().is_loopback() => {
-            findings
-                .error(flag.at, format!("changes without a token need the admin port on loopback, not on {bound}"))
-                .help("set `token_file`, or bind to 127.0.0.1");
-            AdminChanges::Refused
-        }
-        Some(_) => AdminChanges::Loopback,
-        None => token.map_or(AdminChanges::Refused, AdminChanges::Token),
-    }
-}
-
-/// The file's path; what is in it is read again with every call, so that it can be replaced, but a wrong one is told now.
-fn token_file(file: &At<String>, key_files: KeyFiles, texts: &Texts, findings: &mut Findings) -> PathBuf {
-    let path = address::path_of(file, texts);
-    let shown = path.display();
-    match AdminToken::read(&path) {
-        Ok(token) if token.is_short() => {
-            findings
-                .warn(file.at, format!("the token in `{shown}` is so short that it can be guessed"))
-                .help("make one: `head -c 32 /dev/urandom | base64 > admin.token`");
-        }
-        Ok(_) => {}
-        Err(AdminTokenError::Read(error))
-            if error.kind() == std::io::ErrorKind::NotFound && key_files == KeyFiles::MayBeAbsent =>
-        {
-            findings.warn(file.at, format!("token file `{shown}` is not here; `run` needs it"));
-        }
-        Err(error) => {
-            findings
-                .error(file.at, format!("token file `{shown}`: {error}"))
-                .help("make one: `head -c 32 /dev/urandom | base64 > admin.token`");
-        }
-    }
-    path
 }
 
 fn local(config: &FileConfig, texts: &Texts, findings: &mut Findings) -> Option<Endpoint> {

@@ -6,16 +6,16 @@ use super::address::{is_token, path_of};
 use super::condition::{KnownFacts, conditions};
 use super::experiment::{self, Experiments};
 use super::process::{count, positive, time};
+use super::rollback_on::figures;
 use super::upstream::check_names;
 use super::{Context, Key, KeyFiles};
 use crate::config::disk::read_at_most;
 use crate::config::file::{
-    Environment, FileDeveloper, FileRegions, FileRelease, FileRollbackOn, FileWorse, FileWorseRules, HashKeyWord,
-    Require,
+    Environment, FileDeveloper, FileRegions, FileRelease, FileWorse, FileWorseRules, HashKeyWord, Require,
 };
 use crate::config::problem::Findings;
 use crate::config::read::{OneOrMany, Table};
-use crate::config::rollback::{RollbackFigure, RollbackPlan};
+use crate::config::rollback::RollbackPlan;
 use crate::config::text::{At, Span};
 use crate::config::units::Fraction;
 use crate::decide::{
@@ -71,6 +71,9 @@ fn release(
         conditions: conditions(written.conditions.as_ref(), facts, context.findings),
         name: closed.name,
     };
+    if let Some(worse) = written.rollback.as_ref().and_then(|rollback| rollback.worse.as_ref()) {
+        tell_incomparable(worse, &release, context.findings);
+    }
     (release, rollback(written, context.findings))
 }
 
@@ -199,10 +202,12 @@ fn valid(
 }
 
 fn rollback(written: &FileRelease, findings: &mut Findings) -> RollbackPlan {
+    let default = RollbackPlan::default();
     let plan = RollbackPlan {
+        gray_drain: time(written.gray_drain.as_ref(), default.gray_drain),
         figures: figures(written.rollback_on.as_ref(), findings),
         revision: written.revision.as_ref().map_or(0, |revision| revision.value),
-        ..RollbackPlan::default()
+        ..default
     };
     let Some(rollback) = &written.rollback else { return plan };
     let worse = rollback.worse.as_ref().and_then(|worse| match &worse.value {
@@ -224,6 +229,23 @@ fn rollback(written: &FileRelease, findings: &mut Findings) -> RollbackPlan {
     RollbackPlan { openings, worse, both: all.is_some(), ..plan }
 }
 
+/// Only where the bucket alone decides, and for some of both lanes, is there anything to compare.
+fn tell_incomparable(worse: &At<FileWorse>, release: &Release, findings: &mut Findings) {
+    if matches!(worse.value, FileWorse::Flag(false)) {
+        return;
+    }
+    let why = match (release.level, release.permille.get()) {
+        (Level::Permille, permille @ (0 | 1000)) => {
+            format!("at {permille} permille one lane has no calls to compare")
+        }
+        (Level::Permille, _) | (Level::None, _) => return,
+        (level, _) => format!("at level `{}` nothing can be compared", level.as_str()),
+    };
+    findings
+        .warn(worse.at, format!("{why}, so `worse` never rolls back"))
+        .help("gray is compared with stable at level `permille` from 1 to 999");
+}
+
 fn rules(written: &FileWorseRules, findings: &mut Findings) -> Rules {
     let mut rules = Rules::default();
     let mut set = |at: Span, changed: &dyn Fn(Rules) -> Result<Rules, RulesError>| match changed(rules) {
@@ -243,29 +265,4 @@ fn rules(written: &FileWorseRules, findings: &mut Findings) -> Rules {
         set(at, &|rules| rules.with_min_calls(calls.into()));
     }
     rules
-}
-
-/// The figures that roll back.
-pub(super) fn figures(written: Option<&Vec<FileRollbackOn>>, findings: &mut Findings) -> Vec<RollbackFigure> {
-    const OPERATORS: [&str; 6] = ["GE", "GT", "LE", "LT", "EQ", "NE"];
-    let one = |figure: &FileRollbackOn| {
-        let threshold = figure.threshold.as_ref()?;
-        let number = threshold.value.parse();
-        if number.is_err() {
-            findings.error(threshold.at, format!("`{}` is no number", threshold.value));
-        }
-        let operator = figure.operator.as_ref();
-        if let Some(word) = operator.filter(|word| !OPERATORS.contains(&word.value.as_str())) {
-            findings
-                .error(word.at, format!("`{}` does not compare numbers", word.value))
-                .suggest_or_list(word, OPERATORS);
-        }
-        Some(RollbackFigure {
-            metric: figure.metric.as_ref()?.value.clone(),
-            operator: operator.map_or_else(|| "GE".to_owned(), |word| word.value.clone()),
-            threshold: number.ok()?,
-            duration: time(figure.duration.as_ref(), Duration::ZERO),
-        })
-    };
-    written.into_iter().flatten().filter_map(one).collect()
 }

@@ -2,7 +2,7 @@
 //! of its own, at level `permille`, salted with the rule's name.
 
 use super::condition::{KnownFacts, conditions};
-use super::release::figures;
+use super::rollback_on::figures;
 use super::route::Compiled;
 use crate::config::file::FileBusinessRule;
 use crate::config::gather::Gathered;

@@ -87,12 +87,12 @@ mirror! {
     struct FileRollbackOn("a rollback figure") {
         /// The metric's name.
         [required] metric: At<String>,
-        /// The figure at which it is bad.
+        /// The figure at which it is bad: a number, or `5%` for a share and `1.2s` for a time.
         [required] threshold: At<String>,
         /// For how long without a break.
         #[schemars(extend("default" = "0s"))]
         duration: At<Time>,
-        /// How the metric is compared with the threshold: GE, GT, LE, LT, EQ or NE.
+        /// How the metric is compared with the threshold. Required where more of the metric is not worse.
         #[schemars(extend("default" = "GE", "enum" = ["GE", "GT", "LE", "LT", "EQ", "NE"]))]
         operator: At<String>,
     }

@@ -21,7 +21,8 @@ pub(super) use fault::{FileDelay, FileFault};
 pub(super) use guard::{FileGuard, OnOff};
 pub(super) use limit::{FileAdaptive, FileLaneLimits, FileOverload};
 pub(super) use process::{
-    AccessLogWord, FileAdmin, FileGeoip, FileLimits, FileListener, FileState, RegionCodes, ResponseMarkWord,
+    AccessLogWord, AdminReadsWord, AdminRole, FileAdmin, FileGeoip, FileLimits, FileListener, FileState, RegionCodes,
+    ResponseMarkWord,
 };
 pub(super) use release::{
     FileAb, FileDeveloper, FileExperiment, FileRegions, FileRelease, FileWorse, FileWorseRules, HashKeyWord, Require,

@@ -132,6 +132,42 @@ mirror! {
         insecure_changes: At<bool>,
         /// The file with the bearer token of changing calls.
         token_file: At<String>,
+        /// Further tokens, each with what it is good for.
+        tokens: Vec<FileAdminTokenFile>,
+        /// Whether reading needs a token too; health never does.
+        #[schemars(extend("default" = "open"))]
+        reads: At<AdminReadsWord>,
+    }
+}
+
+mirror! {
+    /// A token of the admin port.
+    #[schemars(rename = "AdminToken")]
+    struct FileAdminTokenFile("a token") {
+        /// The file that holds it.
+        [required] file: At<String>,
+        /// What it is good for.
+        [required] role: At<AdminRole>,
+    }
+}
+
+words! {
+    /// What a token of the admin port is good for.
+    pub(in crate::config) enum AdminRole("a role") {
+        /// Reading.
+        Read = "read",
+        /// Changing, and reading.
+        Change = "change",
+    }
+}
+
+words! {
+    /// Who may read through the admin port.
+    pub(in crate::config) enum AdminReadsWord("a way to read") {
+        /// Everybody who reaches it.
+        Open = "open",
+        /// Whoever shows a token.
+        Token = "token",
     }
 }
 

@@ -37,6 +37,9 @@ mirror! {
         rollback: FileRollback,
         /// Closes the release when a figure gets worse than its threshold, and keeps it closed.
         rollback_on: Vec<FileRollbackOn>,
+        /// How long streams and tunnels that run on gray may live once the release was rolled back.
+        #[schemars(extend("default" = "5m"))]
+        gray_drain: At<Time>,
         /// A new revision opens a release that was rolled back.
         revision: At<u32>,
     }

@@ -10,6 +10,7 @@ mod mutated;
 mod refused_names;
 mod refused_texts;
 mod refused_values;
+mod rollback_on;
 mod rules;
 mod schema;
 mod sources;

@@ -2,6 +2,7 @@
 
 mod figures;
 mod properties;
+mod routes;
 mod simulated;
 mod strata;
 mod traffic;

@@ -129,10 +129,10 @@ proptest! {
     fn nothing_panics_and_nothing_is_no_number(
         looks in prop::collection::vec((any::<[u64; 6]>(), any::<[u64; 2]>(), any::<bool>(), 0u16..=1000), 0..20),
     ) {
-        let mut comparison = Comparison::starting_at(Pair::default(), Pair::default(), None);
+        let mut comparison = Comparison::starting_at(&[Pair::default()], Pair::default(), None);
         for (c, decided, changed, share) in looks {
             comparison.observe(
-                pair(counts(c[0], c[1], c[2]), counts(c[3], c[4], c[5])),
+                &[pair(counts(c[0], c[1], c[2]), counts(c[3], c[4], c[5]))],
                 pair(decided[0], decided[1]),
             );
             if changed {

@@ -20,7 +20,7 @@ impl Chance {
         ((mixed ^ (mixed >> 31)) >> 11) as f64 / (1u64 << 53) as f64
     }
 
-    fn happens(&mut self, rate: f64) -> bool {
+    pub(super) fn happens(&mut self, rate: f64) -> bool {
         self.next() < rate
     }
 }
@@ -47,7 +47,7 @@ impl Traffic {
     pub(super) fn new(seed: u64, weather: Weather) -> Self {
         let share = Permille::new(weather.share);
         Traffic {
-            comparison: Comparison::starting_at(Pair::default(), Pair::default(), share),
+            comparison: Comparison::starting_at(&[Pair::default()], Pair::default(), share),
             chance: Chance::seeded(seed),
             answered: Pair::default(),
             decided: Pair::default(),
@@ -75,7 +75,7 @@ impl Traffic {
             counts.errors += u64::from(self.chance.happens(errors));
             counts.slow += u64::from(self.chance.happens(slow));
         }
-        self.comparison.observe(self.answered, self.decided);
+        self.comparison.observe(&[self.answered], self.decided);
     }
 
     pub(super) fn answered(&self) -> Pair<Counts> {

@@ -10,8 +10,8 @@ fn judged(stable: Counts, gray: Counts, decided: Pair<u64>, share: Option<u16>) 
 
 fn judged_by(rules: &Rules, stable: Counts, gray: Counts, decided: Pair<u64>, share: Option<u16>) -> Judgement {
     let share = share.and_then(Permille::new);
-    let mut comparison = Comparison::starting_at(Pair::default(), Pair::default(), share);
-    comparison.observe(pair(stable, gray), decided);
+    let mut comparison = Comparison::starting_at(&[Pair::default()], Pair::default(), share);
+    comparison.observe(&[pair(stable, gray)], decided);
     comparison.judge(rules)
 }
 
@@ -111,16 +111,16 @@ fn without_a_configured_share_the_split_is_not_checked() {
 
 #[test]
 fn a_ramp_is_no_mismatch() {
-    let mut comparison = Comparison::starting_at(Pair::default(), Pair::default(), Permille::new(50));
+    let mut comparison = Comparison::starting_at(&[Pair::default()], Pair::default(), Permille::new(50));
     let rules = Rules::default().with_split_tolerance(1.0).unwrap();
-    comparison.observe(Pair::default(), pair(9500, 500));
+    comparison.observe(&[Pair::default()], pair(9500, 500));
     comparison.split_changed(Permille::new(500));
-    comparison.observe(Pair::default(), pair(14_500, 5500));
+    comparison.observe(&[Pair::default()], pair(14_500, 5500));
     let look = comparison.judge(&rules).split;
     assert!(!look.mismatch);
     assert_eq!((look.counts, look.expected_gray), (pair(14_500, 5500), 5500.0));
     // And a wrong split after it is still found.
-    comparison.observe(Pair::default(), pair(16_500, 6500));
+    comparison.observe(&[Pair::default()], pair(16_500, 6500));
     assert!(comparison.judge(&rules).split.mismatch);
 }
 

@@ -98,6 +98,11 @@ impl Watch {
         self.window.merged()
     }
 
+    /// Empties the windows; calls that began before `now` do not count any more. The state stays.
+    pub fn start_over(&mut self, now: Tick) {
+        self.window.start_over(&self.guard.recorder, now);
+    }
+
     /// Another plan for the same lane, after a reload: windows start empty, but a breaker that was open stays open and its
     /// back-off is remembered, so that no edit sends users to a lane that was just taken out.
     pub fn renewed(&self, plan: Plan, workers: usize, now: Tick) -> (Arc<Guard>, Watch) {

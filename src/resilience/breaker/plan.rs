@@ -106,6 +106,25 @@ pub enum PlanError {
 }
 
 impl Plan {
+    /// What a configuration that says nothing means: of breakers, and of lanes that have none and are metered.
+    pub const DEFAULT: Plan = Plan {
+        thresholds: Thresholds {
+            error_rate: 50,
+            p99: Duration::from_millis(1200),
+            mean: Duration::from_millis(800),
+            slow_call: Duration::from_millis(1200),
+            slow_call_rate: 300,
+            min_calls: 50,
+            min_calls_p99: 200,
+        },
+        timing: Timing {
+            window: Duration::from_secs(60),
+            short_window: Duration::from_secs(10),
+            open_for: Duration::from_secs(5),
+            max_open: Duration::from_secs(300),
+            trials: 10,
+        },
+    };
     /// The shortest window: a verdict is due within this time.
     pub const SHORTEST_WINDOW: Duration = Duration::from_millis(50);
     /// The longest window, so that its sums cannot overflow.
@@ -162,7 +181,7 @@ impl Plan {
     }
 
     /// What workers compare a latency with. A cancelled call over the lowest limit may be what a figure misses.
-    pub(super) fn limits(&self) -> Limits {
+    pub(in crate::resilience) fn limits(&self) -> Limits {
         let Thresholds { p99, mean, slow_call, .. } = self.thresholds;
         Limits { slow_nanos: nanos_of(slow_call), telling_nanos: nanos_of(p99.min(mean).min(slow_call)) }
     }

@@ -1,20 +1,27 @@
 //! As many requests at a time as the upstream bears: additive increase, multiplicative decrease.
 //!
-//! AIMD (Chiu and Jain 1989, "Analysis of the increase and decrease algorithms for congestion avoidance"; RFC 5681) rather
-//! than a gradient (Netflix's `Gradient2Limit`, Envoy's adaptive concurrency). A gradient compares latency with that of an
-//! unloaded upstream. A route of a commodity service has no such figure: a cache hit takes 1 ms and a miss 200, so the mix
-//! of the requests moves the gradient more than load does; a cache that is cold after a release looks like load, and the
-//! limiter would throttle just then; to measure the unloaded latency Envoy cuts traffic down every minute. AIMD needs an
-//! explicit sign, and has good ones here: time-outs, connect failures, 429, 503, RESOURCE_EXHAUSTED, and a latency over a
-//! limit that somebody set. What it costs: where nothing answers, the sign comes only with the time-out; until then
-//! `most` is the bound.
+//! AIMD (Chiu and Jain 1989, "Analysis of the increase and decrease algorithms for congestion avoidance"; RFC 5681), with two
+//! signs of overload: an answer that says so (time-out, connect failure, 429, 503, RESOURCE_EXHAUSTED), and a median latency that
+//! shows a queue ([`Queueing`]), because an upstream may slow down for long before it fails.
+//!
+//! Rejected: a gradient that sets the limit in proportion to the latency of an unloaded upstream (Netflix's `Gradient2Limit`,
+//! Envoy's adaptive concurrency). A route of a commodity service has no such figure: a cache hit takes 1 ms and a miss 200, so
+//! the mix of requests would set the limit. AIMD asks only for a yes or no, which the median answers whatever the tail does,
+//! and is fair between sidecars that share an upstream.
+//!
+//! What is taken over from both: the lowest latency is learned, and it has to be learned anew now and then, since a sidecar that
+//! started amid a queue has never seen anything else. So while the limit refuses requests anyway, it is halved every few seconds
+//! until fifty calls are through. A limit that refuses nobody is never halved.
+//!
+//! What it costs: where nothing answers at all, the sign comes only with the time-out; until then `most` is the bound.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::atomic::{AtomicU32, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 use std::time::Duration;
 
 use super::concurrency::enter;
+use super::queueing::Queueing;
 use crate::resilience::outcome::Load;
 use crate::resilience::tick::Tick;
 
@@ -31,7 +38,12 @@ pub struct AdaptivePlan {
     pub decrease: u16,
     /// A call that took longer is a sign of overload; none where only answers are.
     pub latency: Option<Duration>,
+    /// Whether a median latency that rises over what was learned is a sign too.
+    pub learns_latency: bool,
 }
+
+/// How often a limit that refuses requests is halved for a moment.
+const PROBE_EVERY: Duration = Duration::from_secs(5);
 
 /// Settings that make no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -56,6 +68,13 @@ pub struct AdaptiveLimit {
     limit: AtomicU64,
     /// When it was last decreased, in nanoseconds.
     decreased: AtomicU64,
+    queueing: Option<Queueing>,
+    /// Somebody found no room since the last window.
+    refused: AtomicBool,
+    /// The limit to go back to once the probe under way is over, in thousandths; 0 without one.
+    held: AtomicU64,
+    /// When the last probe began, in nanoseconds.
+    probed: AtomicU64,
 }
 
 /// Room for one request, given back when dropped; [`AdaptivePermit::done`] tells how it went.
@@ -84,12 +103,27 @@ impl AdaptiveLimit {
             return Err(AdaptiveError::Decrease { given: decrease });
         }
         let limit = AtomicU64::new(u64::from(initial) * 1000);
-        Ok(Arc::new(AdaptiveLimit { plan, in_flight: AtomicU32::new(0), limit, decreased: AtomicU64::new(0) }))
+        Ok(Arc::new(AdaptiveLimit {
+            plan,
+            in_flight: AtomicU32::new(0),
+            limit,
+            decreased: AtomicU64::new(0),
+            queueing: plan.learns_latency.then(Queueing::new),
+            refused: AtomicBool::new(false),
+            held: AtomicU64::new(0),
+            probed: AtomicU64::new(0),
+        }))
     }
 
     /// Takes room for one request, if there is any.
     pub fn enter(self: &Arc<Self>, now: Tick) -> Option<AdaptivePermit> {
-        enter(&self.in_flight, self.limit()).then(|| AdaptivePermit { limit: self.clone(), began: now })
+        if enter(&self.in_flight, self.limit()) {
+            return Some(AdaptivePermit { limit: self.clone(), began: now });
+        }
+        if self.queueing.is_some() && !self.refused.load(Relaxed) {
+            self.refused.store(true, Relaxed);
+        }
+        None
     }
 
     /// The limit now.
@@ -100,6 +134,55 @@ impl AdaptiveLimit {
     /// Requests under way.
     pub fn in_flight(&self) -> u32 {
         self.in_flight.load(Relaxed)
+    }
+
+    /// A call went well; where latency is learned, it may have shown a queue all the same.
+    fn went_well(&self, began: Tick, now: Tick) {
+        let Some(queueing) = &self.queueing else { return self.increase() };
+        if queueing.note(began, now) {
+            self.window_closed(queueing, now);
+        } else if !queueing.is_queueing() && self.held.load(Relaxed) == 0 {
+            self.increase();
+        }
+    }
+
+    /// Once for each window, by one caller: ends a probe, or answers a queue, or begins a probe.
+    fn window_closed(&self, queueing: &Queueing, now: Tick) {
+        let refused = self.refused.swap(false, Relaxed);
+        match self.held.swap(0, Relaxed) {
+            0 => {}
+            held => {
+                self.limit.store(held, Relaxed);
+                queueing.changed(now);
+                return;
+            }
+        }
+        if queueing.is_queueing() {
+            self.shrink();
+            queueing.changed(now);
+        } else if refused && self.is_probe_due(now) {
+            let least = u64::from(self.plan.least) * 1000;
+            let limit = self.limit.load(Relaxed);
+            self.held.store(limit, Relaxed);
+            self.limit.store((limit / 2).max(least), Relaxed);
+            queueing.changed(now);
+        }
+    }
+
+    fn is_probe_due(&self, now: Tick) -> bool {
+        let last = self.probed.load(Relaxed);
+        let is_recent = last <= now.nanos() && now.since(Tick::from_nanos(last)) < PROBE_EVERY;
+        if !is_recent {
+            self.probed.store(now.nanos(), Relaxed);
+        }
+        !is_recent
+    }
+
+    /// A step down from what is in use: a limit far above that would take long to be felt.
+    fn shrink(&self) {
+        let least = u64::from(self.plan.least) * 1000;
+        let used = u64::from(self.in_flight()).max(1) * 2000;
+        self.change(|limit| (limit.min(used) * u64::from(self.plan.decrease) / 1000).max(least));
     }
 
     /// One more per round of calls. A limit that is not used says nothing about what the upstream bears, so it grows only
@@ -138,7 +221,7 @@ impl AdaptivePermit {
         match load {
             _ if is_late => self.limit.decrease(self.began, now),
             Load::TooMuch => self.limit.decrease(self.began, now),
-            Load::Fine => self.limit.increase(),
+            Load::Fine => self.limit.went_well(self.began, now),
             Load::Unknown => {}
         }
     }
@@ -156,8 +239,14 @@ mod tests {
 
     use super::*;
 
-    const PLAN: AdaptivePlan =
-        AdaptivePlan { least: 2, most: 100, initial: 20, decrease: 900, latency: Some(Duration::from_millis(1200)) };
+    const PLAN: AdaptivePlan = AdaptivePlan {
+        least: 2,
+        most: 100,
+        initial: 20,
+        decrease: 900,
+        latency: Some(Duration::from_millis(1200)),
+        learns_latency: false,
+    };
 
     fn at(millis: u64) -> Tick {
         Tick::after_start(Duration::from_millis(millis))

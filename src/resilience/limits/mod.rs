@@ -5,7 +5,11 @@
 
 mod adaptive;
 mod concurrency;
+mod queueing;
 mod token_bucket;
+
+#[cfg(test)]
+mod simulation;
 
 pub use adaptive::{AdaptiveError, AdaptiveLimit, AdaptivePermit, AdaptivePlan};
 pub use concurrency::{ConcurrencyLimit, Permit};

@@ -149,3 +149,50 @@ fn a_mark_for_gray_never_beats_an_open_breaker() {
     let marked = client.get("/p", "x-gray-lane: gray\r\nx-gray-release: r\r\n");
     assert_eq!(marked.get("x-lane").as_deref(), Some("stable"));
 }
+
+#[test]
+fn a_client_that_leaves_a_trial_gives_it_back() {
+    use std::sync::atomic::AtomicU8;
+    // 0 fails, 1 hangs, 2 is well.
+    let mood = Arc::new(AtomicU8::new(0));
+    let gray = {
+        let mood = mood.clone();
+        Origin::answering(move |_| {
+            while mood.load(Ordering::SeqCst) == 1 {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            answer(if mood.load(Ordering::SeqCst) == 0 { "500 Oops" } else { "200 OK" }, "X-Lane: gray\r\n", b"")
+        })
+    };
+    let stable = Origin::lane("stable");
+    let sidecar = Sidecar::start(&plan(&stable, &gray, "", ""));
+    let mut client = sidecar.client();
+    let gray_user = "x-user-id: u1\r\n";
+    eventually("the breaker to open", || {
+        client.get("/p", gray_user);
+        (state(&sidecar, "gray") == 2.0).then_some(())
+    });
+    mood.store(1, Ordering::SeqCst);
+    eventually("the breaker to be half-open", || (state(&sidecar, "gray") == 1.0).then_some(()));
+    let held = |count: usize| {
+        let mut held: Vec<_> = (0..count).map(|_| sidecar.client()).collect();
+        held.iter_mut().for_each(|held| held.send(format!("GET / HTTP/1.1\r\nHost: a\r\n{gray_user}\r\n").as_bytes()));
+        held
+    };
+    let before = gray.requests().len();
+    let trials = held(3);
+    gray.wait_for(before + 3);
+    let refused = client.get("/p", gray_user);
+    assert_eq!(refused.get("x-lane").as_deref(), Some("stable"), "all three trials are taken");
+    drop(trials);
+    sidecar.wait_for_metric("graylane_client_disconnects_total", &[], 3.0);
+    mood.store(2, Ordering::SeqCst);
+    // A lease alone would be given up after half a minute only.
+    let left = std::time::Instant::now();
+    eventually("the breaker to close", || {
+        client.get("/p", gray_user);
+        (state(&sidecar, "gray") == 0.0).then_some(())
+    });
+    assert!(left.elapsed() < Duration::from_secs(15), "{:?}", left.elapsed());
+    assert_eq!(client.get("/p", gray_user).get("x-lane").as_deref(), Some("gray"));
+}

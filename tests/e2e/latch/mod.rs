@@ -1,7 +1,10 @@
 //! Releases that are taken back: what stays so, what opens them again, and who may do either.
 
 mod authority;
+mod draining;
+mod figures;
 mod keeping;
+mod roles;
 mod rollback;
 
 use crate::harness::{Origin, Plan, Response, Sidecar};

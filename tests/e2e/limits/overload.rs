@@ -65,3 +65,38 @@ fn a_process_with_enough_of_everything_refuses_nobody() {
     let mut client = sidecar.client();
     assert!((0..200).all(|_| client.get("/", "").status() == 200));
 }
+
+/// Requests on one connection until the condition holds; the statuses that came.
+fn ask_while(client: &mut crate::harness::Client, until: &std::sync::atomic::AtomicBool) -> Vec<(u16, String)> {
+    let mut answers = Vec::new();
+    while !until.load(Ordering::Relaxed) {
+        let response = client.get("/", "");
+        let failure = if response.status() == 200 { String::new() } else { response.failure() };
+        answers.push((response.status(), failure));
+    }
+    answers
+}
+
+#[test]
+fn an_event_loop_that_lags_for_longer_than_a_moment_refuses_and_recovers() {
+    let origin = crate::harness::Origin::lane("stable");
+    let sidecar = Sidecar::start(&Plan::to(origin.address()).more("overload: { delay: 60ms }"));
+    let over = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let (mut client, until) = (sidecar.client(), over.clone());
+    let asking = std::thread::spawn(move || ask_while(&mut client, &until));
+    // A process that is stopped again and again is late with everything, as on a machine that has far too much to do.
+    let pause = std::time::Duration::from_millis;
+    for _ in 0..12 {
+        sidecar.signal("STOP");
+        std::thread::sleep(pause(250));
+        sidecar.signal("CONT");
+        std::thread::sleep(pause(40));
+    }
+    over.store(true, Ordering::Relaxed);
+    let answers = asking.join().expect("every request is answered");
+    let refused = answers.iter().filter(|(status, _)| *status == 503).count();
+    assert!(refused > 0, "{} answers, none refused", answers.len());
+    assert!(answers.iter().all(|(status, word)| *status == 200 || word == "overloaded"), "{answers:?}");
+    assert_eq!(sidecar.admin_get("/healthz").status(), 200);
+    eventually("the delay to be over", || (sidecar.get("/", "").status() == 200).then_some(()));
+}

@@ -72,15 +72,17 @@ impl Act {
     pub(super) fn ends(self) -> Ends {
         match self {
             Act::Errors | Act::Tail | Act::Mean | Act::Hang => Ends::Healed,
-            Act::Both => Ends::NothingLatched(Duration::from_secs(2)),
+            // Gray has 100 calls a second on both routes: the comparison has seen enough long before.
+            Act::Both => Ends::NothingLatched(Duration::from_secs(6)),
             Act::Stays => Ends::Latched,
         }
     }
 
-    /// The release over its routes: the one that may be rolled back is played with last.
+    /// The release over its routes; those that may be rolled back are of one act each.
     pub(super) fn release(self) -> &'static str {
         match self {
             Act::Stays => LATCHING,
+            Act::Both => COMPARING,
             _ => RELEASE,
         }
     }
@@ -91,10 +93,12 @@ impl Act {
     }
 }
 
-/// The release of most acts, and the salt of both.
+/// The release of most acts, and the salt of all.
 pub(super) const RELEASE: &str = "pricing-v2";
 /// The same release with a `rollback`.
 pub(super) const LATCHING: &str = "pricing-v2-latching";
+/// The same release, rolled back as soon as gray is worse than stable.
+pub(super) const COMPARING: &str = "pricing-v2-comparing";
 
 /// The two routes of an act: they differ in nothing but the shield.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

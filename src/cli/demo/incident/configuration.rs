@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::super::configuration::Addresses;
-use super::act::{Act, LATCHING, RELEASE, Side};
+use super::act::{Act, COMPARING, LATCHING, RELEASE, Side};
 
 /// The share of the users in gray.
 pub(super) const PERMILLE: u16 = 100;
@@ -32,14 +32,17 @@ upstreams:
 releases:
   {RELEASE}: {{ level: permille, permille: {PERMILLE} }}
   {LATCHING}: {{ level: permille, permille: {PERMILLE}, salt: {RELEASE}, rollback: {{ openings: 3, within: 1m }} }}
+  {COMPARING}: {{ level: permille, permille: {PERMILLE}, salt: {RELEASE}, rollback: {{ worse: true }} }}
 breakers:                            # shorter than the defaults of 60s, 10s and 5s; every threshold is the default
   drill: {{ window: 10s, short_window: 2s, open_for: 1s, when_stable_opens: pass }}
+  both:  {{ window: 10s, short_window: 2s, open_for: 1s, max_open: 1s, when_stable_opens: pass, trials: 200 }}  # so that gray is asked enough to be compared
 routes:
 "#
     );
     for act in Act::ALL {
         for side in Side::BOTH {
             let route = act.route(side);
+            let breaker = if act == Act::Both { "both" } else { "drill" };
             let shield = match side {
                 Side::Shielded => "\n    shield: {}",
                 Side::Bare => "",
@@ -51,7 +54,7 @@ routes:
     match: {{ path: "/api/v1/{{*rest}}", headers: {{ {CHOICE}: {route} }} }}
     lanes: {{ stable: goods-stable, gray: goods-gray }}
     release: {release}
-    breaker: drill
+    breaker: {breaker}
     timeouts: {{ connect: 250ms, first_byte: 3s, request: 10s }}{shield}
 "#,
                 release = act.release(),

@@ -59,6 +59,17 @@ impl Gauges {
     }
 }
 
+/// What the sidecar says of gray against stable, in a line: its verdict with figures.
+pub(super) async fn verdict(admin: SocketAddr, release: &str) -> anyhow::Result<Option<String>> {
+    let mut connection = Connection::open(admin).await.context("the admin port does not answer")?;
+    let request = format!("GET /api/v1/releases HTTP/1.1\r\nhost: {admin}\r\nconnection: close\r\n\r\n");
+    let answer = connection.exchange(request.as_bytes()).await.context("the admin port does not answer")?;
+    let shown: serde_json::Value = serde_json::from_slice(&answer.body).context("the admin port answers no JSON")?;
+    let releases = shown["releases"].as_array().cloned().unwrap_or_default();
+    let one = releases.iter().find(|one| one["name"] == release);
+    Ok(one.and_then(|one| one["verdict"]["reason"].as_str()).map(str::to_owned))
+}
+
 /// What this process holds: the sidecar, both shops and the users together.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Held {

@@ -7,7 +7,7 @@ use super::super::screen::Screen;
 use super::super::shop::{Edition, Mood, OpenShop};
 use super::act::{Act, Ends, Side};
 use super::crowd::{Crowd, Met};
-use super::gauges::{GLANCE, Gauges};
+use super::gauges::{self, GLANCE, Gauges};
 use super::told;
 
 /// How long all is well at first.
@@ -47,6 +47,8 @@ pub(super) struct Shown {
     pub(super) back: [Option<Duration>; 2],
     /// From the turn to the rollback; none where there was none.
     pub(super) latched: Option<Duration>,
+    /// What the comparison of gray with stable said at the end, in the sidecar's own line; none where nobody asked.
+    pub(super) verdict: Option<String>,
 }
 
 /// Plays an act. The shops are steady before and after it.
@@ -82,7 +84,8 @@ struct Scene<'a> {
 impl Scene<'_> {
     async fn run(&self, now: &impl Fn([Mood; 2]), screen: &mut Screen) -> anyhow::Result<Shown> {
         let act = self.act;
-        let mut shown = Shown { act, opened: [None; 2], met: Default::default(), back: [None; 2], latched: None };
+        let mut shown =
+            Shown { act, opened: [None; 2], met: Default::default(), back: [None; 2], latched: None, verdict: None };
         shown.opened = self
             .both("is bad", screen, |gauges, side| {
                 let cause = gauges.opened_by(act, side, "gray")?;
@@ -106,6 +109,7 @@ impl Scene<'_> {
                 tokio::time::sleep(time).await;
                 let is_latched = Gauges::read(self.stage.admin).await?.is_latched(act.release());
                 shown.latched = is_latched.then(|| self.turned.elapsed());
+                shown.verdict = gauges::verdict(self.stage.admin, act.release()).await?;
             }
             Ends::Latched => {
                 let latched = |gauges: &Gauges, _| gauges.is_latched(act.release()).then(|| self.turned.elapsed());

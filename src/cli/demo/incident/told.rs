@@ -46,6 +46,10 @@ pub(super) fn line(shown: &Shown) -> String {
         shielded.failed,
         bare.failed
     );
+    if let Some(verdict) = &shown.verdict {
+        // Writing into a string cannot fail.
+        let _ = write!(line, "; gray against stable: {verdict}");
+    }
     if shielded.unsent + bare.unsent > 0 {
         // Writing into a string cannot fail.
         let _ = write!(line, "; {} visits not made, this machine is too busy", shielded.unsent + bare.unsent);
@@ -81,7 +85,10 @@ fn row(shown: &Shown) -> [String; 5] {
         (Ends::Healed, Some(back), _) => format!("back after {}", seconds(back)),
         (Ends::Healed, None, _) => "not back".to_owned(),
         (_, _, Some(latched)) => format!("rolled back after {}", seconds(latched)),
-        (_, _, None) => "not rolled back".to_owned(),
+        (_, _, None) => match shown.verdict.as_deref().and_then(|verdict| verdict.split_once(':')) {
+            Some((word, _)) => format!("not rolled back: {word}"),
+            None => "not rolled back".to_owned(),
+        },
     };
     [
         shown.act.title().to_owned(),
@@ -118,7 +125,7 @@ mod tests {
         let met = |failed| Met { by_gray: 30, failed, slow: 2, unsent: 0 };
         let opening = Opening { after: Duration::from_millis(210), gray_requests: 11, cause: "error_rate" };
         let back = Some(Duration::from_millis(1_100));
-        Shown { act, opened: [Some(opening); 2], met: [met(0), met(9)], back: [back; 2], latched: None }
+        Shown { act, opened: [Some(opening); 2], met: [met(0), met(9)], back: [back; 2], latched: None, verdict: None }
     }
 
     #[test]
@@ -144,5 +151,7 @@ mod tests {
         );
         let stays = Shown { latched: Some(Duration::from_secs(4)), ..shown(Act::Stays) };
         assert!(line(&stays).ends_with("rolled back after 4.00 s"), "{}", line(&stays));
+        let both = Shown { verdict: Some("not worse so far: errors".to_owned()), ..shown(Act::Both) };
+        assert!(line(&both).ends_with("nothing was rolled back; gray against stable: not worse so far: errors"));
     }
 }
