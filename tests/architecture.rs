@@ -16,9 +16,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("outbound", &[]),
     ("source", &["config", "outbound", "telemetry"]),
     ("latch", &["config", "telemetry"]),
-    ("extract", &["config", "decide"]),
+    ("lookup", &["config", "outbound", "telemetry"]),
+    ("extract", &["config", "decide", "lookup"]),
     ("upstream", &["config", "telemetry", "wire"]),
-    ("proxy", &["config", "decide", "extract", "latch", "live", "telemetry", "resilience", "upstream", "wire"]),
+    ("proxy", &["config", "decide", "extract", "latch", "live", "lookup", "telemetry", "resilience", "upstream", "wire"]),
     ("telemetry", &["config", "decide", "evidence"]),
     ("admin", &["config", "decide", "extract", "latch", "live", "telemetry", "upstream"]),
     (
@@ -31,6 +32,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "extract",
             "latch",
             "live",
+            "lookup",
             "outbound",
             "proxy",
             "resilience",
@@ -40,7 +42,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "wire",
         ],
     ),
-    ("cli", &["app", "config", "decide", "extract"]),
+    ("cli", &["app", "config", "decide", "extract", "lookup"]),
 ];
 
 /// Rooms that compute and nothing else, with what would give them away.

@@ -5,6 +5,7 @@
 //! admin port, then the log.
 
 mod bind;
+mod facts;
 mod faults;
 mod judge;
 mod memory;

@@ -11,6 +11,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::{oneshot, watch};
 
 use super::bind::{self, BindError};
+use super::facts;
 use super::faults::FaultDesk;
 use super::judge::Judge;
 use super::memory;
@@ -110,6 +111,7 @@ impl Sidecar {
             control.spawn(memory::watch(snapshot.clone()));
         }
         let live = Arc::new(Live::new(snapshot));
+        control.spawn(facts::keep(live.clone()));
         let view = ControlView::new(live.clone(), telemetry.clone(), latches.clone(), judgements, traffic.clone());
         let view = Arc::new(view);
 

@@ -21,10 +21,14 @@ mod admin_token;
 mod compile;
 mod endpoints;
 mod fault;
+mod geoip;
+mod jwt;
 mod lane_limits;
+mod lookup;
 mod pending;
 mod rollback;
 mod settings;
+mod watched;
 
 #[cfg(test)]
 mod tests;
@@ -38,9 +42,12 @@ pub use compile::KeyFiles;
 pub use endpoints::{Ejection, EndpointPolicy, Health, Probe};
 pub use fault::{Crowded, FaultPlan, parse_fault};
 pub use file::{
-    Balance, EncodedWord, Environment, MarkCache, Normalize, OverLimit, Protocol, ShieldWord, StableOpen, schema,
+    AmountUnit, Balance, EncodedWord, Environment, MarkCache, Normalize, OverLimit, Protocol, ShieldWord, StableOpen, schema,
 };
+pub use geoip::{GeoipData, GeoipPath, GeoipPlan, province};
+pub use jwt::{JWT_ALGORITHMS, JwtPlan, KeySet, TokenPlace, VerifyKey};
 pub use lane_limits::{AdaptiveBounds, LaneLimits, Overload, RateLimit};
+pub use lookup::{KeyPart, KeyTemplate, LookupPlan, LookupStore};
 pub use problem::{Problem, Problems, Severity, Style};
 pub use rollback::{RollbackFigure, RollbackPlan};
 pub use settings::{
@@ -48,6 +55,7 @@ pub use settings::{
     Shield, Timeouts, Upstream, UpstreamIndex,
 };
 pub use units::parse_time;
+pub use watched::{Looked, Watched};
 
 use gather::{Gathered, gather, gather_text};
 use problem::Findings;

@@ -26,15 +26,5 @@ fn features(config: &FileConfig, rules: &[FileBusinessRule]) -> Vec<(&'static st
     let release_figures = releases().filter_map(|release| release.rollback_on.as_ref()?.first());
     vec![
         ("`rollbackOn`", release_figures.chain(rule_figures).map(|figure| figure.at).collect()),
-        ("`geoip`", config.geoip.iter().map(|geoip| geoip.at).collect()),
-        ("a `json` source", sources(config, "json")),
-        ("a `geoip` source", sources(config, "geoip")),
-        ("a `jwt` source", sources(config, "jwt")),
-        ("a `baggage` source", sources(config, "baggage")),
     ]
-}
-
-fn sources(config: &FileConfig, word: &str) -> Vec<Span> {
-    let all = config.facts.iter().flat_map(|table| table.iter()).flat_map(|(_, sources)| &sources.0);
-    all.flat_map(|source| source.written()).filter(|(there, _)| *there == word).map(|(_, value)| value.at).collect()
 }

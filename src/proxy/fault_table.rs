@@ -198,7 +198,7 @@ mod tests {
         faults.add(&plan("b", 100)).unwrap();
         assert!(faults.remove("a") && !faults.remove("a"));
         assert_eq!(names(&faults), ["b"]);
-        assert_eq!(faults.clear(), ["b".into()]);
+        assert_eq!(faults.clear(), [Arc::<str>::from("b")]);
         assert!(faults.any().is_none());
     }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::label::{LookupResult, TokenFate};
 use super::label::{BreakerCause, CodeClass, DeadlineField, Limit, LineFate, Refusal, Reload};
 use super::label::{CheckResult, ConnectResult, ConnectionState, EjectionResult, EndpointState};
 use super::metrics::{self, Metric};
@@ -218,6 +219,16 @@ fn whole(registry: &Registry, totals: &Totals) -> Vec<Family> {
     for (name, series) in &registry.facts {
         facts.count(&[name], &[], series.sum());
     }
+    let mut tokens = Family::new(&metrics::TOKENS_REJECTED);
+    for why in TokenFate::ALL {
+        tokens.count(&[], &[why.as_str()], totals.tokens_rejected(*why));
+    }
+    let mut lookups = Family::new(&metrics::LOOKUPS);
+    for (name, series) in &registry.lookups {
+        for result in LookupResult::ALL {
+            lookups.count(&[name], &[result.as_str()], series.sum(*result));
+        }
+    }
     let mut deadlines = Family::new(&metrics::IGNORED_DEADLINES);
     for field in DeadlineField::ALL {
         deadlines.count(&[], &[field.as_str()], totals.deadlines_ignored(*field));
@@ -241,7 +252,7 @@ fn whole(registry: &Registry, totals: &Totals) -> Vec<Family> {
     for fate in LineFate::ALL {
         lines.count(&[], &[fate.as_str()], totals.lines_sum(*fate));
     }
-    vec![clients, refused, stripped, deadlines, overrides, facts, faults, version, info, reloads, kept, lines]
+    vec![clients, refused, stripped, deadlines, overrides, facts, tokens, lookups, faults, version, info, reloads, kept, lines]
 }
 
 fn program(process: &ProcessFigures) -> Vec<Family> {

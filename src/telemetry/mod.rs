@@ -13,6 +13,7 @@ mod metrics;
 
 mod endpoint;
 mod fault;
+mod lookup;
 mod recent;
 mod registry;
 mod release;
@@ -39,6 +40,8 @@ pub use endpoint::EndpointSeries;
 pub use exposition::CONTENT_TYPE;
 pub use fault::FaultSeries;
 pub use label::{BreakerCause, BreakerState, CodeClass, DeadlineField, Limit, LineFate, Refusal, Reload};
+pub use label::{LookupResult, TokenFate};
+pub use lookup::LookupSeries;
 pub use label::{CheckResult, ConnectResult, ConnectionState, EjectionResult, EndpointState};
 pub use metrics::{ALL as METRICS, Kind, Metric};
 pub use process::resident_memory;
@@ -91,6 +94,11 @@ impl Telemetry {
     /// The series of a fault on purpose; `kind` is the word for what it does.
     pub fn fault(&self, name: &str, kind: &'static str) -> Arc<FaultSeries> {
         self.registry().fault(name, kind)
+    }
+
+    /// The series of a store of product facts.
+    pub fn lookup(&self, name: &str) -> Arc<LookupSeries> {
+        self.registry().lookup(name)
     }
 
     /// What is counted for the sidecar as a whole.

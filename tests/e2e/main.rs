@@ -4,6 +4,7 @@
 mod attack;
 mod breaker;
 mod drill;
+mod facts;
 mod failure;
 mod harness;
 mod latch;

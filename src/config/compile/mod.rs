@@ -7,6 +7,7 @@ mod process;
 mod condition;
 mod experiment;
 mod fact;
+mod fact_source;
 mod release;
 
 mod endpoints;
@@ -65,10 +66,13 @@ pub(super) fn compile(
     let upstreams = upstream::upstreams(config.upstreams.as_ref(), config.local.is_some(), texts, findings);
     let breakers = upstream::breakers(config.breakers.as_ref(), findings);
     let experiments = experiment::experiments(config.experiments.as_ref(), findings);
-    let (table, sources) = fact::facts(config, findings);
+    let secrets = Vec::new();
+    let jwt = fact_source::jwt(config.jwt.as_ref(), key_files, texts, findings);
+    let geoip = fact_source::geoip(config, texts, findings);
+    let (table, sources, lookups) = fact::facts(config, findings);
     let mut facts = KnownFacts { table, used: Vec::new() };
 
-    let mut context = Context { texts, findings, environment: process.environment, key_files, secrets: Vec::new() };
+    let mut context = Context { texts, findings, environment: process.environment, key_files, secrets };
     let mut releases = release::releases(config.releases.as_ref(), &experiments, &mut facts, &mut context);
     let names = Names {
         upstreams: Places::new("upstream", config.upstreams.as_ref()),
@@ -127,7 +131,9 @@ pub(super) fn compile(
         overload,
         drain: process.drain,
         state_dir: process.state_dir,
-        geoip: process.geoip,
+        geoip,
+        jwt,
+        lookups,
     };
     Some((settings, secrets))
 }

@@ -43,7 +43,6 @@ pub(super) struct Process {
     pub(super) limits: Limits,
     pub(super) drain: Duration,
     pub(super) state_dir: Option<PathBuf>,
-    pub(super) geoip: Option<PathBuf>,
 }
 
 pub(super) fn process(config: &FileConfig, key_files: KeyFiles, texts: &Texts, findings: &mut Findings) -> Process {
@@ -77,11 +76,6 @@ pub(super) fn process(config: &FileConfig, key_files: KeyFiles, texts: &Texts, f
         limits: limits(config.limits.as_ref(), findings),
         drain: time(config.drain.as_ref(), DRAIN),
         state_dir: config.state.as_ref().and_then(|state| state.dir.as_ref()).map(|dir| address::path_of(dir, texts)),
-        geoip: config
-            .geoip
-            .as_ref()
-            .and_then(|geoip| geoip.database.as_ref())
-            .map(|file| address::path_of(file, texts)),
     }
 }
 

@@ -57,7 +57,7 @@ fn a_fault_loads_as_written() {
     assert!(found[0].is_on("sku-detail", "gray"));
     assert!(!found[0].is_on("sku-detail", "stable") && !found[0].is_on("order-create", "gray"));
     assert_eq!(found[1].share.get(), 5);
-    assert_eq!(found[1].routes, ["sku-detail".into(), "order-create".into()]);
+    assert_eq!(found[1].routes, ["sku-detail", "order-create"].map(std::sync::Arc::<str>::from));
     let (p99, median) = (Duration::from_millis(2800), Duration::from_millis(40));
     assert_eq!(found[1].injection, Injection::Delay(Delay::LogNormal { median, p99 }));
     let kinds = ["abort: 503", "reset: true", "slow_body: 1KiB"];
