@@ -19,7 +19,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("lookup", &["config", "outbound", "telemetry"]),
     ("extract", &["config", "decide", "lookup"]),
     ("upstream", &["config", "telemetry", "wire"]),
-    ("proxy", &["config", "decide", "extract", "latch", "live", "lookup", "telemetry", "resilience", "upstream", "wire"]),
+    (
+        "proxy",
+        &["config", "decide", "extract", "latch", "live", "lookup", "telemetry", "resilience", "upstream", "wire"],
+    ),
     ("telemetry", &["config", "decide", "evidence"]),
     ("admin", &["config", "decide", "extract", "latch", "live", "telemetry", "upstream"]),
     (

@@ -177,7 +177,10 @@ fn read_cities(path: &Path, codes: RegionCodes) -> Result<HashMap<Box<str>, Box<
         }
         let pair = line.rsplit_once([':', ',']).map(|(name, code)| (bare(name), bare(code)));
         let Some((name, code)) = pair.filter(|(name, code)| !name.is_empty() && codes.accept(code)) else {
-            return Err(format!("line {}: write `1808926: \"330100\"`, a name or number and a region code", number + 1));
+            return Err(format!(
+                "line {}: write `1808926: \"330100\"`, a name or number and a region code",
+                number + 1
+            ));
         };
         cities.insert(name.into_boxed_str(), code.into_boxed_str());
     }

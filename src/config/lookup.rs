@@ -57,7 +57,8 @@ impl KeyTemplate {
         let mut parts = Vec::new();
         let mut rest = text;
         while let Some((before, after)) = rest.split_once('{') {
-            let (name, behind) = after.split_once('}').ok_or_else(|| format!("`{text}` has a `{{` without its `}}`"))?;
+            let (name, behind) =
+                after.split_once('}').ok_or_else(|| format!("`{text}` has a `{{` without its `}}`"))?;
             if !before.is_empty() {
                 parts.push(KeyPart::Text(before.to_owned()));
             }
@@ -114,7 +115,8 @@ mod tests {
 
     #[test]
     fn a_key_without_a_fact_or_with_a_wrong_one_is_refused() {
-        for (text, expected) in [("product", "names no fact"), ("p:{sku", "without its"), ("p:{moon}", "unknown moon")] {
+        for (text, expected) in [("product", "names no fact"), ("p:{sku", "without its"), ("p:{moon}", "unknown moon")]
+        {
             assert!(KeyTemplate::parse(text, find).unwrap_err().contains(expected), "{text}");
         }
     }

@@ -24,7 +24,5 @@ fn features(config: &FileConfig, rules: &[FileBusinessRule]) -> Vec<(&'static st
     let releases = || config.releases.iter().flat_map(|table| table.iter()).map(|(_, release)| release);
     let rule_figures = rules.iter().filter_map(|rule| rule.spec.as_ref()?.rollbackOn.as_ref()?.first());
     let release_figures = releases().filter_map(|release| release.rollback_on.as_ref()?.first());
-    vec![
-        ("`rollbackOn`", release_figures.chain(rule_figures).map(|figure| figure.at).collect()),
-    ]
+    vec![("`rollbackOn`", release_figures.chain(rule_figures).map(|figure| figure.at).collect())]
 }

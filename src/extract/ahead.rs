@@ -246,6 +246,7 @@ pub const TOO_LONG: &str = "the body is longer than is read";
 /// `application/json`, or anything that ends with `+json` (RFC 6839 section 3.1), with or without parameters.
 fn is_json(content_type: &[u8]) -> bool {
     let essence = content_type.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
-    let ends_in = |end: &[u8]| essence.len() >= end.len() && essence[essence.len() - end.len()..].eq_ignore_ascii_case(end);
+    let ends_in =
+        |end: &[u8]| essence.len() >= end.len() && essence[essence.len() - end.len()..].eq_ignore_ascii_case(end);
     essence.eq_ignore_ascii_case(b"application/json") || ends_in(b"+json")
 }

@@ -132,7 +132,8 @@ impl Extractor {
     pub fn new(program: &Program, sources: Sources, trust: Trust) -> Extractor {
         let overrides = program.releases().iter().filter_map(|release| release.developer.as_ref()?.header.as_deref());
         let untrusted = Untrusted::new(sources.identity_headers(program.facts()), overrides);
-        Extractor { sources, untrusted, trust, beyond: Arc::default(), needs: Box::default() }.with(program, Beyond::default())
+        Extractor { sources, untrusted, trust, beyond: Arc::default(), needs: Box::default() }
+            .with(program, Beyond::default())
     }
 
     /// With what stands behind sources that are not in the head of a request.

@@ -76,7 +76,9 @@ impl<'t> JsonText<'t> {
         let Ok(found) = found.and_then(|found| reader.end().map(|()| found)) else { return Scalar::NotJson };
         match found.map(RawValue::get) {
             None | Some("null") => Scalar::Absent,
-            Some(raw) => one(raw).or_else(|| if joins_lists { joined(raw) } else { None }).map_or(Scalar::NotOne, Scalar::Value),
+            Some(raw) => {
+                one(raw).or_else(|| if joins_lists { joined(raw) } else { None }).map_or(Scalar::NotOne, Scalar::Value)
+            }
         }
     }
 }
@@ -216,7 +218,9 @@ mod tests {
         check(order, "/a~1b/~0x", value("true"));
         check(order, "/u", value("商"));
         check(order, "/", value("empty"));
-        for absent in ["/none", "/items/2/sku_id", "/items/00/sku_id", "/items/-/sku_id", "/amount/x", "/missing", "/u/0"] {
+        for absent in
+            ["/none", "/items/2/sku_id", "/items/00/sku_id", "/items/-/sku_id", "/amount/x", "/missing", "/u/0"]
+        {
             check(order, absent, Scalar::Absent);
         }
         check(order, "/items", Scalar::NotOne);
@@ -249,7 +253,8 @@ mod tests {
 
     #[test]
     fn depth_is_skipped_and_never_followed() {
-        let deep = |open: &str, close: &str| format!("{{\"bomb\":{}{},\"a\":1}}", open.repeat(30_000), close.repeat(30_000));
+        let deep =
+            |open: &str, close: &str| format!("{{\"bomb\":{}{},\"a\":1}}", open.repeat(30_000), close.repeat(30_000));
         check(&deep("[", "]"), "/a", value("1"));
         let objects = format!("{{\"bomb\":{}1{},\"a\":1}}", "{\"x\":".repeat(9_000), "}".repeat(9_000));
         check(&objects, "/a", value("1"));

@@ -81,7 +81,9 @@ fn a_public_key_is_never_taken_for_a_secret() {
     let verifier = verifier(std::slice::from_ref(&rsa_key));
     // The forger signs with what everybody knows of the key, in every form.
     let modulus = rsa_key["n"].as_str().unwrap();
-    for known in [modulus.as_bytes().to_vec(), URL_SAFE_NO_PAD.decode(modulus).unwrap(), rsa_key.to_string().into_bytes()] {
+    for known in
+        [modulus.as_bytes().to_vec(), URL_SAFE_NO_PAD.decode(modulus).unwrap(), rsa_key.to_string().into_bytes()]
+    {
         let forged = token(Algorithm::HS256, Some("r"), &EncodingKey::from_secret(&known), &claims());
         assert_eq!(verifier.verify(&forged), Err(TokenFault::Key));
     }

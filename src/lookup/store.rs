@@ -23,7 +23,10 @@ const MOST_FIELD_BYTES: usize = 4096;
 /// Where records are.
 pub(super) enum Store {
     /// The connection carries many look-ups at once; it is made when it is first wanted.
-    Redis { client: redis::Client, connection: Mutex<Option<MultiplexedConnection>> },
+    Redis {
+        client: redis::Client,
+        connection: Mutex<Option<MultiplexedConnection>>,
+    },
     Http(Caller),
 }
 

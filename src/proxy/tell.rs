@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::peek::speaker;
 use super::failure::Failure;
+use super::peek::speaker;
 use super::record::Record;
 use super::snapshot::Snapshot;
 use super::worker::{View, Worker};

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::label::{LookupResult, TokenFate};
 use super::label::{BreakerCause, CodeClass, DeadlineField, Limit, LineFate, Refusal, Reload};
 use super::label::{CheckResult, ConnectResult, ConnectionState, EjectionResult, EndpointState};
+use super::label::{LookupResult, TokenFate};
 use super::metrics::{self, Metric};
 use super::process::ProcessFigures;
 use super::registry::{Registry, RouteEntry};
@@ -252,7 +252,10 @@ fn whole(registry: &Registry, totals: &Totals) -> Vec<Family> {
     for fate in LineFate::ALL {
         lines.count(&[], &[fate.as_str()], totals.lines_sum(*fate));
     }
-    vec![clients, refused, stripped, deadlines, overrides, facts, tokens, lookups, faults, version, info, reloads, kept, lines]
+    vec![
+        clients, refused, stripped, deadlines, overrides, facts, tokens, lookups, faults, version, info, reloads, kept,
+        lines,
+    ]
 }
 
 fn program(process: &ProcessFigures) -> Vec<Family> {

@@ -27,7 +27,9 @@ pub(super) fn geoip(config: &FileConfig, texts: &Texts, findings: &mut Findings)
     let mut way = |written: Option<&At<String>>, default: &str| {
         let found = GeoipPath::parse(written.map_or(default, |written| &written.value));
         if let (None, Some(written)) = (&found, written) {
-            findings.error(written.at, format!("`{}` is no way into a record", written.value)).help("write `city/geoname_id`");
+            findings
+                .error(written.at, format!("`{}` is no way into a record", written.value))
+                .help("write `city/geoname_id`");
         }
         found
     };
@@ -235,9 +237,9 @@ fn store<'w>(written: &'w FileLookup, findings: &mut Findings) -> Option<(Lookup
         }
         (None, None, Some(http)) => {
             let uri = http.value.replace(['{', '}'], "");
-            let is_web = uri.parse::<http::Uri>().is_ok_and(|uri| {
-                matches!(uri.scheme_str(), Some("http" | "https")) && uri.authority().is_some()
-            });
+            let is_web = uri
+                .parse::<http::Uri>()
+                .is_ok_and(|uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.authority().is_some());
             if !is_web {
                 findings
                     .error(http.at, format!("`{}` is no URL", http.value))

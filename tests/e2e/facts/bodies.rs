@@ -55,11 +55,7 @@ fn odd_bodies_pass_with_the_fact_absent() {
 fn chunks_and_trailers_arrive_as_they_were_sent() {
     let scene = orders();
     let (first, second) = GOLD.split_at(10);
-    let body = format!(
-        "{:x}\r\n{first}\r\n{:x}\r\n{second}\r\n0\r\nX-Checksum: 7\r\n\r\n",
-        first.len(),
-        second.len()
-    );
+    let body = format!("{:x}\r\n{first}\r\n{:x}\r\n{second}\r\n0\r\nX-Checksum: 7\r\n\r\n", first.len(), second.len());
     let fields = "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\nTrailer: X-Checksum\r\n";
     assert_eq!(lane(&scene.post(fields, body.as_bytes())), "gray");
     let got = scene.gray.last();
@@ -168,7 +164,8 @@ async fn http2_bodies_are_looked_at_and_pass_whole() {
     for (body, expected) in [(GOLD, 1), (long.as_str(), 1)] {
         let request = http::Request::post("http://shop.test/").header("content-type", "application/json");
         client = client.ready().await.expect("a connection");
-        let (response, mut stream) = client.send_request(request.body(()).expect("a request"), false).expect("a stream");
+        let (response, mut stream) =
+            client.send_request(request.body(()).expect("a request"), false).expect("a stream");
         let sent = Bytes::copy_from_slice(body.as_bytes());
         let sending = tokio::spawn(async move { send_all(&mut stream, sent, true).await });
         let (echoed, _) = collect(response.await.expect("an answer").into_body()).await.expect("a body");
@@ -182,12 +179,14 @@ async fn http2_bodies_are_looked_at_and_pass_whole() {
 #[test]
 fn explain_tells_the_pointer_and_what_was_tried() {
     let scene = orders();
-    let fact = scene.explained(json!({ "method": "POST", "url": "/orders", "body": { "items": [{ "sku_id": 7 }] } }), "sku_id");
+    let fact = scene
+        .explained(json!({ "method": "POST", "url": "/orders", "body": { "items": [{ "sku_id": 7 }] } }), "sku_id");
     assert_eq!((&fact["value"], &fact["source"]), (&json!("7"), &json!("json /items/0/sku_id")));
     assert_eq!(fact["tried"], json!([{ "source": "header x-sku-id", "why": "absent" }]));
     let config = scene.sidecar.config();
     let explain = |body: &str| {
-        let arguments = ["explain", "--json", "--config", config.to_str().expect("UTF-8"), "-d", body, "POST", "/orders"];
+        let arguments =
+            ["explain", "--json", "--config", config.to_str().expect("UTF-8"), "-d", body, "POST", "/orders"];
         let output = graylane(arguments);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         serde_json::from_slice::<serde_json::Value>(&output.stdout).expect("JSON")["facts"]["sku_id"].clone()

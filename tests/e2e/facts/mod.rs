@@ -46,7 +46,8 @@ impl Scene {
 
     /// The explanation of one fact.
     fn explained(&self, question: serde_json::Value, fact: &str) -> serde_json::Value {
-        let answer = self.sidecar.admin_post("/api/v1/explain", "Content-Type: application/json\r\n", &question.to_string());
+        let answer =
+            self.sidecar.admin_post("/api/v1/explain", "Content-Type: application/json\r\n", &question.to_string());
         assert_eq!(answer.status(), 200, "{}", answer.text());
         answer.json()["facts"][fact].clone()
     }

@@ -90,7 +90,7 @@ impl Geo {
 
 fn metadata(nodes: u32, out: &mut Vec<u8>) {
     head(7, 9, out);
-    let mut short = |name: &str, number: u16, out: &mut Vec<u8>| {
+    let short = |name: &str, number: u16, out: &mut Vec<u8>| {
         encode(&Value::Text(name), out);
         head(5, 2, out);
         out.extend_from_slice(&number.to_be_bytes());

@@ -131,6 +131,11 @@ impl Plan {
         &self.files
     }
 
+    /// The file for a process that is not to run.
+    pub(crate) fn render_at(&self, address: SocketAddr) -> String {
+        self.render(address, SocketAddr::from(([127, 0, 0, 1], 2)))
+    }
+
     /// The file, given the sidecar's own addresses; `@traffic` in a text stands for the first of them.
     pub(crate) fn render(&self, traffic: SocketAddr, admin: SocketAddr) -> String {
         let Self { environment, trust, upstreams, routes, more, admin: more_admin, facts, .. } = self;
