@@ -14,11 +14,12 @@ const SHARDS: usize = 16;
 /// Records that are compared where one has to go.
 const COMPARED: usize = 8;
 
+type Shard = HashMap<Box<str>, Entry>;
 type Flight = watch::Receiver<Option<Answer>>;
 
 /// Records by their keys.
 pub(super) struct Cache {
-    shards: Box<[Mutex<HashMap<Box<str>, Entry>>]>,
+    shards: Box<[Mutex<Shard>]>,
     hash: std::hash::RandomState,
     most: usize,
 }
@@ -104,14 +105,14 @@ impl Cache {
     }
 
     /// Nothing that happens under the lock can leave a map half done.
-    fn shard(&self, key: &str) -> MutexGuard<'_, HashMap<Box<str>, Entry>> {
+    fn shard(&self, key: &str) -> MutexGuard<'_, Shard> {
         let place = (self.hash.hash_one(key) as usize) % SHARDS;
         self.shards[place].lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Of a few records, whichever a map gives first, the one that would be the first to be too old goes.
-fn make_room(shard: &mut HashMap<Box<str>, Entry>, most: usize) {
+fn make_room(shard: &mut Shard, most: usize) {
     if shard.len() < most {
         return;
     }

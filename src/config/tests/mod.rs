@@ -1,6 +1,7 @@
 //! What a configuration is refused for, word by word, and what loads.
 
 mod endpoints;
+mod fact_sources;
 mod faults;
 mod files;
 mod good;
