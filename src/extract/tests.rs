@@ -258,6 +258,7 @@ fn waiting_world() -> (Program, Extractor) {
 
 #[test]
 fn a_body_is_wanted_where_a_rule_needs_it_and_nothing_before_gives_it() {
+    use crate::decide::RequestParts;
     let (program, extractor) = waiting_world();
     let wants = |url: &str| {
         let request = request(url, &[]);
