@@ -12,6 +12,7 @@ pub mod config;
 pub mod extract;
 pub mod latch;
 pub mod live;
+pub mod lookup;
 pub mod outbound;
 pub mod source;
 

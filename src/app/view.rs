@@ -8,6 +8,7 @@ use std::time::{Instant, SystemTime};
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use tokio::runtime::Handle;
 
 use super::judge::Judgements;
 use super::ledger::Ledger;
@@ -22,6 +23,7 @@ use crate::decide::RouteSpec;
 use crate::extract::{self, Surroundings};
 use crate::latch::{Incident, Latches};
 use crate::live::Live;
+use crate::lookup::Answer;
 use crate::proxy::{Route, Snapshot};
 use crate::resilience::State;
 use crate::telemetry::{BreakerState, ConnectionState, EndpointState, Telemetry};
@@ -224,7 +226,13 @@ impl AdminView for ControlView {
             latched: &|release| snapshot.is_latched(release),
             now_unix: now.map_or(0, |since| since.as_secs()),
         };
-        let reasoning = extract::explain(&snapshot.settings.program, &snapshot.extractor, &asked, surroundings)
+        // Rare, and by hand: a thread of the control runtime may wait for what is looked up.
+        let look_up = |lookup: usize, key: &str| match snapshot.extractor.lookups().get(lookup) {
+            Some(lookup) => tokio::task::block_in_place(|| Handle::current().block_on(lookup.get(key, usize::MAX))),
+            None => Answer::Nothing("there is no such lookup"),
+        };
+        let program = &snapshot.settings.program;
+        let reasoning = extract::explain_with(program, &snapshot.extractor, &asked, surroundings, &look_up)
             .map_err(|error| ExplainError::Refused(error.to_string()))?;
         Ok(serde_json::to_value(reasoning).expect("a reasoning has text for keys"))
     }

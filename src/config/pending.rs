@@ -21,17 +21,5 @@ pub(super) fn warn(config: &FileConfig, findings: &mut Findings) {
 }
 
 fn features(config: &FileConfig) -> Vec<(&'static str, Vec<Span>)> {
-    vec![
-        ("`sources`", config.sources.iter().flatten().map(|source| source.at).collect()),
-        ("`geoip`", config.geoip.iter().map(|geoip| geoip.at).collect()),
-        ("a `json` source", sources(config, "json")),
-        ("a `geoip` source", sources(config, "geoip")),
-        ("a `jwt` source", sources(config, "jwt")),
-        ("a `baggage` source", sources(config, "baggage")),
-    ]
-}
-
-fn sources(config: &FileConfig, word: &str) -> Vec<Span> {
-    let all = config.facts.iter().flat_map(|table| table.iter()).flat_map(|(_, sources)| &sources.0);
-    all.flat_map(|source| source.written()).filter(|(there, _)| *there == word).map(|(_, value)| value.at).collect()
+    vec![("`sources`", config.sources.iter().flatten().map(|source| source.at).collect())]
 }

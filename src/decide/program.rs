@@ -4,7 +4,7 @@ use super::fact::FactId;
 use super::fact_table::FactTable;
 use super::index::{Found, RouteIndex};
 use super::lane::{LaneId, Lanes};
-use super::release::{Release, ReleaseId};
+use super::release::{HashKey, Release, ReleaseId};
 use super::request::RequestParts;
 use super::route::{RouteError, RouteId, RouteSpec};
 
@@ -89,13 +89,34 @@ impl Program {
         self.releases.iter().position(|release| release.name == name).and_then(ReleaseId::from_index)
     }
 
-    /// The facts that deciding on this route may look at.
+    /// The facts that deciding on this route may look at, and those that an explanation always shows.
     pub fn facts_of(&self, route: RouteId) -> Vec<FactId> {
-        let mut facts = Vec::new();
-        if let Some(release) = self.route(route).release {
-            let conditions = &self.release(release).conditions;
-            conditions.iter().for_each(|condition| condition.for_each_fact(&mut |fact| facts.push(fact)));
+        let mut facts = self.needed_facts(route);
+        if self.route(route).release.is_some() {
             facts.extend([FactId::USER_ID, FactId::DEVICE_ID, FactId::PROVINCE_CODE, FactId::CITY_ID]);
+        }
+        facts.sort_unstable();
+        facts.dedup();
+        facts
+    }
+
+    /// The facts that can change a decision on this route: those of conditions, of the hash key, and regions where some
+    /// are listed. For others nobody has to wait.
+    pub fn needed_facts(&self, route: RouteId) -> Vec<FactId> {
+        let Some(release) = self.route(route).release else { return Vec::new() };
+        let release = self.release(release);
+        let mut facts = Vec::new();
+        release.conditions.iter().for_each(|condition| condition.for_each_fact(&mut |fact| facts.push(fact)));
+        match release.hash_key {
+            HashKey::UserThenDevice => facts.extend([FactId::USER_ID, FactId::DEVICE_ID]),
+            HashKey::Device => facts.push(FactId::DEVICE_ID),
+        }
+        if !release.regions.is_empty() {
+            facts.extend([FactId::PROVINCE_CODE, FactId::CITY_ID]);
+        }
+        // The province follows from the city.
+        if facts.contains(&FactId::PROVINCE_CODE) {
+            facts.push(FactId::CITY_ID);
         }
         facts.sort_unstable();
         facts.dedup();

@@ -11,6 +11,11 @@ use super::request::RequestParts;
 pub struct RouteId(pub(super) u16);
 
 impl RouteId {
+    /// The route at this place, unless there cannot be so many.
+    pub fn from_index(index: usize) -> Option<RouteId> {
+        u16::try_from(index).ok().map(RouteId)
+    }
+
     /// The place as an index.
     pub const fn index(self) -> usize {
         self.0 as usize

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::failure::Failure;
+use super::peek::speaker;
 use super::record::Record;
 use super::snapshot::Snapshot;
 use super::worker::{View, Worker};
 use super::{Request, Routed};
 use crate::decide::{Decision, FactId, Facts};
-use crate::extract;
 use crate::telemetry::access::{Asked, Decided, Entry, LoggedFacts, Outcome};
 use crate::telemetry::{CodeClass, FailedRequest, Refusal, RouteSeries};
 use crate::wire::{Known, RequestHead};
@@ -135,8 +135,9 @@ fn log(
     let program = &snapshot.settings.program;
     // Facts are read once more: the log is off the common path, and keeping them would cost every request.
     let found = routed.and_then(|routed| program.find(head, routed.path.as_str()));
-    let speaker = extract::Peer { address: Some(request.peer.ip), trusted: request.peer.trusted };
-    let facts = found.as_ref().map(|found| snapshot.extractor.facts(head, found, speaker));
+    let speaker = speaker(request.peer);
+    let facts = found.as_ref().zip(routed);
+    let facts = facts.map(|(found, routed)| snapshot.extractor.facts_with(head, found, speaker, &routed.ahead));
     let fact = |id: FactId| facts.as_ref().and_then(|facts| facts.get(id));
     let (user, sku) = (fact(FactId::USER_ID), fact(FactId::SKU_ID));
     let (category, amount) = (fact(FactId::CATEGORY_ID), fact(FactId::ORDER_AMOUNT));

@@ -1,14 +1,15 @@
 //! What is counted for the sidecar as a whole.
 
 use super::cells::Cells;
-use super::label::{ConnectionState, DeadlineField, LineFate, Refusal};
+use super::label::{ConnectionState, DeadlineField, LineFate, Refusal, TokenFate};
 use crate::decide::OverrideError;
 
 const REFUSALS: usize = ConnectionState::ALL.len();
 const OVERRIDES: usize = REFUSALS + Refusal::ALL.len();
 const LINES: usize = OVERRIDES + OverrideError::ALL.len();
 const DEADLINES: usize = LINES + LineFate::ALL.len();
-const STRIPPED: usize = DEADLINES + DeadlineField::ALL.len();
+const TOKENS: usize = DEADLINES + DeadlineField::ALL.len();
+const STRIPPED: usize = TOKENS + TokenFate::ALL.len();
 
 /// The series that belong to no route, release or upstream.
 pub struct Totals(Cells);
@@ -54,6 +55,12 @@ impl Totals {
         self.0.add(worker, OVERRIDES + why as usize, 1);
     }
 
+    /// A token was not believed.
+    #[inline]
+    pub fn token_rejected(&self, worker: usize, why: TokenFate) {
+        self.0.add(worker, TOKENS + why as usize, 1);
+    }
+
     /// `n` lines of the access log were written or dropped.
     pub(super) fn lines(&self, worker: usize, fate: LineFate, n: u64) {
         self.0.add(worker, LINES + fate as usize, n);
@@ -78,6 +85,10 @@ impl Totals {
 
     pub(super) fn deadlines_ignored(&self, field: DeadlineField) -> u64 {
         self.0.sum(DEADLINES + field as usize)
+    }
+
+    pub(super) fn tokens_rejected(&self, why: TokenFate) -> u64 {
+        self.0.sum(TOKENS + why as usize)
     }
 
     pub(super) fn lines_sum(&self, fate: LineFate) -> u64 {
@@ -123,7 +134,9 @@ mod tests {
         OverrideError::ALL.iter().for_each(|why| totals.override_rejected(0, *why));
         LineFate::ALL.iter().for_each(|fate| totals.lines(0, *fate, 1));
         DeadlineField::ALL.iter().for_each(|field| totals.deadline_ignored(0, *field));
+        TokenFate::ALL.iter().for_each(|why| totals.token_rejected(0, *why));
         totals.stripped(0, 1);
+        assert!(TokenFate::ALL.iter().all(|why| totals.tokens_rejected(*why) == 1));
         assert_eq!(totals.clients(ConnectionState::Active), 0);
         assert_eq!(totals.clients(ConnectionState::Idle), 1);
         assert!(Refusal::ALL.iter().all(|reason| totals.refusals(*reason) == 1));

@@ -8,6 +8,7 @@ mod process;
 mod condition;
 mod experiment;
 mod fact;
+mod fact_source;
 mod release;
 mod rollback_on;
 
@@ -77,10 +78,13 @@ pub(super) fn compile(
     let upstreams = upstream::upstreams(config.upstreams.as_ref(), config.local.is_some(), texts, findings);
     let breakers = upstream::breakers(config.breakers.as_ref(), findings);
     let experiments = experiment::experiments(config.experiments.as_ref(), findings);
-    let (table, sources) = fact::facts(config, findings);
+    let keys = Vec::new();
+    let jwt = fact_source::jwt(config.jwt.as_ref(), key_files, texts, findings);
+    let geoip = fact_source::geoip(config, texts, findings);
+    let (table, sources, lookups) = fact::facts(config, findings);
     let mut facts = KnownFacts { table, used: Vec::new() };
 
-    let mut context = Context { texts, findings, environment: process.environment, key_files, keys: Vec::new() };
+    let mut context = Context { texts, findings, environment: process.environment, key_files, keys };
     let mut releases = release::releases(config.releases.as_ref(), &experiments, &mut facts, &mut context);
     let names = Names {
         upstreams: Places::new("upstream", config.upstreams.as_ref()),
@@ -144,7 +148,9 @@ pub(super) fn compile(
         guard: guard::guard(config.guard.as_ref()),
         confirmations: guard::confirmations(config),
         state_dir: process.state_dir,
-        geoip: process.geoip,
+        geoip,
+        jwt,
+        lookups,
     };
     Some((settings, keys))
 }

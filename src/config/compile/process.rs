@@ -45,7 +45,6 @@ pub(super) struct Process {
     pub(super) drain: Duration,
     pub(super) sources_wait: Duration,
     pub(super) state_dir: Option<PathBuf>,
-    pub(super) geoip: Option<PathBuf>,
 }
 
 pub(super) fn process(config: &FileConfig, key_files: KeyFiles, texts: &Texts, findings: &mut Findings) -> Process {
@@ -82,11 +81,6 @@ pub(super) fn process(config: &FileConfig, key_files: KeyFiles, texts: &Texts, f
         drain: time(config.drain.as_ref(), DRAIN),
         sources_wait: positive(config.sources_wait.as_ref(), SOURCES_WAIT, "sources_wait", findings),
         state_dir: config.state.as_ref().and_then(|state| state.dir.as_ref()).map(|dir| address::path_of(dir, texts)),
-        geoip: config
-            .geoip
-            .as_ref()
-            .and_then(|geoip| geoip.database.as_ref())
-            .map(|file| address::path_of(file, texts)),
     }
 }
 

@@ -16,12 +16,12 @@ mod upstream;
 
 pub(super) use business_rule::{API_VERSION, FileBusinessRule, FileRollbackOn, KIND};
 pub(super) use condition::{FileCondition, FileScalar, OperatorWord};
-pub(super) use fact::FileSource;
+pub(super) use fact::{FileGeoip, FileJsonBody, FileJwt, FileLookup, FileSource};
 pub(super) use fault::{FileDelay, FileFault};
 pub(super) use guard::{FileGuard, OnOff};
 pub(super) use limit::{FileAdaptive, FileLaneLimits, FileOverload};
 pub(super) use process::{
-    AccessLogWord, AdminReadsWord, AdminRole, FileAdmin, FileGeoip, FileLimits, FileListener, FileState, RegionCodes,
+    AccessLogWord, AdminReadsWord, AdminRole, FileAdmin, FileLimits, FileListener, FileState, RegionCodes,
     ResponseMarkWord,
 };
 pub(super) use release::{
@@ -33,6 +33,7 @@ pub(super) use remote::{
 pub(super) use route::{FileBreaker, FileHeaderMatch, FileMatch, FileRoute, FileShield, FileTimeouts};
 pub(super) use upstream::{FileEjection, FileHealth, FileUpstream};
 
+pub use fact::AmountUnit;
 pub use limit::OverLimit;
 pub use process::{EncodedWord, Environment, MarkCache, Normalize};
 pub use remote::RedisPush;
@@ -102,8 +103,17 @@ mirror! {
         /// `device_id`, `sku_id`, `category_id`, `user_tier`, `tags`, `order_amount`, `stock_level`, `province_code` and
         /// `city_id`; any other name declares a fact.
         facts: Table<OneOrMany<FileSource>>,
+        /// What a number of `order_amount` counts; conditions always speak of yuan.
+        #[schemars(extend("default" = "yuan"))]
+        order_amount_unit: At<AmountUnit>,
+        /// What is read of JSON bodies.
+        json_body: FileJsonBody,
         /// The database behind `geoip` sources.
         geoip: FileGeoip,
+        /// Which tokens `jwt` sources believe.
+        jwt: FileJwt,
+        /// Stores of product facts behind `lookup` sources, by name.
+        lookups: Table<FileLookup>,
         /// Where requests go, by name.
         upstreams: Table<FileUpstream>,
         /// Experiments, by name: users in groups, independent of the releases that use them.

@@ -2,6 +2,7 @@
 
 mod centres;
 mod endpoints;
+mod fact_sources;
 mod faults;
 mod files;
 mod good;
