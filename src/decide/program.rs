@@ -1,5 +1,6 @@
 //! Everything that deciding needs, compiled once from a configuration and never changed.
 
+use super::expression::NumberExpression;
 use super::fact::FactId;
 use super::fact_table::FactTable;
 use super::index::{Found, RouteIndex};
@@ -16,6 +17,7 @@ pub struct Program {
     releases: Vec<Release>,
     routes: Vec<RouteSpec>,
     index: RouteIndex,
+    values: Vec<(String, NumberExpression)>,
 }
 
 impl Program {
@@ -40,13 +42,23 @@ impl Program {
             }
         }
         match RouteIndex::new(&routes) {
-            Ok(index) if errors.is_empty() => Ok(Program { lanes, facts, releases, routes, index }),
+            Ok(index) if errors.is_empty() => Ok(Program { lanes, facts, releases, routes, index, values: Vec::new() }),
             Ok(_) => Err(errors),
             Err(more) => {
                 errors.extend(more);
                 Err(errors)
             }
         }
+    }
+
+    /// With the named numbers of the configuration, for explanations.
+    pub fn with_values(self, values: Vec<(String, NumberExpression)>) -> Program {
+        Program { values, ..self }
+    }
+
+    /// The named numbers, in the order written.
+    pub fn values(&self) -> &[(String, NumberExpression)] {
+        &self.values
     }
 
     /// The route of a request, `path` being its [`NormalPath`](super::NormalPath).
@@ -96,6 +108,9 @@ impl Program {
             let conditions = &self.release(release).conditions;
             conditions.iter().for_each(|condition| condition.for_each_fact(&mut |fact| facts.push(fact)));
             facts.extend([FactId::USER_ID, FactId::DEVICE_ID, FactId::PROVINCE_CODE, FactId::CITY_ID]);
+        }
+        if let Some(composite) = &self.route(route).composite {
+            composite.for_each_fact(&mut |fact| facts.push(fact));
         }
         facts.sort_unstable();
         facts.dedup();

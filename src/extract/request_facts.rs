@@ -1,7 +1,7 @@
 //! The facts of one request, looked up when asked for.
 
 use std::borrow::Cow;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::net::IpAddr;
 
 use smallvec::SmallVec;
@@ -20,6 +20,8 @@ pub struct RequestFacts<'a, R> {
     peer: Peer,
     /// Facts of which a value was refused; a fact asked for twice is counted once.
     refused: RefCell<SmallVec<[FactId; 4]>>,
+    /// Expressions that could not be computed.
+    failed: Cell<u32>,
 }
 
 /// What a source came to, after everything was checked.
@@ -31,7 +33,7 @@ enum Outcome<'a> {
 
 impl<'a, R: RequestParts> RequestFacts<'a, R> {
     pub(super) fn new(extractor: &'a Extractor, request: &'a R, found: &'a Found<'a>, peer: Peer) -> Self {
-        RequestFacts { extractor, request, found, peer, refused: RefCell::default() }
+        RequestFacts { extractor, request, found, peer, refused: RefCell::default(), failed: Cell::new(0) }
     }
 
     /// The client's address; see [`client_ip`].
@@ -42,6 +44,11 @@ impl<'a, R: RequestParts> RequestFacts<'a, R> {
     /// The facts of which a value was refused so far.
     pub fn refused(&self) -> SmallVec<[FactId; 4]> {
         self.refused.borrow().clone()
+    }
+
+    /// How many expressions could not be computed so far.
+    pub fn expressions_failed(&self) -> u32 {
+        self.failed.get()
     }
 
     fn ask(&self, source: &Source, plan: &FactSources) -> Outcome<'a> {
@@ -87,6 +94,10 @@ impl<R: RequestParts> Facts for RequestFacts<'_, R> {
             }
         }
         if fact == FactId::CLIENT_IP { self.client_address() } else { None }
+    }
+
+    fn expression_failed(&self) {
+        self.failed.set(self.failed.get().saturating_add(1));
     }
 
     fn trace(&self, fact: FactId) -> FactTrace {

@@ -77,6 +77,9 @@ pub(super) fn decide(
     if let Some(fault) = decision.override_rejected {
         worker.telemetry.totals().override_rejected(worker.id, fault);
     }
+    if facts.expressions_failed() > 0 {
+        worker.telemetry.totals().expressions_failed(worker.id, facts.expressions_failed());
+    }
     facts.refused().iter().for_each(|fact| snapshot.facts.rejected(worker.id, fact.index()));
     decision
 }

@@ -66,7 +66,7 @@ use timer::{Clock, Late, Timer, Waiting};
 use worker::View;
 
 use crate::config::{Normalize, Protocol, ResponseMark, StableOpen};
-use crate::decide::{Decision, LaneId, NormalPath, Reason, RouteId};
+use crate::decide::{Decision, LaneId, NormalPath, Qos, Reason, RouteId};
 use crate::resilience::{Admission, Lease, Tick, load};
 use crate::upstream::{self, ConnectError, Dialect, LeaseError};
 use crate::wire::h1::Framing;
@@ -296,6 +296,7 @@ async fn attempt<'c>(
         told: Told {
             lane,
             release: routed.decision.release.map(|release| program.release(release).name.as_str()),
+            qos: routed.decision.qos.map(Qos::as_str),
             pseudonym: &snapshot.pseudonym,
             peer: request.peer,
             upgrade,

@@ -222,6 +222,8 @@ fn whole(registry: &Registry, totals: &Totals) -> Vec<Family> {
     for field in DeadlineField::ALL {
         deadlines.count(&[], &[field.as_str()], totals.deadlines_ignored(*field));
     }
+    let mut expressions = Family::new(&metrics::EXPRESSIONS_FAILED);
+    expressions.count(&[], &[], totals.expressions_failed_sum());
     let mut faults = Family::new(&metrics::FAULTS);
     for ((name, kind), series) in &registry.faults {
         faults.count(&[name], &[kind], series.sum());
@@ -241,7 +243,21 @@ fn whole(registry: &Registry, totals: &Totals) -> Vec<Family> {
     for fate in LineFate::ALL {
         lines.count(&[], &[fate.as_str()], totals.lines_sum(*fate));
     }
-    vec![clients, refused, stripped, deadlines, overrides, facts, faults, version, info, reloads, kept, lines]
+    vec![
+        clients,
+        refused,
+        stripped,
+        deadlines,
+        overrides,
+        facts,
+        expressions,
+        faults,
+        version,
+        info,
+        reloads,
+        kept,
+        lines,
+    ]
 }
 
 fn program(process: &ProcessFigures) -> Vec<Family> {

@@ -96,6 +96,8 @@ metrics! {
         "Developer overrides that were ignored, by reason.";
     FACTS_REJECTED = Counter "graylane_facts_rejected_total" ["fact"]
         "Values of facts that did not fit and count as absent.";
+    EXPRESSIONS_FAILED = Counter "graylane_expression_errors_total" []
+        "Expressions that could not be computed for a request and count as false.";
     CONFIG_VERSION = Gauge "graylane_config_version" []
         "Number of configurations applied since the start.";
     CONFIG_INFO = Gauge "graylane_config_info" ["version"]

@@ -4,8 +4,10 @@ mod address;
 mod kept;
 mod process;
 
+mod composite;
 mod condition;
 mod experiment;
+pub(super) mod expression;
 mod fact;
 mod release;
 
@@ -27,7 +29,7 @@ use super::pending;
 use super::problem::Findings;
 use super::settings::Settings;
 use super::text::{Span, Texts};
-use crate::decide::{Lanes, Program};
+use crate::decide::{Lanes, Program, Vocabulary};
 use condition::KnownFacts;
 use route::{Names, Places};
 
@@ -66,7 +68,8 @@ pub(super) fn compile(
     let breakers = upstream::breakers(config.breakers.as_ref(), findings);
     let experiments = experiment::experiments(config.experiments.as_ref(), findings);
     let (table, sources) = fact::facts(config, findings);
-    let mut facts = KnownFacts { table, used: Vec::new() };
+    let mut facts = KnownFacts { table, used: Vec::new(), vocabulary: Vocabulary::default(), texts };
+    expression::vocabulary(config, &mut facts, findings);
 
     let mut context = Context { texts, findings, environment: process.environment, key_files, secrets: Vec::new() };
     let mut releases = release::releases(config.releases.as_ref(), &experiments, &mut facts, &mut context);
@@ -80,6 +83,7 @@ pub(super) fn compile(
     let mut routes = route::routes(written, &names, &mut lanes, &mut context);
     let secrets = context.secrets;
     rule::apply(gathered, &mut facts, &mut releases, &mut routes, findings);
+    composite::apply(&mut routes, &lanes, &mut facts, findings);
     let lane = unused::own_lane(config, &mut lanes, findings);
     let known: Vec<_> = routes.iter().map(|route| route.known(&lanes)).collect();
     let faults = fault::faults(config.faults.as_deref(), &known, SystemTime::now(), findings);
@@ -93,7 +97,7 @@ pub(super) fn compile(
     let (releases, rollbacks) = releases.into_iter().unzip();
     let (specs, plans) = routes.into_iter().map(|route| (route.spec, route.plan)).unzip();
     let program = match Program::new(lanes, facts.table, releases, specs) {
-        Ok(program) => program,
+        Ok(program) => program.with_values(facts.vocabulary.values),
         Err(errors) => {
             route::tell(&errors, written, findings);
             return None;

@@ -2,6 +2,7 @@
 //! its form. `graylane schema` is derived from these structs, and so is their reader.
 
 mod business_rule;
+mod composite;
 mod condition;
 mod fact;
 mod fault;
@@ -13,6 +14,7 @@ mod schema;
 mod upstream;
 
 pub(super) use business_rule::{API_VERSION, FileBusinessRule, FileRollbackOn, KIND};
+pub(super) use composite::{FileFunctions, FilePromotion, FileStrategies, FileWeights, Number};
 pub(super) use condition::{FileCondition, FileScalar, OperatorWord};
 pub(super) use fact::FileSource;
 pub(super) use fault::{FileDelay, FileFault};
@@ -94,6 +96,11 @@ mirror! {
         /// `device_id`, `sku_id`, `category_id`, `user_tier`, `tags`, `order_amount`, `stock_level`, `province_code` and
         /// `city_id`; any other name declares a fact.
         facts: Table<OneOrMany<FileSource>>,
+        /// The tables of the functions that expressions call.
+        functions: FileFunctions,
+        /// Numbers by name, each an expression in CEL; further expressions use them, and explanations show them.
+        #[schemars(extend("examples" = [{ "price": "basePrice * (1 - discountByTier(userTier))" }]))]
+        values: Table<At<String>>,
         /// The database behind `geoip` sources.
         geoip: FileGeoip,
         /// Where requests go, by name.
