@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::file::{FileAdmin, FileConfig, FileGeoip, FileLimits, FileOverload, FileState};
+use super::file::{FileAdmin, FileConfig, FileFunctions, FileGeoip, FileLimits, FileOverload, FileState};
 use super::problem::Findings;
 use super::read::Table;
 use super::text::{At, Span};
@@ -48,6 +48,13 @@ pub(super) fn merge(into: &mut FileConfig, next: FileConfig, findings: &mut Find
         one(&mut into.delay, next.delay, "overload.delay", f);
     });
 
+    section(&mut into.functions, next.functions, |into: &mut FileFunctions, next| {
+        one(&mut into.in_stock, next.in_stock, "functions.in_stock", f);
+        table(&mut into.discount_by_tier, next.discount_by_tier, "tier", f);
+        table(&mut into.tag_score, next.tag_score, "tag", f);
+        table(&mut into.promotions, next.promotions, "promotion", f);
+    });
+
     list(&mut into.listeners, next.listeners);
     list(&mut into.trust, next.trust);
     list(&mut into.allow_encoded, next.allow_encoded);
@@ -56,6 +63,7 @@ pub(super) fn merge(into: &mut FileConfig, next: FileConfig, findings: &mut Find
     list(&mut into.faults, next.faults);
 
     table(&mut into.facts, next.facts, "fact", f);
+    table(&mut into.values, next.values, "value", f);
     table(&mut into.upstreams, next.upstreams, "upstream", f);
     table(&mut into.experiments, next.experiments, "experiment", f);
     table(&mut into.releases, next.releases, "release", f);

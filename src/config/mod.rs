@@ -23,6 +23,7 @@ mod endpoints;
 mod fault;
 mod lane_limits;
 mod pending;
+mod probe;
 mod rollback;
 mod settings;
 
@@ -41,6 +42,7 @@ pub use file::{
     Balance, EncodedWord, Environment, MarkCache, Normalize, OverLimit, Protocol, ShieldWord, StableOpen, schema,
 };
 pub use lane_limits::{AdaptiveBounds, LaneLimits, Overload, RateLimit};
+pub use probe::{check_bytes, check_expression};
 pub use problem::{Problem, Problems, Severity, Style};
 pub use rollback::{RollbackFigure, RollbackPlan};
 pub use settings::{

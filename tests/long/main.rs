@@ -12,3 +12,4 @@ mod stage;
 mod bodies;
 mod crowd;
 mod drill;
+mod rules;

@@ -102,11 +102,37 @@ fn the_table_of_the_page_is_what_the_program_says() {
 #[test]
 fn people_and_machines_read_every_term() {
     let program = program(yaml());
-    let facts = [("sku_id", "SKU-1"), ("tags", "vip"), ("order_amount", "50"), ("stock_level", "500")];
+    let facts = [
+        ("sku_id", "SKU-1"),
+        ("tags", "vip"),
+        ("order_amount", "50"),
+        ("stock_level", "500"),
+        ("conversion_rate", "0.05"),
+    ];
     let known = known(&program, &facts);
     let (_, reasoning) = both(&program, &Inputs::of(&known));
-    insta::assert_snapshot!(reasoning.to_string(), @"");
-    insta::assert_snapshot!(serde_json::to_string(&reasoning.composite).unwrap(), @"");
+    insta::assert_snapshot!(reasoning.to_string(), @r"
+    lane     gold
+    level    none
+    reason   score: a strategy of the route has the best score over its threshold
+    decided  stable, no_release: the route has no release
+    qos      gold
+    route    sku
+    release  -
+    bucket   -
+
+    strategies
+      vip    chosen  0.625 = sku 0.2 + tags 0.175 + amount 0.25, 0.520833 of 1.2; threshold 0.6, lane gold
+      saver  below   0.45 = sku 0.2 + tags 0 + amount 0.25, 0.375 of 1.2; threshold 0.55, lane bronze
+
+    facts
+      sku_id           SKU-1
+      tags             vip
+      order_amount     50
+      stock_level      500
+      conversion_rate  0.05
+    ");
+    insta::assert_snapshot!(serde_json::to_string(&reasoning.composite).unwrap(), @r#"{"whitelist":null,"sku_weight":"0.5","amount_bonus":"1","greatest":"1.2","strategies":[{"name":"vip","lane":"gold","qos":"gold","sku_term":"0.2","tag_match":"0.5","tag_term":"0.175","amount_term":"0.25","score":"0.625","share":"0.520833","threshold":"0.6","over":true,"chosen":true},{"name":"saver","lane":"bronze","qos":"bronze","sku_term":"0.2","tag_match":"0","tag_term":"0","amount_term":"0.25","score":"0.45","share":"0.375","threshold":"0.55","over":false,"chosen":false}]}"#);
 }
 
 /// The page's configuration with a release that everyone is in, or nobody.
@@ -187,21 +213,21 @@ fn strategies_that_make_no_sense_are_refused() {
         assert!(yaml().contains(from), "{from}");
         yaml().replacen(from, to, 1)
     };
-    check(change("lane: hot,", "lane: hott,"), "20:47: route `sku` has no lane `hott` (did you mean `hot`?)");
+    check(change("lane: hot,", "lane: hott,"), "21:44: route `sku` has no lane `hott` (did you mean `hot`?)");
     check(
         change("stable: goods, hot: goods-hot", "stable: goods, gray: goods-hot, hot: goods-hot")
             .replace("lane: hot,", "lane: gray,"),
-        "20:47: no strategy sends to `gray`: who sees it is the release's to say",
+        "21:44: no strategy sends to `gray`: who sees it is the release's to say",
     );
-    check(change("qos: gold }", "qos: golden }"), "20:57: `golden` is not a class of service (did you mean `gold`?)");
-    check(change("threshold: 0.6", "threshold: high"), "25:76: `high` is no number");
-    check(change("threshold: 0.6", "threshold: -1"), "25:76: `threshold` is from 0 to 1000000, not -1");
-    check(change("full_stock: 1000", "full_stock: 0"), "22:19: `full_stock` is above 0");
-    check(change("name: saver", "name: vip"), "26:19: strategy `vip` is defined twice; first at t.yaml:25:19");
-    check(change("[SKU-HOT]", "[A, A]"), "20:32: `A` stands on the whitelist twice; first at t.yaml:20:29");
-    check(change("tags: [coupon]", "tags: ['a,b']"), "26:70: `a,b` is no tag: write one for each, without commas");
+    check(change("qos: gold }", "qos: golden }"), "21:54: `golden` is not a class of service (did you mean `gold`?)");
+    check(change("threshold: 0.6", "threshold: high"), "26:76: `high` is no number");
+    check(change("threshold: 0.6", "threshold: -1"), "26:76: `threshold` is from 0 to 1000000, not -1");
+    check(change("full_stock: 1000", "full_stock: 0"), "23:19: `full_stock` is above 0");
+    check(change("name: saver", "name: vip"), "27:19: strategy `vip` is defined twice; first at t.yaml:26:19");
+    check(change("[SKU-HOT]", "[A, A]"), "21:31: `A` stands on the whitelist twice; first at t.yaml:21:28");
+    check(change("tags: [coupon]", "tags: ['a,b']"), "27:60: `a,b` is no tag: write one for each, without commas");
     check(
         change("full_stock: 1000", "sku_weight: stock_level"),
-        "23:24: the formula is not used beside `sku_weight`; `sku_weight` at t.yaml:22:19",
+        "24:24: the formula is not used beside `sku_weight`; `sku_weight` at t.yaml:23:19",
     );
 }

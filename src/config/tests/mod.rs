@@ -2,6 +2,7 @@
 
 mod composite;
 mod endpoints;
+mod expressions;
 mod faults;
 mod files;
 mod good;

@@ -115,6 +115,9 @@ impl<'c> Compiler<'c> {
                 op::ADD | op::SUBSTRACT | op::MULTIPLY | op::DIVIDE | op::MODULO | op::NEGATE => Ok(Kind::Number),
                 "size" | "discountByTier" | "tagScore" | "applyPromo" => Ok(Kind::Number),
                 "header" | "query" => Ok(Kind::Open),
+                op::INDEX | op::OPT_INDEX | op::OPT_SELECT => {
+                    Err(self.wrong("lists, maps and fields are no part of this"))
+                }
                 _ => Ok(Kind::Test),
             },
             _ => Ok(match self.named(tree)? {

@@ -80,6 +80,7 @@ impl<'s> Fenced<'s> {
         let tree = Parser::new().parse(&self.for_parser).map_err(|errors| {
             let first = errors.errors.first().map(|first| first.msg.lines().next().unwrap_or_default().to_owned());
             let why = first.unwrap_or_default().replace(HAS, "has");
+            let why = why.split(" expecting ").next().unwrap_or_default().trim_start_matches("Syntax error: ");
             let why: String = why.chars().take(160).collect();
             error(all, format!("this is no expression: {}", why.trim()))
         })?;

@@ -199,10 +199,7 @@ fn what_means_nothing_is_refused_with_its_place() {
         "8..15 `matches` takes a pattern between quotation marks: it is compiled once, when loaded",
     );
     refused("", "0..0 the expression is empty");
-    refused(
-        "1 +",
-        "0..3 this is no expression: Syntax error: mismatched input '<EOF>' expecting {'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}",
-    );
+    refused("1 +", "0..3 this is no expression: mismatched input '<EOF>'");
     refused("user_id == @", "11..12 `@` has no meaning in an expression");
     refused("user_id == 'a", "11..13 a text is not closed");
     refused(r#"{"a": 1}.a > 1"#, "0..1 `{` has no meaning in an expression");
@@ -257,19 +254,28 @@ fn the_worst_admitted_expressions_stay_far_below_the_deadline() {
     let tags = (0..1300).map(|n| format!("{n:02}")).collect::<Vec<_>>().join(",");
     let (tags, text) = (&tags[..4096], "a".repeat(4096));
     let short = "a".repeat(512);
+    // Bits that look random make the automaton of `[ab]{60}` meet a new state at every byte.
+    let mut bits = 1_u64;
+    let mut random = || {
+        bits = bits.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        if bits >> 63 == 0 { 'a' } else { 'b' }
+    };
+    let thrash: String = (0..512).map(|_| random()).collect();
     let backtracking = r#"channel.matches("(a|aa|a?){8}(a*a*)*[^a]{2}$")"#;
     let worst = [
         vec![backtracking; 3].join(" || "),
+        vec![r#"header("c").matches("[ab]*a[ab]{60}c|[ab]*b[ab]{60}d")"#; 3].join(" || "),
         vec![r#"channel.matches("(x+x+)+y|[a-q][^u-z]{13}x")"#; 3].join(" || "),
         vec!["tagScore(tags) > 9"; 15].join(" || "),
         vec![r#"header("b").contains("aaaaaaaaaaaaaaaaaaab")"#; 40].join(" || "),
         vec!["size(tags) > 99999"; 30].join(" || "),
-        vec![r#"header("b") in ["a", "b", "c"]"#; 40].join(" || "),
+        vec![r#"header("b") in ["a", "b", "c"]"#; 28].join(" || "),
     ];
     for source in worst {
         let mut table = table();
         let expression = compile(&source, &mut table).unwrap_or_else(|error| panic!("{source}: {error}"));
-        let known = known(&mut table, &[("channel", &short), ("header:b", &text), ("tags", tags)]);
+        let known =
+            known(&mut table, &[("channel", &short), ("header:b", &text), ("header:c", &thrash), ("tags", tags)]);
         expression.holds(&known);
         let fastest = (0..5).map(|_| {
             let start = Instant::now();
