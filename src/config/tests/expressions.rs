@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use proptest::prelude::*;
+
 use super::{BUSINESS_RULE, check, goods, lines, load};
 
 /// The example with an expression for the release, from line 45, column 17 on.
@@ -116,3 +118,62 @@ fn no_expression_can_stall_or_crash_the_loader() {
     ));
     assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+
+    /// What `make fuzz` does for longer: any words in any order are refused or evaluate.
+    #[test]
+    fn words_in_any_order_never_panic(words in proptest::collection::vec(proptest::sample::select(&WORDS[..]), 0..24)) {
+        crate::config::check_expression(words.join(" ").as_bytes());
+    }
+
+    #[test]
+    fn bytes_of_any_kind_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        crate::config::check_expression(&bytes);
+        crate::config::check_bytes(&bytes);
+    }
+}
+
+const WORDS: [&str; 40] = [
+    "(",
+    ")",
+    "[",
+    "]",
+    "!",
+    "-",
+    "+",
+    "*",
+    "/",
+    "%",
+    "==",
+    "!=",
+    "<",
+    ">=",
+    "&&",
+    "||",
+    "?",
+    ":",
+    ",",
+    ".",
+    "in",
+    "0",
+    "1",
+    "2.5",
+    "true",
+    "'a'",
+    "\"1001\"",
+    "has",
+    "size",
+    "tags",
+    "stock_level",
+    "category_id",
+    "tier",
+    "header",
+    "x",
+    "startsWith",
+    "matches",
+    "isInStock",
+    "discountByTier",
+    "tagScore",
+];
