@@ -243,9 +243,9 @@ fn what_would_cost_too_much_is_refused_before_it_is_parsed() {
 
 #[test]
 fn a_long_chain_is_one_level() {
-    let chain = vec!["stock_level > 1"; 60].join(" && ");
+    let chain = ["stock_level > 1"; 60].join(" && ");
     check(&chain, GOODS, true);
-    check(&format!("{} > 1", vec!["stock_level"; 100].join(" + ")), GOODS, true);
+    check(&format!("{} > 1", ["stock_level"; 100].join(" + ")), GOODS, true);
 }
 
 /// The worst that is admitted, of each kind, against the longest facts there are, in whatever build this is.
@@ -263,13 +263,13 @@ fn the_worst_admitted_expressions_stay_far_below_the_deadline() {
     let thrash: String = (0..512).map(|_| random()).collect();
     let backtracking = r#"channel.matches("(a|aa|a?){8}(a*a*)*[^a]{2}$")"#;
     let worst = [
-        vec![backtracking; 3].join(" || "),
-        vec![r#"header("c").matches("[ab]*a[ab]{60}c|[ab]*b[ab]{60}d")"#; 3].join(" || "),
-        vec![r#"channel.matches("(x+x+)+y|[a-q][^u-z]{13}x")"#; 3].join(" || "),
-        vec!["tagScore(tags) > 9"; 15].join(" || "),
-        vec![r#"header("b").contains("aaaaaaaaaaaaaaaaaaab")"#; 40].join(" || "),
-        vec!["size(tags) > 99999"; 30].join(" || "),
-        vec![r#"header("b") in ["a", "b", "c"]"#; 28].join(" || "),
+        [backtracking; 3].join(" || "),
+        [r#"header("c").matches("[ab]*a[ab]{60}c|[ab]*b[ab]{60}d")"#; 3].join(" || "),
+        [r#"channel.matches("(x+x+)+y|[a-q][^u-z]{13}x")"#; 3].join(" || "),
+        ["tagScore(tags) > 9"; 15].join(" || "),
+        [r#"header("b").contains("aaaaaaaaaaaaaaaaaaab")"#; 40].join(" || "),
+        ["size(tags) > 99999"; 30].join(" || "),
+        [r#"header("b") in ["a", "b", "c"]"#; 28].join(" || "),
     ];
     for source in worst {
         let mut table = table();
