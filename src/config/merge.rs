@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use super::file::{FileAdmin, FileConfig, FileGeoip, FileGuard, FileJsonBody, FileLimits, FileOverload, FileState};
+use super::file::{
+    FileAdmin, FileConfig, FileFunctions, FileGeoip, FileGuard, FileJsonBody, FileLimits, FileOverload, FileState,
+};
 use super::problem::Findings;
 use super::read::{OneOrMany, Table};
 use super::text::{At, Span};
@@ -74,6 +76,12 @@ pub(super) fn merge(into: &mut FileConfig, next: FileConfig, findings: &mut Find
     if let Some(next) = next.confirm {
         into.confirm.get_or_insert_with(|| OneOrMany(Vec::new())).0.extend(next.0);
     }
+    section(&mut into.functions, next.functions, |into: &mut FileFunctions, next| {
+        one(&mut into.in_stock, next.in_stock, "functions.in_stock", f);
+        table(&mut into.discount_by_tier, next.discount_by_tier, "tier", f);
+        table(&mut into.tag_score, next.tag_score, "tag", f);
+        table(&mut into.promotions, next.promotions, "promotion", f);
+    });
 
     list(&mut into.listeners, next.listeners);
     list(&mut into.trust, next.trust);
@@ -85,6 +93,7 @@ pub(super) fn merge(into: &mut FileConfig, next: FileConfig, findings: &mut Find
 
     table(&mut into.facts, next.facts, "fact", f);
     table(&mut into.lookups, next.lookups, "lookup", f);
+    table(&mut into.values, next.values, "value", f);
     table(&mut into.upstreams, next.upstreams, "upstream", f);
     table(&mut into.experiments, next.experiments, "experiment", f);
     table(&mut into.releases, next.releases, "release", f);

@@ -29,6 +29,7 @@ mod jwt;
 mod lane_limits;
 mod lookup;
 mod pending;
+mod probe;
 mod remote;
 mod rollback;
 mod settings;
@@ -57,6 +58,7 @@ pub use guard::Guard;
 pub use jwt::{JWT_ALGORITHMS, JwtPlan, KeySet, TokenPlace, VerifyKey};
 pub use lane_limits::{AdaptiveBounds, LaneLimits, Overload, RateLimit};
 pub use lookup::{KeyPart, KeyTemplate, LookupPlan, LookupStore};
+pub use probe::{check_bytes, check_expression};
 pub use problem::{Problem, Problems, Severity, Style};
 pub use remote::{
     BackoffPlan, EtcdPlan, Login, RedisAddress, RedisPlan, RedisPush, SourceBounds, SourceKind, SourcePlan, TlsFiles,

@@ -1,6 +1,7 @@
 //! The decision for one request, in the order that `ARCHITECTURE.md` and the reference give.
 
 use super::bucket::Bucket;
+use super::composite::Qos;
 use super::fact::Facts;
 use super::lane::LaneId;
 use super::program::Program;
@@ -76,7 +77,9 @@ pub struct Decision {
     pub bucket: Option<Bucket>,
     /// Why an override was ignored, where one was.
     pub override_rejected: Option<OverrideError>,
-    /// What was decided before the route or a breaker changed the lane.
+    /// The class of service that the upstream is told; kept where the lane falls back.
+    pub qos: Option<Qos>,
+    /// What was decided before the strategies, the route or a breaker changed the lane.
     pub decided: Verdict,
 }
 
@@ -91,7 +94,7 @@ impl Decision {
 
     fn of(verdict: Verdict, release: Option<ReleaseId>) -> Decision {
         let Verdict { lane, level, reason } = verdict;
-        Decision { lane, level, reason, release, bucket: None, override_rejected: None, decided: verdict }
+        Decision { lane, level, reason, release, bucket: None, override_rejected: None, qos: None, decided: verdict }
     }
 }
 
@@ -111,7 +114,7 @@ impl Program {
     pub fn decide<F: Facts>(&self, route: RouteId, inputs: &Inputs<'_, F>) -> Decision {
         let route = self.route(route);
         let Some(id) = route.release else {
-            return Decision::of(Verdict::stable(Reason::NoRelease), None);
+            return self.compose(route, inputs, Decision::of(Verdict::stable(Reason::NoRelease), None));
         };
         let release = self.release(id);
         let key = release.hash_key.of(inputs.facts);
@@ -134,7 +137,33 @@ impl Program {
         };
 
         let decision = Decision { bucket, override_rejected, ..Decision::of(verdict, Some(id)) };
-        if route.lanes.contains(&decision.lane) { decision } else { decision.fall_back(Reason::NoLane) }
+        let there = route.lanes.contains(&decision.lane);
+        self.compose(route, inputs, if there { decision } else { decision.fall_back(Reason::NoLane) })
+    }
+
+    /// Asks the strategies of the route where the release's answer leaves the request to them.
+    fn compose<F: Facts>(&self, route: &RouteSpec, inputs: &Inputs<'_, F>, decision: Decision) -> Decision {
+        let Some(composite) = &route.composite else { return decision };
+        if decision.lane != LaneId::STABLE || decision.decided.reason == Reason::Override {
+            return Decision { qos: composite.qos_of(decision.lane), ..decision };
+        }
+        let marked = self.composite_mark(route, inputs);
+        let (verdict, qos) = match (marked, composite.choose(inputs.facts)) {
+            (Some(lane), _) => (Verdict { lane, level: Level::None, reason: Reason::LaneMark }, composite.qos_of(lane)),
+            (None, Some(choice)) => {
+                (Verdict { lane: choice.lane, level: Level::None, reason: choice.reason }, choice.qos)
+            }
+            (None, None) => return decision,
+        };
+        Decision { lane: verdict.lane, level: verdict.level, reason: verdict.reason, qos, ..decision }
+    }
+
+    /// The mark of a route without a release: one for a lane of the strategies counts, so that a choice is made once
+    /// per call chain; one for stable or gray says nothing of them.
+    pub(super) fn composite_mark<F>(&self, route: &RouteSpec, inputs: &Inputs<'_, F>) -> Option<LaneId> {
+        let mark = inputs.mark.filter(|mark| route.release.is_none() && mark.release.is_none())?;
+        let lane = self.lanes().id(mark.lane).filter(|lane| *lane != LaneId::STABLE)?;
+        route.composite.as_ref().filter(|composite| composite.sends_to(lane)).map(|_| lane)
     }
 
     /// Whether a mark decides. One for a lane that does not exist, or that this route does not have, is as if absent:

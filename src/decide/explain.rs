@@ -5,12 +5,15 @@ use std::borrow::Cow;
 
 use super::evaluate::{Decision, Inputs, MarkOutcome};
 use super::fact::{FactId, FactKind, Facts};
+use super::lane::LaneId;
 use super::program::Program;
 use super::region;
 use super::release::{Accepted, Release};
 use super::route::{RouteId, RouteSpec};
 use super::token::OverrideError;
-use super::trace::{DecidedTrace, FactTrace, KeyTrace, LevelTrace, MarkTrace, OverrideTrace, Reasoning};
+use super::trace::{
+    CompositeTrace, DecidedTrace, FactTrace, KeyTrace, LevelTrace, MarkTrace, OverrideTrace, Reasoning,
+};
 use super::word::{Level, Reason};
 
 impl Program {
@@ -24,6 +27,9 @@ impl Program {
         if let Some(id) = route.release {
             self.explain_release(&mut reasoning, route, self.release(id), inputs);
         }
+        let values = self.values().iter();
+        reasoning.values = values.map(|(name, value)| value.trace(name, self.facts(), inputs.facts)).collect();
+        reasoning.composite = self.composite_trace(route, &decision, inputs);
         reasoning
     }
 
@@ -39,6 +45,7 @@ impl Program {
             reason: decision.reason,
             release: decision.release.map(|id| self.release(id).name.clone()),
             route: route.name.clone(),
+            qos: decision.qos,
             bucket: decision.bucket,
             decided,
             key: None,
@@ -48,6 +55,8 @@ impl Program {
             conditions_hold: true,
             conditions: Vec::new(),
             levels: Vec::new(),
+            values: Vec::new(),
+            composite: None,
             facts: Vec::new(),
         }
     }
@@ -102,6 +111,20 @@ impl Program {
             .filter(|(fact, (_, trace))| trace.value.is_some() || looked_at.contains(fact) || trace.is_faulty())
             .map(|(_, trace)| trace)
             .collect()
+    }
+
+    fn composite_trace<F: Facts>(
+        &self,
+        route: &RouteSpec,
+        decision: &Decision,
+        inputs: &Inputs<'_, F>,
+    ) -> Option<CompositeTrace> {
+        let composite = route.composite.as_ref()?;
+        let reason = decision.reason;
+        let asked = matches!(reason, Reason::Whitelist | Reason::Score)
+            || decision.lane == LaneId::STABLE && reason != Reason::Override;
+        let skipped = (!asked).then(|| format!("{} decided before them", reason.as_str()));
+        Some(composite.trace(self.lanes(), inputs.facts, skipped))
     }
 
     fn mark_trace<F>(&self, route: &RouteSpec, release: &Release, inputs: &Inputs<'_, F>) -> Option<MarkTrace> {
@@ -259,6 +282,8 @@ impl Reason {
             Reason::BreakerOpen => "the lane's breaker is open",
             Reason::Latched => "the release was rolled back and is latched",
             Reason::NoLane => "the route does not have the lane that was decided",
+            Reason::Whitelist => "the SKU is on the whitelist of the lane",
+            Reason::Score => "a strategy of the route has the best score over its threshold",
         }
     }
 }

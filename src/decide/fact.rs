@@ -74,6 +74,9 @@ pub trait Facts {
     /// The value, or nothing where the request has none that is valid.
     fn get(&self, fact: FactId) -> Option<Cow<'_, str>>;
 
+    /// An expression could not be computed from the facts as they are; called once for each time.
+    fn expression_failed(&self) {}
+
     /// The value with where it came from and what was tried before, for an explanation.
     fn trace(&self, fact: FactId) -> FactTrace {
         FactTrace { value: self.get(fact).map(Cow::into_owned), ..FactTrace::default() }

@@ -1,7 +1,10 @@
 //! Routes as the configuration gives them.
 
+use std::sync::Arc;
+
 use regex::Regex;
 
+use super::composite::Composite;
 use super::lane::LaneId;
 use super::release::ReleaseId;
 use super::request::RequestParts;
@@ -92,6 +95,8 @@ pub struct RouteSpec {
     pub lanes: Vec<LaneId>,
     /// The release that decides between them.
     pub release: Option<ReleaseId>,
+    /// How requests that no release takes are spread over further lanes.
+    pub composite: Option<Arc<Composite>>,
 }
 
 impl RouteSpec {
@@ -105,6 +110,7 @@ impl RouteSpec {
             headers: Vec::new(),
             lanes: vec![LaneId::STABLE],
             release: None,
+            composite: None,
         }
     }
 

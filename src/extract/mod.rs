@@ -22,6 +22,7 @@ mod voice;
 mod configured;
 mod explain;
 mod explain_request;
+mod probe;
 
 #[cfg(test)]
 mod tests;
@@ -35,6 +36,7 @@ pub use extractor::{Beyond, Extractor, Sources};
 pub use fit::Fit;
 pub use json::{JsonText, Pointer};
 pub use jwt::{TokenFault, Verifier};
+pub use probe::check_request;
 pub use request_facts::RequestFacts;
 pub use source::{Region, Source};
 pub use untrusted::Untrusted;

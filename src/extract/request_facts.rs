@@ -1,7 +1,7 @@
 //! The facts of one request, looked up when asked for.
 
 use std::borrow::Cow;
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::net::IpAddr;
 
 use rust_decimal::Decimal;
@@ -28,6 +28,8 @@ pub struct RequestFacts<'a, R> {
     token: OnceCell<Token>,
     /// Facts of which a value was refused; a fact asked for twice is counted once.
     refused: RefCell<SmallVec<[FactId; 4]>>,
+    /// Expressions that could not be computed.
+    failed: Cell<u32>,
 }
 
 /// What a source came to, after everything was checked.
@@ -45,8 +47,8 @@ impl<'a, R: RequestParts> RequestFacts<'a, R> {
         peer: Peer,
         ahead: Option<&'a Ahead>,
     ) -> Self {
-        let (token, refused) = (OnceCell::new(), RefCell::default());
-        RequestFacts { extractor, request, found, peer, ahead, token, refused }
+        let (token, refused, failed) = (OnceCell::new(), RefCell::default(), Cell::new(0));
+        RequestFacts { extractor, request, found, peer, ahead, token, refused, failed }
     }
 
     /// Why the request's token is not believed, where a fact asked for it.
@@ -79,6 +81,11 @@ impl<'a, R: RequestParts> RequestFacts<'a, R> {
     /// The facts of which a value was refused so far.
     pub fn refused(&self) -> SmallVec<[FactId; 4]> {
         self.refused.borrow().clone()
+    }
+
+    /// How many expressions could not be computed so far.
+    pub fn expressions_failed(&self) -> u32 {
+        self.failed.get()
     }
 
     fn ask(&self, source: &Source, plan: &FactSources) -> Outcome<'_> {
@@ -206,6 +213,10 @@ impl<R: RequestParts> Facts for RequestFacts<'_, R> {
             }
         }
         if fact == FactId::CLIENT_IP { self.client_address() } else { None }
+    }
+
+    fn expression_failed(&self) {
+        self.failed.set(self.failed.get().saturating_add(1));
     }
 
     fn trace(&self, fact: FactId) -> FactTrace {

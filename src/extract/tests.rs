@@ -273,3 +273,21 @@ fn a_body_is_wanted_where_a_rule_needs_it_and_nothing_before_gives_it() {
     assert!(wants("/sku?sku=a%20b"), "a value that does not fit is as if absent");
     assert!(!wants("/other"));
 }
+
+#[test]
+fn bytes_that_are_no_values_are_absent_and_never_a_panic() {
+    let digits = [b"9".repeat(400), b"\n".to_vec()].concat();
+    let nothing: &[&[u8]] =
+        &[b"", b"\n\n\n\n\n\n\n\n\n\n\n", b"\xe9\n\xff\nNaN\n\x00,\x00\ninf\n1e999\n99\n;=;\n%%%\n/%2f/", &digits];
+    nothing.iter().for_each(|bytes| check_request(bytes));
+    let mut bits = 7_u32;
+    for length in 0..400 {
+        let noise = (0..length).map(|_| {
+            bits = bits.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            // Mostly what stands in requests, so that more than the first check is met.
+            let common = b"019.-,=; \nAuvip%/\xe9";
+            if bits >> 28 == 0 { (bits >> 16) as u8 } else { common[(bits >> 16) as usize % common.len()] }
+        });
+        check_request(&noise.collect::<Vec<u8>>());
+    }
+}

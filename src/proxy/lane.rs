@@ -83,6 +83,9 @@ pub(super) fn decide(
     if let Some(fault) = facts.token_fault() {
         worker.telemetry.totals().token_rejected(worker.id, token_fate(fault));
     }
+    if facts.expressions_failed() > 0 {
+        worker.telemetry.totals().expressions_failed(worker.id, facts.expressions_failed());
+    }
     facts.refused().iter().for_each(|fact| snapshot.facts.rejected(worker.id, fact.index()));
     decision
 }

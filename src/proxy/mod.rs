@@ -70,7 +70,7 @@ use timer::{Clock, Late, Timer, Waiting};
 use worker::View;
 
 use crate::config::{Normalize, Protocol, ResponseMark, StableOpen};
-use crate::decide::{Decision, LaneId, NormalPath, Reason, RouteId};
+use crate::decide::{Decision, LaneId, NormalPath, Qos, Reason, RouteId};
 use crate::extract::Ahead;
 use crate::resilience::{Admission, Lease, Tick, load};
 use crate::upstream::{self, ConnectError, Dialect, LeaseError};
@@ -313,6 +313,7 @@ async fn attempt<'c>(
         told: Told {
             lane,
             release: routed.decision.release.map(|release| program.release(release).name.as_str()),
+            qos: routed.decision.qos.map(Qos::as_str),
             pseudonym: &snapshot.pseudonym,
             peer: request.peer,
             upgrade,

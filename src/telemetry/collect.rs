@@ -257,6 +257,8 @@ fn whole(registry: &Registry, totals: &Totals) -> Vec<Family> {
     for field in DeadlineField::ALL {
         deadlines.count(&[], &[field.as_str()], totals.deadlines_ignored(*field));
     }
+    let mut expressions = Family::new(&metrics::EXPRESSIONS_FAILED);
+    expressions.count(&[], &[], totals.expressions_failed_sum());
     let mut faults = Family::new(&metrics::FAULTS);
     for ((name, kind), series) in &registry.faults {
         faults.count(&[name], &[kind], series.sum());
@@ -281,8 +283,23 @@ fn whole(registry: &Registry, totals: &Totals) -> Vec<Family> {
         lines.count(&[], &[fate.as_str()], totals.lines_sum(*fate));
     }
     vec![
-        clients, refused, stripped, deadlines, overrides, facts, rejected, lookups, faults, version, info, reloads,
-        kept, last_good, tokens, lines,
+        clients,
+        refused,
+        stripped,
+        deadlines,
+        overrides,
+        facts,
+        rejected,
+        lookups,
+        expressions,
+        faults,
+        version,
+        info,
+        reloads,
+        kept,
+        last_good,
+        tokens,
+        lines,
     ]
 }
 

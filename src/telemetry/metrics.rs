@@ -102,6 +102,8 @@ metrics! {
         "Tokens that a fact asked for and that were not believed, by reason.";
     LOOKUPS = Counter "graylane_lookups_total" ["lookup", "result"]
         "Look-ups of product facts, by how they ended for the request that wanted them.";
+    EXPRESSIONS_FAILED = Counter "graylane_expression_errors_total" []
+        "Expressions that could not be computed for a request and count as false.";
     CONFIG_VERSION = Gauge "graylane_config_version" []
         "Number of configurations applied since the start.";
     CONFIG_INFO = Gauge "graylane_config_info" ["version"]

@@ -10,13 +10,14 @@ const LINES: usize = OVERRIDES + OverrideError::ALL.len();
 const DEADLINES: usize = LINES + LineFate::ALL.len();
 const TOKENS: usize = DEADLINES + DeadlineField::ALL.len();
 const STRIPPED: usize = TOKENS + TokenFate::ALL.len();
+const EXPRESSIONS: usize = STRIPPED + 1;
 
 /// The series that belong to no route, release or upstream.
 pub struct Totals(Cells);
 
 impl Totals {
     pub(super) fn new(workers: usize) -> Self {
-        Self(Cells::new(workers, STRIPPED + 1))
+        Self(Cells::new(workers, EXPRESSIONS + 1))
     }
 
     /// One client connection more is in this state.
@@ -41,6 +42,12 @@ impl Totals {
     #[inline]
     pub fn stripped(&self, worker: usize, n: usize) {
         self.0.add(worker, STRIPPED, n as u64);
+    }
+
+    /// `n` expressions could not be computed and were taken as false.
+    #[inline]
+    pub fn expressions_failed(&self, worker: usize, n: u32) {
+        self.0.add(worker, EXPRESSIONS, n.into());
     }
 
     /// A trusted caller's deadline that was none was ignored.
@@ -73,6 +80,10 @@ impl Totals {
 
     pub(super) fn refusals(&self, reason: Refusal) -> u64 {
         self.0.sum(REFUSALS + reason as usize)
+    }
+
+    pub(super) fn expressions_failed_sum(&self) -> u64 {
+        self.0.sum(EXPRESSIONS)
     }
 
     pub(super) fn stripped_sum(&self) -> u64 {

@@ -5,8 +5,10 @@ mod admin_access;
 mod kept;
 mod process;
 
+mod composite;
 mod condition;
 mod experiment;
+pub(super) mod expression;
 mod fact;
 mod fact_source;
 mod release;
@@ -33,7 +35,7 @@ use super::pending;
 use super::problem::Findings;
 use super::settings::Settings;
 use super::text::{Span, Texts};
-use crate::decide::{Lanes, Program};
+use crate::decide::{Lanes, Program, Vocabulary};
 use condition::KnownFacts;
 use route::{Names, Places};
 
@@ -82,7 +84,8 @@ pub(super) fn compile(
     let jwt = fact_source::jwt(config.jwt.as_ref(), key_files, texts, findings);
     let geoip = fact_source::geoip(config, texts, findings);
     let (table, sources, lookups) = fact::facts(config, findings);
-    let mut facts = KnownFacts { table, used: Vec::new() };
+    let mut facts = KnownFacts { table, used: Vec::new(), vocabulary: Vocabulary::default(), texts };
+    expression::vocabulary(config, &mut facts, findings);
 
     let mut context = Context { texts, findings, environment: process.environment, key_files, keys };
     let mut releases = release::releases(config.releases.as_ref(), &experiments, &mut facts, &mut context);
@@ -96,6 +99,7 @@ pub(super) fn compile(
     let mut routes = route::routes(written, &names, &mut lanes, &mut context);
     let keys = context.keys;
     rule::apply(gathered, &mut facts, &mut releases, &mut routes, findings);
+    composite::apply(&mut routes, &lanes, &mut facts, findings);
     let lane = unused::own_lane(config, &mut lanes, findings);
     let known: Vec<_> = routes.iter().map(|route| route.known(&lanes)).collect();
     let faults = fault::faults(config.faults.as_deref(), &known, SystemTime::now(), findings);
@@ -109,7 +113,7 @@ pub(super) fn compile(
     let (releases, rollbacks) = releases.into_iter().unzip();
     let (specs, plans) = routes.into_iter().map(|route| (route.spec, route.plan)).unzip();
     let program = match Program::new(lanes, facts.table, releases, specs) {
-        Ok(program) => program,
+        Ok(program) => program.with_values(facts.vocabulary.values),
         Err(errors) => {
             route::tell(&errors, written, findings);
             return None;

@@ -30,7 +30,7 @@ const MOST_KEY_BYTES: usize = 64 << 10;
 pub(super) fn releases(
     table: Option<&Table<FileRelease>>,
     experiments: &Experiments,
-    facts: &mut KnownFacts,
+    facts: &mut KnownFacts<'_>,
     context: &mut Context<'_>,
 ) -> Vec<(Release, RollbackPlan)> {
     check_names(table, "a release", context.findings);
@@ -48,7 +48,7 @@ fn release(
     name: &At<String>,
     written: &FileRelease,
     experiments: &Experiments,
-    facts: &mut KnownFacts,
+    facts: &mut KnownFacts<'_>,
     context: &mut Context<'_>,
 ) -> (Release, RollbackPlan) {
     let level = level(name, written, context.findings);
@@ -68,7 +68,7 @@ fn release(
             .as_ref()
             .map(|regions| self::regions(regions, facts.table.region_codes(), context.findings))
             .unwrap_or_default(),
-        conditions: conditions(written.conditions.as_ref(), facts, context.findings),
+        conditions: conditions(written.conditions.as_ref(), written.expression.as_ref(), facts, context.findings),
         name: closed.name,
     };
     if let Some(worse) = written.rollback.as_ref().and_then(|rollback| rollback.worse.as_ref()) {

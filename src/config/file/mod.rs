@@ -2,6 +2,7 @@
 //! its form. `graylane schema` is derived from these structs, and so is their reader.
 
 mod business_rule;
+mod composite;
 mod condition;
 mod fact;
 mod fault;
@@ -15,6 +16,7 @@ mod schema;
 mod upstream;
 
 pub(super) use business_rule::{API_VERSION, FileBusinessRule, FileRollbackOn, KIND};
+pub(super) use composite::{FileFunctions, FilePromotion, FileStrategies, FileWeights, Number};
 pub(super) use condition::{FileCondition, FileScalar, OperatorWord};
 pub(super) use fact::{FileGeoip, FileJsonBody, FileJwt, FileLookup, FileSource};
 pub(super) use fault::{FileDelay, FileFault};
@@ -108,6 +110,11 @@ mirror! {
         order_amount_unit: At<AmountUnit>,
         /// What is read of JSON bodies.
         json_body: FileJsonBody,
+        /// The tables of the functions that expressions call.
+        functions: FileFunctions,
+        /// Numbers by name, each an expression in CEL; further expressions use them, and explanations show them.
+        #[schemars(extend("examples" = [{ "price": "basePrice * (1 - discountByTier(userTier))" }]))]
+        values: Table<At<String>>,
         /// The database behind `geoip` sources.
         geoip: FileGeoip,
         /// Which tokens `jwt` sources believe.

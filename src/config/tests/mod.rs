@@ -1,7 +1,9 @@
 //! What a configuration is refused for, word by word, and what loads.
 
 mod centres;
+mod composite;
 mod endpoints;
+mod expressions;
 mod fact_sources;
 mod faults;
 mod files;
