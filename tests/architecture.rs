@@ -40,7 +40,8 @@ const ROOMS: &[(&str, &[&str])] = &[
             "wire",
         ],
     ),
-    ("cli", &["app", "config", "decide", "extract"]),
+    ("replay", &["config", "decide", "extract"]),
+    ("cli", &["app", "config", "decide", "extract", "replay"]),
 ];
 
 /// Rooms that compute and nothing else, with what would give them away.

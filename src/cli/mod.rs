@@ -3,6 +3,7 @@
 pub mod check;
 pub mod demo;
 pub mod explain;
+pub mod replay;
 pub mod run;
 pub mod schema;
 pub mod token;
@@ -44,6 +45,8 @@ enum Command {
     },
     /// Explain the decision for one request
     Explain(ExplainArgs),
+    /// Replay an access log against two configurations: what would change lane
+    Replay(replay::ReplayArgs),
     /// Print the JSON Schema of the configuration, for editors
     Schema,
     /// Make a signed override
@@ -101,6 +104,7 @@ pub fn main() -> ExitCode {
             Ok(check::check(&paths, if json { check::Format::Json } else { check::Format::Text }))
         }
         Command::Explain(args) => explain(&args),
+        Command::Replay(args) => replay::replay(&args),
         Command::Schema => Ok(schema::schema()),
         Command::Token(args) => token(&args),
     };

@@ -53,6 +53,8 @@ pub struct Settings {
     pub faults: Vec<FaultPlan>,
     /// What is written to the access log.
     pub access_log: AccessLog,
+    /// Facts that the access log holds beside its own.
+    pub access_log_facts: Vec<FactId>,
     /// Whether the client sees the lane.
     pub response_mark: ResponseMark,
     /// Who sees the normalised path.

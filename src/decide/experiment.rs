@@ -150,9 +150,9 @@ impl Ab {
             .map(|(group, _)| &*group.name)
     }
 
-    /// Whether the user's group sees gray.
-    pub fn admits(&self, key: &str) -> bool {
-        self.experiment.position(self.experiment.bucket(key)).is_some_and(|index| self.admitted[index])
+    /// Whether the group of users with this bucket, under the experiment's salt, sees gray.
+    pub fn admits(&self, bucket: Bucket) -> bool {
+        self.experiment.position(bucket).is_some_and(|index| self.admitted[index])
     }
 }
 
@@ -196,7 +196,7 @@ mod tests {
             prop_assert_eq!(experiment.group(experiment.bucket(&key)), expected);
             for group in ["a", "b"] {
                 let ab = Ab::new(experiment.clone(), &[group]).unwrap();
-                prop_assert_eq!(ab.admits(&key), expected == Some(group));
+                prop_assert_eq!(ab.admits(experiment.bucket(&key)), expected == Some(group));
             }
         }
     }

@@ -52,7 +52,7 @@ pub use operator::Operator;
 pub use path::{AllowEncoded, NormalPath, PathError};
 pub use program::Program;
 pub use region::{RegionCodes, RegionError, Regions};
-pub use release::{Developer, HashKey, Release, ReleaseId};
+pub use release::{Developer, HashKey, LoggedKey, Release, ReleaseId};
 pub use request::RequestParts;
 pub use route::{HeaderMatch, HeaderPattern, RouteError, RouteId, RouteSpec};
 pub use token::{Claims, MintError, OverrideError, TokenKey, TokenKeyError};

@@ -18,6 +18,7 @@ mod voice;
 mod configured;
 mod explain;
 mod explain_request;
+mod parts;
 
 #[cfg(test)]
 mod tests;
@@ -28,6 +29,7 @@ pub use explain::{ExplainError, Surroundings, explain};
 pub use explain_request::{ExplainRequest, ExplainRequestError};
 pub use extractor::{Extractor, Sources};
 pub use fit::Fit;
+pub use parts::{path_value, query_value};
 pub use request_facts::RequestFacts;
 pub use source::Source;
 pub use untrusted::Untrusted;

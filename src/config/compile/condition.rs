@@ -124,7 +124,7 @@ fn operator(word: &At<OperatorWord>, findings: &mut Findings) -> Option<Operator
 }
 
 /// Tells a key that names no fact, with the nearest one that exists.
-fn unknown_key(key: &At<String>, error: &FactError, facts: &FactTable, findings: &mut Findings) {
+pub(super) fn unknown_key(key: &At<String>, error: &FactError, facts: &FactTable, findings: &mut Findings) {
     match error {
         FactError::Unknown { .. } => {
             let finding = findings.error(key.at, format!("`{}` is not a fact", key.value));

@@ -2,6 +2,7 @@
 
 mod address;
 mod kept;
+mod logged;
 mod process;
 
 mod condition;
@@ -80,6 +81,7 @@ pub(super) fn compile(
     let mut routes = route::routes(written, &names, &mut lanes, &mut context);
     let secrets = context.secrets;
     rule::apply(gathered, &mut facts, &mut releases, &mut routes, findings);
+    let access_log_facts = logged::facts(config.access_log_facts.as_deref(), &mut facts.table, findings);
     let lane = unused::own_lane(config, &mut lanes, findings);
     let known: Vec<_> = routes.iter().map(|route| route.known(&lanes)).collect();
     let faults = fault::faults(config.faults.as_deref(), &known, SystemTime::now(), findings);
@@ -120,6 +122,7 @@ pub(super) fn compile(
         rollbacks,
         faults,
         access_log: process.access_log,
+        access_log_facts,
         response_mark: process.response_mark,
         normalize: process.normalize,
         allow_encoded: process.allow_encoded,
