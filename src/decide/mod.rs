@@ -13,12 +13,14 @@ mod word;
 
 mod fact;
 mod fact_table;
+mod gbt2260;
 mod number;
 mod operator;
 mod predicate;
 mod region;
 
 mod condition;
+mod contradiction;
 mod experiment;
 mod release;
 mod token;
@@ -45,6 +47,7 @@ pub use evaluate::{Decision, Inputs, LaneMark, Verdict};
 pub use experiment::{Ab, Experiment, ExperimentError};
 pub use fact::{FactId, FactKind, FactOrigin, Facts};
 pub use fact_table::{FactError, FactTable};
+pub use gbt2260::odd_city;
 pub use index::Found;
 pub use lane::{LaneId, Lanes};
 pub use number::{Scalar, number};

@@ -1,9 +1,11 @@
 //! Conditions: from the file's words to `decide`'s.
 
+use super::contradiction;
+use super::release::warn_of_city;
 use crate::config::file::{FileCondition, FileScalar, OperatorWord};
 use crate::config::problem::Findings;
 use crate::config::text::{At, Span};
-use crate::decide::{Condition, ConditionError, FactError, FactId, FactTable, Operator, Scalar};
+use crate::decide::{Condition, ConditionError, FactError, FactId, FactTable, Operator, RegionCodes, Scalar};
 
 /// The facts, and which of them conditions look at.
 pub(super) struct KnownFacts {
@@ -27,6 +29,7 @@ pub(super) fn conditions(
             }
         }
     }
+    contradiction::warn(written.map_or(&[][..], Vec::as_slice), &list, findings);
     list
 }
 
@@ -99,7 +102,10 @@ fn test(written: &FileCondition, facts: &mut KnownFacts, findings: &mut Findings
         return None;
     }
     match Condition::test(&mut facts.table, key, operator?, scalars) {
-        Ok(condition) => Some(condition),
+        Ok(condition) => {
+            cities(&condition, &values, &facts.table, findings);
+            Some(condition)
+        }
         Err(error) => {
             let place = match &error {
                 ConditionError::Key(_) => key.at,
@@ -109,6 +115,15 @@ fn test(written: &FileCondition, facts: &mut KnownFacts, findings: &mut Findings
             findings.error(place, error.to_string());
             None
         }
+    }
+}
+
+/// Warns of codes that no city has, where a condition compares with whole codes.
+fn cities(condition: &Condition, values: &[&At<FileScalar>], table: &FactTable, findings: &mut Findings) {
+    let Condition::Test(test) = condition else { return };
+    let whole = matches!(test.operator(), Operator::Eq | Operator::Ne | Operator::In | Operator::NotIn);
+    if whole && test.fact() == FactId::CITY_ID && table.region_codes() == RegionCodes::GbT2260 {
+        values.iter().for_each(|value| warn_of_city(&scalar(value).to_string(), value.at, findings));
     }
 }
 

@@ -6,6 +6,7 @@ mod logged;
 mod process;
 
 mod condition;
+mod contradiction;
 mod experiment;
 mod fact;
 mod release;
@@ -17,6 +18,7 @@ mod route;
 mod rule;
 mod upstream;
 
+mod shadow;
 mod unused;
 
 use std::sync::Arc;
@@ -86,6 +88,7 @@ pub(super) fn compile(
     let known: Vec<_> = routes.iter().map(|route| route.known(&lanes)).collect();
     let faults = fault::faults(config.faults.as_deref(), &known, SystemTime::now(), findings);
     if gathered.native {
+        shadow::warn(&routes, findings);
         unused::warn(config, &routes, &facts, &sources, findings);
     }
 
