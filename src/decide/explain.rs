@@ -41,6 +41,8 @@ impl Program {
             route: route.name.clone(),
             bucket: decision.bucket,
             decided,
+            upstream: None,
+            breaker: None,
             key: None,
             mark: None,
             overridden: None,

@@ -60,8 +60,8 @@ pub use request::RequestParts;
 pub use route::{HeaderMatch, HeaderPattern, RouteError, RouteId, RouteSpec};
 pub use token::{Claims, MintError, OverrideError, TokenKey, TokenKeyError};
 pub use trace::{
-    ConditionTrace, DecidedTrace, FactTrace, KeyTrace, LevelTrace, MarkTrace, OverrideTrace, Reasoning, TestTrace,
-    Tried,
+    BreakerTrace, ConditionTrace, DecidedTrace, FactTrace, KeyTrace, LevelTrace, MarkTrace, OverrideTrace, Reasoning,
+    TestTrace, Tried,
 };
 pub use word::{Level, Reason, UnknownWord, nearest};
 

@@ -26,3 +26,6 @@ pub use distinct::Distinct;
 pub use fields::{Fields, FieldsError, Format};
 pub use report::{Counted, First, InputReport, Move, Report, Skipped};
 pub use run::{Input, Plan, run};
+
+#[cfg(test)]
+mod tests;

@@ -11,6 +11,7 @@ mod refused_texts;
 mod refused_values;
 mod rules;
 mod schema;
+mod warnings;
 
 use std::path::{Path, PathBuf};
 
