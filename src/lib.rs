@@ -3,6 +3,7 @@
 //! `ARCHITECTURE.md` names the rooms below, the way of a request through them, and what each must not do.
 
 pub mod decide;
+pub mod replay;
 pub mod resilience;
 
 pub mod evidence;

@@ -47,7 +47,8 @@ const ROOMS: &[(&str, &[&str])] = &[
             "wire",
         ],
     ),
-    ("cli", &["app", "change", "config", "decide", "extract", "lookup"]),
+    ("replay", &["config", "decide", "extract"]),
+    ("cli", &["app", "change", "config", "decide", "extract", "lookup", "replay"]),
 ];
 
 /// Rooms that compute and nothing else, with what would give them away.

@@ -19,7 +19,7 @@ use crate::admin::{
 };
 use crate::change::{AuditAction, AuditRecord};
 use crate::config::{AdminChanges, Breaker, Endpoint, UpstreamIndex};
-use crate::decide::RouteSpec;
+use crate::decide::{BreakerTrace, Reason, Reasoning, RouteSpec};
 use crate::extract::{self, Surroundings};
 use crate::latch::{Incident, Latches};
 use crate::live::Live;
@@ -232,9 +232,33 @@ impl AdminView for ControlView {
             None => Answer::Nothing("there is no such lookup"),
         };
         let program = &snapshot.settings.program;
-        let reasoning = extract::explain_with(program, &snapshot.extractor, &asked, surroundings, &look_up)
+        let mut reasoning = extract::explain_with(program, &snapshot.extractor, &asked, surroundings, &look_up)
             .map_err(|error| ExplainError::Refused(error.to_string()))?;
+        breaker_and_upstream(&snapshot, &mut reasoning);
         Ok(serde_json::to_value(reasoning).expect("a reasoning has text for keys"))
+    }
+}
+
+/// What the breaker of the decided lane says now, and the upstream that the request would go to. A half-open breaker lets
+/// trials through, and whether this request would be one cannot be told without taking a trial away.
+fn breaker_and_upstream(snapshot: &Snapshot, reasoning: &mut Reasoning) {
+    let lanes = snapshot.settings.program.lanes();
+    let Some(route) = snapshot.routes.iter().find(|route| *route.plan.name == *reasoning.route) else { return };
+    let place = |name: &str| route.plan.lanes.iter().position(|(lane, _)| lanes.name(*lane) == name);
+    if let Some(place) = place(&reasoning.lane).filter(|_| route.plan.breaker.is_some()) {
+        let state = state(route.breaker_state(place));
+        let word = match state {
+            BreakerState::Closed => "closed",
+            BreakerState::HalfOpen => "half_open",
+            BreakerState::Open => "open",
+        };
+        reasoning.breaker = Some(BreakerTrace { lane: reasoning.lane.clone(), state: word.to_owned() });
+        if state == BreakerState::Open {
+            reasoning.fall_back(Reason::BreakerOpen);
+        }
+    }
+    if let Some((_, UpstreamIndex(upstream))) = place(&reasoning.lane).map(|place| route.plan.lanes[place]) {
+        reasoning.upstream = Some(snapshot.settings.upstreams[upstream].name.clone());
     }
 }
 

@@ -87,6 +87,7 @@ pub(super) fn merge(into: &mut FileConfig, next: FileConfig, findings: &mut Find
     list(&mut into.trust, next.trust);
     list(&mut into.allow_encoded, next.allow_encoded);
     list(&mut into.categories, next.categories);
+    list(&mut into.access_log_facts, next.access_log_facts);
     list(&mut into.routes, next.routes);
     list(&mut into.faults, next.faults);
     list(&mut into.sources, next.sources);

@@ -64,6 +64,8 @@ pub struct Settings {
     pub sources_wait: Duration,
     /// What is written to the access log.
     pub access_log: AccessLog,
+    /// Facts that the access log holds beside its own.
+    pub access_log_facts: Vec<FactId>,
     /// Whether the client sees the lane.
     pub response_mark: ResponseMark,
     /// Who sees the normalised path.

@@ -161,6 +161,24 @@ impl Test {
         self.fact
     }
 
+    /// How it compares.
+    pub fn operator(&self) -> Operator {
+        self.operator
+    }
+
+    pub(super) fn values(&self) -> &[Scalar] {
+        &self.values
+    }
+
+    pub(super) fn predicate(&self) -> &Predicate {
+        &self.predicate
+    }
+
+    /// Whether it holds of a fact that has this value.
+    pub(super) fn holds_of(&self, value: &str) -> bool {
+        self.predicate.holds(value).is_some_and(|holds| holds != self.operator.is_negative())
+    }
+
     fn value<'f, F: Facts>(&self, facts: &'f F) -> Option<std::borrow::Cow<'f, str>> {
         match self.kind {
             FactKind::Region => region::read(facts, self.fact),
@@ -170,7 +188,7 @@ impl Test {
 
     fn holds<F: Facts>(&self, facts: &F) -> bool {
         match self.value(facts) {
-            Some(value) => self.predicate.holds(&value).is_some_and(|holds| holds != self.operator.is_negative()),
+            Some(value) => self.holds_of(&value),
             None => false,
         }
     }

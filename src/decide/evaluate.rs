@@ -2,7 +2,7 @@
 
 use super::bucket::Bucket;
 use super::composite::Qos;
-use super::fact::Facts;
+use super::fact::{FactId, Facts};
 use super::lane::LaneId;
 use super::program::Program;
 use super::release::{Release, ReleaseId};
@@ -118,8 +118,8 @@ impl Program {
         };
         let release = self.release(id);
         let key = release.hash_key.of(inputs.facts);
-        let key = key.as_ref().map(|(_, key)| &**key);
-        let bucket = key.map(|key| release.bucket(key));
+        let key = key.as_ref().map(|(fact, key)| (*fact, &**key));
+        let bucket = key.map(|(fact, key)| inputs.facts.bucket(&release.salt, fact, key));
 
         let mut override_rejected = None;
         let verdict = if let MarkOutcome::Counts(lane) = self.mark(route, release, inputs) {
@@ -198,14 +198,19 @@ impl Program {
 
 impl Release {
     /// What the release says, marks and overrides aside.
-    fn verdict<F: Facts>(&self, inputs: &Inputs<'_, F>, key: Option<&str>, bucket: Option<Bucket>) -> Verdict {
+    fn verdict<F: Facts>(
+        &self,
+        inputs: &Inputs<'_, F>,
+        key: Option<(FactId, &str)>,
+        bucket: Option<Bucket>,
+    ) -> Verdict {
         if inputs.latched {
             return Verdict::stable(Reason::Latched);
         }
         if !self.conditions_hold(inputs.facts) {
             return Verdict::stable(Reason::Conditions);
         }
-        if self.ab_is_open() && self.admits_group(key) {
+        if self.ab_is_open() && self.admits_group(inputs.facts, key) {
             return Verdict::gray(Level::Ab, Reason::AbGroup);
         }
         if self.region_is_open() && self.regions.admit(inputs.facts) {
@@ -233,8 +238,9 @@ impl Release {
         self.open_level() >= Level::Ab && self.ab.is_some()
     }
 
-    pub(super) fn admits_group(&self, key: Option<&str>) -> bool {
-        self.ab.as_ref().zip(key).is_some_and(|(ab, key)| ab.admits(key))
+    pub(super) fn admits_group<F: Facts>(&self, facts: &F, key: Option<(FactId, &str)>) -> bool {
+        let pair = self.ab.as_ref().zip(key);
+        pair.is_some_and(|(ab, (fact, key))| ab.admits(facts.bucket(ab.experiment().salt(), fact, key)))
     }
 
     pub(super) fn region_is_open(&self) -> bool {

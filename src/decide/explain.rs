@@ -48,6 +48,8 @@ impl Program {
             qos: decision.qos,
             bucket: decision.bucket,
             decided,
+            upstream: None,
+            breaker: None,
             key: None,
             mark: None,
             overridden: None,
@@ -83,7 +85,8 @@ impl Program {
         } else {
             None
         };
-        let tried = Tries { release, key: key.as_ref().map(|(_, key)| &**key), facts: inputs.facts, closed_by };
+        let tried =
+            Tries { release, key: key.as_ref().map(|(fact, key)| (*fact, &**key)), facts: inputs.facts, closed_by };
         reasoning.levels =
             vec![developer(release, overridden.as_ref()), tried.ab(), tried.region(), tried.permille(), tried.full()];
         reasoning.key = key.map(|(fact, value)| KeyTrace {
@@ -177,7 +180,7 @@ fn developer(release: &Release, outcome: Option<&Result<Accepted, OverrideError>
 /// The levels that a latch or the conditions can close.
 struct Tries<'a, F> {
     release: &'a Release,
-    key: Option<&'a str>,
+    key: Option<(FactId, &'a str)>,
     facts: &'a F,
     closed_by: Option<&'static str>,
 }
@@ -187,9 +190,9 @@ impl<F: Facts> Tries<'_, F> {
         let bare = self.level(Level::Ab, || match (&self.release.ab, self.key) {
             (None, _) => (false, String::from("the release names no experiment")),
             (_, None) => (false, String::from("no user and no device")),
-            (Some(ab), Some(key)) => {
+            (Some(ab), Some((_, key))) => {
                 let name = ab.experiment().name();
-                let hit = self.release.admits_group(self.key);
+                let hit = self.release.admits_group(self.facts, self.key);
                 match ab.experiment().group(ab.experiment().bucket(key)) {
                     Some(group) if hit => (true, format!("group `{group}` of `{name}` sees gray")),
                     Some(group) => (false, format!("group `{group}` of `{name}` sees stable")),
@@ -197,7 +200,7 @@ impl<F: Facts> Tries<'_, F> {
                 }
             }
         });
-        let bucket = self.release.ab.as_ref().zip(self.key).map(|(ab, key)| (ab, ab.experiment().bucket(key)));
+        let bucket = self.release.ab.as_ref().zip(self.key).map(|(ab, (_, key))| (ab, ab.experiment().bucket(key)));
         LevelTrace {
             bucket: bucket.map(|(_, bucket)| bucket),
             group: bucket.and_then(|(ab, bucket)| ab.experiment().group(bucket)).map(str::to_owned),
@@ -221,7 +224,7 @@ impl<F: Facts> Tries<'_, F> {
     }
 
     fn permille(&self) -> LevelTrace {
-        let bucket = self.key.map(|key| self.release.bucket(key));
+        let bucket = self.key.map(|(_, key)| self.release.bucket(key));
         let permille = self.release.permille;
         let bare = self.level(Level::Permille, || match bucket {
             _ if !self.release.permille_is_open() => (false, String::from("1000 permille is level full")),

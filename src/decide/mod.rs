@@ -13,6 +13,7 @@ mod word;
 
 mod fact;
 mod fact_table;
+mod gbt2260;
 mod number;
 mod operator;
 mod predicate;
@@ -21,6 +22,7 @@ mod region;
 mod expression;
 
 mod condition;
+mod contradiction;
 mod experiment;
 mod release;
 mod token;
@@ -51,6 +53,7 @@ pub use experiment::{Ab, Experiment, ExperimentError};
 pub use expression::{Expression, ExpressionError, Fenced, Functions, NumberExpression, Parsed, Promotion, Vocabulary};
 pub use fact::{FactId, FactKind, FactOrigin, Facts};
 pub use fact_table::{FactError, FactTable};
+pub use gbt2260::odd_city;
 pub use index::Found;
 pub use lane::{LaneId, Lanes};
 pub use number::{Scalar, number};
@@ -58,13 +61,13 @@ pub use operator::Operator;
 pub use path::{AllowEncoded, NormalPath, PathError};
 pub use program::Program;
 pub use region::{RegionCodes, RegionError, Regions};
-pub use release::{Developer, HashKey, Release, ReleaseId};
+pub use release::{Developer, HashKey, LoggedKey, Release, ReleaseId};
 pub use request::RequestParts;
 pub use route::{HeaderMatch, HeaderPattern, RouteError, RouteId, RouteSpec};
 pub use token::{Claims, MintError, OverrideError, TokenKey, TokenKeyError};
 pub use trace::{
-    CompositeTrace, ConditionTrace, DecidedTrace, DedicatedTrace, ExpressionTrace, FactTrace, KeyTrace, LevelTrace,
-    MarkTrace, OverrideTrace, Reasoning, StrategyTrace, TestTrace, Tried, ValueTrace,
+    BreakerTrace, CompositeTrace, ConditionTrace, DecidedTrace, DedicatedTrace, ExpressionTrace, FactTrace, KeyTrace,
+    LevelTrace, MarkTrace, OverrideTrace, Reasoning, StrategyTrace, TestTrace, Tried, ValueTrace,
 };
 pub use word::{Level, Reason, UnknownWord, nearest};
 

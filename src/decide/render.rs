@@ -16,6 +16,12 @@ impl Display for Reasoning {
             writeln!(f, "qos      {qos}")?;
         }
         writeln!(f, "route    {}", self.route)?;
+        if let Some(upstream) = &self.upstream {
+            writeln!(f, "upstream {}", plain(upstream))?;
+        }
+        if let Some(breaker) = &self.breaker {
+            writeln!(f, "breaker  {} ({})", breaker.state, plain(&breaker.lane))?;
+        }
         writeln!(f, "release  {}", self.release.as_deref().unwrap_or("-"))?;
         match (&self.bucket, &self.key) {
             (Some(bucket), Some(key)) => {

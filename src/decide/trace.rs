@@ -30,6 +30,12 @@ pub struct Reasoning {
     /// What was decided before the strategies, the route or a breaker changed the lane.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decided: Option<DecidedTrace>,
+    /// The upstream of the lane, where whoever asked knows upstreams.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upstream: Option<String>,
+    /// What the breaker of the decided lane says, where there is one and the sidecar runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub breaker: Option<BreakerTrace>,
     /// What was hashed.
     pub key: Option<KeyTrace>,
     /// The lane mark, of a request that carries one from a trusted peer.
@@ -73,6 +79,15 @@ impl Reasoning {
 
 fn as_map<S: Serializer>(facts: &[(String, FactTrace)], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_map(facts.iter().map(|(name, fact)| (name, fact)))
+}
+
+/// A breaker and its state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BreakerTrace {
+    /// The lane that it guards.
+    pub lane: String,
+    /// `closed`, `half_open` or `open`.
+    pub state: String,
 }
 
 /// A decision that was replaced.

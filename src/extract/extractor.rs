@@ -182,6 +182,11 @@ impl Extractor {
         RequestFacts::new(self, request, found, peer, Some(ahead))
     }
 
+    /// Whether a value can be the fact's: of the format, on the list.
+    pub fn fits(&self, fact: FactId, value: &str) -> bool {
+        self.sources.of(fact).is_some_and(|plan| plan.fit.check(value).is_ok())
+    }
+
     /// The peers that are believed.
     pub fn trust(&self) -> &Trust {
         &self.trust

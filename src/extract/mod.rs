@@ -22,6 +22,7 @@ mod voice;
 mod configured;
 mod explain;
 mod explain_request;
+mod parts;
 mod probe;
 
 #[cfg(test)]
@@ -36,6 +37,7 @@ pub use extractor::{Beyond, Extractor, Sources};
 pub use fit::Fit;
 pub use json::{JsonText, Pointer};
 pub use jwt::{TokenFault, Verifier};
+pub use parts::{path_value, query_value};
 pub use probe::check_request;
 pub use request_facts::RequestFacts;
 pub use source::{Region, Source};

@@ -1,10 +1,14 @@
 //! Conditions: from the file's words to `decide`'s.
 
+use super::contradiction;
 use super::expression;
+use super::release::warn_of_city;
 use crate::config::file::{FileCondition, FileScalar, OperatorWord};
 use crate::config::problem::Findings;
 use crate::config::text::{At, Span, Texts};
-use crate::decide::{Condition, ConditionError, FactError, FactId, FactTable, Operator, Scalar, Vocabulary};
+use crate::decide::{
+    Condition, ConditionError, FactError, FactId, FactTable, Operator, RegionCodes, Scalar, Vocabulary,
+};
 
 /// The facts, which of them conditions look at, and what else expressions may name.
 pub(super) struct KnownFacts<'c> {
@@ -31,6 +35,7 @@ pub(super) fn conditions(
             }
         }
     }
+    contradiction::warn(written.map_or(&[][..], Vec::as_slice), &list, findings);
     let beside = expression.and_then(|written| expression::test(written, facts, findings));
     list.extend(beside.map(|expression| Condition::Expression(Box::new(expression))));
     list
@@ -109,7 +114,10 @@ fn test(written: &FileCondition, facts: &mut KnownFacts<'_>, findings: &mut Find
         return None;
     }
     match Condition::test(&mut facts.table, key, operator?, scalars) {
-        Ok(condition) => Some(condition),
+        Ok(condition) => {
+            cities(&condition, &values, &facts.table, findings);
+            Some(condition)
+        }
         Err(error) => {
             let place = match &error {
                 ConditionError::Key(_) => key.at,
@@ -119,6 +127,15 @@ fn test(written: &FileCondition, facts: &mut KnownFacts<'_>, findings: &mut Find
             findings.error(place, error.to_string());
             None
         }
+    }
+}
+
+/// Warns of codes that no city has, where a condition compares with whole codes.
+fn cities(condition: &Condition, values: &[&At<FileScalar>], table: &FactTable, findings: &mut Findings) {
+    let Condition::Test(test) = condition else { return };
+    let whole = matches!(test.operator(), Operator::Eq | Operator::Ne | Operator::In | Operator::NotIn);
+    if whole && test.fact() == FactId::CITY_ID && table.region_codes() == RegionCodes::GbT2260 {
+        values.iter().for_each(|value| warn_of_city(&scalar(value).to_string(), value.at, findings));
     }
 }
 
@@ -134,7 +151,7 @@ fn operator(word: &At<OperatorWord>, findings: &mut Findings) -> Option<Operator
 }
 
 /// Tells a key that names no fact, with the nearest one that exists.
-fn unknown_key(key: &At<String>, error: &FactError, facts: &FactTable, findings: &mut Findings) {
+pub(super) fn unknown_key(key: &At<String>, error: &FactError, facts: &FactTable, findings: &mut Findings) {
     match error {
         FactError::Unknown { .. } => {
             let finding = findings.error(key.at, format!("`{}` is not a fact", key.value));

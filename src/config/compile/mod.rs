@@ -3,10 +3,12 @@
 mod address;
 mod admin_access;
 mod kept;
+mod logged;
 mod process;
 
 mod composite;
 mod condition;
+mod contradiction;
 mod experiment;
 pub(super) mod expression;
 mod fact;
@@ -23,6 +25,7 @@ mod route;
 mod rule;
 mod upstream;
 
+mod shadow;
 mod unused;
 
 use std::path::PathBuf;
@@ -100,10 +103,12 @@ pub(super) fn compile(
     let keys = context.keys;
     rule::apply(gathered, &mut facts, &mut releases, &mut routes, findings);
     composite::apply(&mut routes, &lanes, &mut facts, findings);
+    let access_log_facts = logged::facts(config.access_log_facts.as_deref(), &mut facts.table, findings);
     let lane = unused::own_lane(config, &mut lanes, findings);
     let known: Vec<_> = routes.iter().map(|route| route.known(&lanes)).collect();
     let faults = fault::faults(config.faults.as_deref(), &known, SystemTime::now(), findings);
     if gathered.native {
+        shadow::warn(&routes, findings);
         unused::warn(config, &routes, &facts, &sources, findings);
     }
 
@@ -143,6 +148,7 @@ pub(super) fn compile(
         sources: remotes,
         sources_wait: process.sources_wait,
         access_log: process.access_log,
+        access_log_facts,
         response_mark: process.response_mark,
         normalize: process.normalize,
         allow_encoded: process.allow_encoded,

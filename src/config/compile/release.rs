@@ -19,7 +19,7 @@ use crate::config::rollback::RollbackPlan;
 use crate::config::text::{At, Span};
 use crate::config::units::Fraction;
 use crate::decide::{
-    Developer, FactId, HashKey, Level, Permille, RegionCodes, RegionError, Regions, Release, TokenKey,
+    Developer, FactId, HashKey, Level, Permille, RegionCodes, RegionError, Regions, Release, TokenKey, odd_city,
 };
 use crate::evidence::{Figure, Rules, RulesError};
 
@@ -180,7 +180,19 @@ fn regions(written: &FileRegions, codes: RegionCodes, findings: &mut Findings) -
     const NONE: &[&str] = &[];
     let provinces = valid(&written.province_code, |code| Regions::new(codes, &[code], NONE), findings);
     let cities = valid(&written.city_id, |code| Regions::new(codes, NONE, &[code]), findings);
+    if codes == RegionCodes::GbT2260 {
+        written.city_id.iter().flat_map(|list| &list.0).for_each(|code| warn_of_city(code, code.at, findings));
+    }
     Regions::new(codes, &provinces, &cities).unwrap_or_default()
+}
+
+/// A code of the right form that no city has.
+pub(super) fn warn_of_city(code: &str, at: Span, findings: &mut Findings) {
+    if let Some(why) = odd_city(code) {
+        findings
+            .warn(at, format!("`{code}` {why}"))
+            .help("provinces and cities are checked by the divisions of 2024; districts are not checked");
+    }
 }
 
 /// The codes that are some. Each is tried by itself, so that every wrong one is told.

@@ -78,6 +78,10 @@ mirror! {
         /// What is written to the access log: `off`, `all`, or a share such as `1%`.
         #[schemars(extend("default" = "off"))]
         access_log: At<AccessLogWord>,
+        /// Facts that the access log holds beside its own, by name: what `replay` is to decide by. User and device are only
+        /// ever logged as keyed hashes.
+        #[schemars(extend("examples" = [["stock_level", "user_tier", "city_id"]]))]
+        access_log_facts: Vec<At<String>>,
         /// What survives the process.
         state: FileState,
         /// Whether the client sees the lane, in the response header `x-gray-lane`.

@@ -3,8 +3,8 @@
 mod baggage;
 pub(super) mod cookie;
 pub(super) mod header;
-mod path;
-mod query;
+pub(super) mod path;
+pub(super) mod query;
 
 use std::borrow::Cow;
 use std::fmt;
