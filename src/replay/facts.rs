@@ -176,7 +176,7 @@ impl<'s, 'f> LineFacts<'s, 'f> {
             fact => named(&line.facts, table.name(fact)).unwrap_or(&Known::Unknown),
         };
         let known = match given {
-            Known::Unknown => self.from_sources(fact),
+            Known::Unknown => self.of_sources(fact),
             Known::Absent => return Known::Absent,
             Known::Value(value) => Known::Value(Cow::Borrowed(&**value)),
         };
@@ -187,7 +187,7 @@ impl<'s, 'f> LineFacts<'s, 'f> {
         }
     }
 
-    fn from_sources(&self, fact: FactId) -> Known<'_> {
+    fn of_sources(&self, fact: FactId) -> Known<'_> {
         // Where user and device are hashes, a path or a query would give them as they are: two keys for one user.
         if self.asked.line.buckets.is_some() && matches!(fact, FactId::USER_ID | FactId::DEVICE_ID) {
             return Known::Unknown;
@@ -238,10 +238,10 @@ impl<'s, 'f> LineFacts<'s, 'f> {
         let release = self.release?;
         // The release's bucket is always worked out and only sometimes matters.
         let mattered = matches!(decision.decided.reason, Reason::Bucket | Reason::BucketOut);
-        if !self.no_group.get() && !(self.no_bucket.get() && mattered) {
-            return None;
+        if self.no_group.get() || self.no_bucket.get() && mattered {
+            return Some(if self.other_key.get() { Why::HashKey(&release.name) } else { Why::Salt(&release.name) });
         }
-        Some(if self.other_key.get() { Why::HashKey(&release.name) } else { Why::Salt(&release.name) })
+        None
     }
 }
 

@@ -63,8 +63,11 @@ pub(super) fn place<'s>(side: &'s Side<'s>, line: &Line<'_>, goods: &mut Goods) 
     }
 }
 
+/// The release that was meant, and the lane.
+type Voice<'l> = (&'l Option<Cow<'l, str>>, &'l str);
+
 /// What an override or a lane mark decided, with the release that it was for; inner `None` where the log does not show it.
-fn earlier_voice<'l>(line: &'l Line<'l>) -> Option<Option<(&'l Option<Cow<'l, str>>, &'l str)>> {
+fn earlier_voice<'l>(line: &'l Line<'l>) -> Option<Option<Voice<'l>>> {
     let decided = line.decided.as_ref()?;
     matches!(&*decided.reason, "override" | "lane_mark")
         .then(|| (!decided.diverted).then_some((&decided.release, &*decided.lane)))

@@ -81,10 +81,9 @@ fn decide<'s>(plan: &Plan<'_>, from: &'s Side<'s>, to: &'s Side<'s>, blocks: &Mu
     loop {
         let block = blocks.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(block) = block else { return tally };
-        let mut number = block.first_line;
-        for bytes in block.bytes.split_inclusive(|byte| *byte == b'\n') {
+        let lines = block.bytes.split_inclusive(|byte| *byte == b'\n');
+        for (number, bytes) in (block.first_line..).zip(lines) {
             let at = Place { input: block.input, line: number };
-            number += 1;
             let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
             let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
             if !bytes.is_empty() {

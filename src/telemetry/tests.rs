@@ -48,7 +48,7 @@ fn every_metric_of_the_list_is_there_before_any_traffic() {
         }
     }
     assert_eq!(parsed.len(), METRICS.len());
-    drop((route, release, upstream, endpoint, facts, fault, source));
+    drop((route, release, upstream, endpoint, facts, fault));
 }
 
 #[test]

@@ -8,7 +8,16 @@ use std::sync::Arc;
 use tokio::sync::{Notify, watch};
 
 use crate::config;
-use crate::source::{Documents, Post, Source, Verdict};
+use crate::source::{Documents, Verdict};
+/// x
+pub struct Post {
+    pub documents: watch::Sender<Option<Arc<Documents>>>,
+    pub verdicts: watch::Receiver<Option<Verdict>>,
+}
+/// x
+pub trait Source: Send + 'static {
+    fn run(self, post: Post) -> impl Future<Output = ()> + Send;
+}
 
 /// Where a configuration comes from.
 #[derive(Default)]

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use super::feeds::{Post, Source};
 use super::{Feed, Origin};
 use crate::app::Sidecar;
 use crate::config::{self, ReadFiles};
-use crate::source::{Documents, Post, Source, Verdict};
+use crate::source::{Documents, Verdict};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -53,7 +54,7 @@ impl Script {
     /// Posts a document of this text; the verdict about it.
     fn post(&mut self, revision: &str, text: &str) -> Result<String, String> {
         let text = config::Source { path: PathBuf::from("store/more"), text: text.to_owned() };
-        let documents = Documents { revision: revision.to_owned(), texts: vec![text] };
+        let documents = Documents { revision: revision.to_owned(), order: None, texts: vec![text] };
         self.say.blocking_send(documents).unwrap();
         let told = self.runtime.block_on(async { tokio::time::timeout(PATIENCE, self.verdicts.recv()).await });
         let verdict = told.expect("a verdict comes").expect("the source runs");

@@ -102,7 +102,7 @@ fn what_nothing_uses_is_told() {
 #[test]
 fn the_log_takes_facts_and_neither_people_nor_secrets() {
     let with = |names: &str| goods("version: 1", &format!("version: 1\naccess_log_facts: [{names}]"));
-    let loaded = load(&with("stock_level, header:x-app, stock_level")).expect("it is good");
+    let loaded = load(with("stock_level, header:x-app, stock_level")).expect("it is good");
     assert_eq!(loaded.settings.access_log_facts.len(), 2);
     super::check(with("user_id"), "3:20: `user_id` is logged as a keyed hash, never as it is");
     super::check(with("sku_id"), "3:20: `sku_id` has a field of its own in every line");
