@@ -92,7 +92,7 @@ impl Stage {
             .route(ROUTES[0], "/on", lanes, &format!("{keys}\nshield: {{}}"))
             .route(ROUTES[1], "/off", lanes, &keys);
         let sidecar = Sidecar::start(&plan);
-        let empty = held(&sidecar);
+        let empty = settled(&sidecar);
         let crowd = Crowd::start(&runtime, sidecar.traffic(), setting.rps, setting.bearable);
         std::thread::sleep(setting.before);
         Self { sidecar, stable, gray, crowd, runtime, empty }
@@ -158,6 +158,18 @@ impl Stage {
     fn is_closed(&self, route: usize) -> bool {
         self.sidecar.metric("graylane_breaker_state", &[("route", ROUTES[route]), ("lane", "gray")]) == 0.0
     }
+}
+
+/// What a sidecar holds that has just started: its watch on the files begins beside the first requests.
+fn settled(sidecar: &Sidecar) -> Held {
+    let mut last = held(sidecar);
+    eventually("the sidecar to open nothing more", || {
+        std::thread::sleep(10 * GLANCE);
+        let now = held(sidecar);
+        let is_settled = now.descriptors == last.descriptors;
+        last = now;
+        is_settled.then_some(now)
+    })
 }
 
 fn held(sidecar: &Sidecar) -> Held {
