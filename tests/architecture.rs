@@ -21,7 +21,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("upstream", &["config", "telemetry", "wire"]),
     ("proxy", &["config", "decide", "extract", "latch", "live", "telemetry", "resilience", "upstream", "wire"]),
     ("telemetry", &["config", "decide", "evidence"]),
-    ("admin", &["change", "config", "decide", "extract", "latch", "live", "telemetry", "upstream"]),
+    ("admin", &["change", "config", "decide", "extract", "latch", "live", "source", "telemetry", "upstream"]),
     (
         "app",
         &[

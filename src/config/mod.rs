@@ -25,6 +25,7 @@ mod endpoints;
 mod fault;
 mod guard;
 mod lane_limits;
+mod outset;
 mod pending;
 mod remote;
 mod rollback;
@@ -49,6 +50,7 @@ pub use file::{
 };
 pub use guard::Guard;
 pub use lane_limits::{AdaptiveBounds, LaneLimits, Overload, RateLimit};
+pub use outset::{Outset, outset};
 pub use problem::{Problem, Problems, Severity, Style};
 pub use remote::{
     BackoffPlan, EtcdPlan, Login, RedisAddress, RedisPlan, RedisPush, SourceBounds, SourceKind, SourcePlan, TlsFiles,
@@ -104,11 +106,19 @@ pub fn load_with(paths: &[PathBuf], key_files: KeyFiles) -> Result<Loaded, Probl
     finish(&gathered, key_files, texts, findings)
 }
 
-/// Takes files that were read, and then texts of another origin in their order, as one configuration that is to run.
+/// Takes files that were read, and then the documents of sources in their order, as one configuration that is to run.
 pub fn load_documents(files: &ReadFiles, more: &[Source]) -> Result<Loaded, Problems> {
     let (mut texts, mut findings) = (Texts::default(), Findings::default());
     let mut gathered = gather(files, &mut texts, &mut findings);
-    gathered.add(more, &mut texts, &mut findings);
+    gathered.add_documents(more, &mut texts, &mut findings);
+    finish(&gathered, KeyFiles::Needed, texts, findings)
+}
+
+/// Takes texts that were read before, those of files and those of sources, as one configuration that is to run.
+pub fn load_texts(sources: &[Source]) -> Result<Loaded, Problems> {
+    let (mut texts, mut findings) = (Texts::default(), Findings::default());
+    let mut gathered = gather(&ReadFiles::of(&[]), &mut texts, &mut findings);
+    gathered.add(sources, &mut texts, &mut findings);
     finish(&gathered, KeyFiles::Needed, texts, findings)
 }
 

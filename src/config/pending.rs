@@ -22,7 +22,6 @@ pub(super) fn warn(config: &FileConfig, findings: &mut Findings) {
 
 fn features(config: &FileConfig) -> Vec<(&'static str, Vec<Span>)> {
     vec![
-        ("`sources`", config.sources.iter().flatten().map(|source| source.at).collect()),
         ("`geoip`", config.geoip.iter().map(|geoip| geoip.at).collect()),
         ("a `json` source", sources(config, "json")),
         ("a `geoip` source", sources(config, "geoip")),

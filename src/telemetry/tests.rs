@@ -31,7 +31,7 @@ fn every_metric_of_the_list_is_there_before_any_traffic() {
     let endpoint = telemetry.endpoint("goods-gray", "10.0.0.7:8080");
     let facts = telemetry.facts(&["sku_id"]);
     let fault = telemetry.fault("drill", "delay");
-    let _source = telemetry.source("shared");
+    let source = telemetry.source("shared");
     telemetry.config_applied("4f1c");
     let parsed = scrape(&telemetry);
     for metric in METRICS {

@@ -26,8 +26,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::file::Environment;
+use super::file::{Environment, FileConfig};
 use super::gather::Gathered;
+use super::outset::Outset;
 use super::pending;
 use super::problem::Findings;
 use super::settings::Settings;
@@ -58,6 +59,14 @@ struct Context<'c> {
 pub(super) struct Key {
     pub(super) path: PathBuf,
     pub(super) bytes: Vec<u8>,
+}
+
+/// Where more comes from, by what the files say alone.
+pub(super) fn outset(config: &FileConfig, key_files: KeyFiles, texts: &Texts, findings: &mut Findings) -> Outset {
+    let environment = config.environment.as_ref().map_or(Environment::Prod, |environment| environment.value);
+    let written = config.sources.as_deref().unwrap_or_default();
+    let sources = remote::sources(written, environment, key_files, texts, findings);
+    process::outset(config, sources, texts, findings)
 }
 
 /// The settings and the keys that went into them; `None` after an error.
