@@ -36,3 +36,7 @@ bench: ## CPU per request beside nginx and HAProxy, in the same run
 	@scripts/setup-test-env --bench
 	cargo build --locked --release
 	scripts/bench-peers
+
+.PHONY: fuzz
+fuzz: ## every fuzz target for FUZZ_SECONDS (60) each
+	@scripts/fuzz

@@ -6,8 +6,11 @@
 #![allow(missing_docs, reason = "criterion's macros make public items")]
 
 use std::hint::black_box;
+use std::path::Path;
+use std::sync::Arc;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use graylane::config::{KeyFiles, load_text};
 use graylane::decide::{
     AllowEncoded, Condition, FactId, FactTable, Inputs, LaneId, Lanes, Level, NormalPath, Operator, Permille, Program,
     Release, ReleaseId, RequestParts, RouteSpec, Scalar, bucket,
@@ -102,6 +105,44 @@ fn request(routes: usize) -> Request {
     Request { path: format!("/api/v1/p{}/sku-7", routes - 1), headers }
 }
 
+/// One route whose rule is the text, as a configuration has it.
+fn written(rules: &str) -> (Arc<Program>, Extractor) {
+    let text = format!(
+        "version: 1\nservice: goods\ntrust: [127.0.0.0/8]\nupstreams: {{ a: {{ endpoints: [127.0.0.1:1] }} }}\nfacts:\n  \
+         user_id: [{{ header: x-user-id }}]\n  category_id: [{{ header: x-category-id }}]\n  stock_level: [{{ header: \
+         x-stock-level }}]\n  tags: [{{ header: x-user-tags }}]\n  sku_id: [{{ path: sku_id }}]\n{rules}"
+    );
+    let loaded = load_text(Path::new("bench.yaml"), text.as_bytes(), KeyFiles::MayBeAbsent);
+    let settings = loaded.expect("the configurations of this file are valid").settings;
+    let extractor = Extractor::of(&settings);
+    (settings.program, extractor)
+}
+
+fn ruling(criterion: &mut Criterion) {
+    let route = "routes: [{ name: r, match: { path: '/api/v1/p0/{sku_id}' }, lanes: { stable: a, gray: a, gold: a }";
+    let cel = format!(
+        "releases: {{ r: {{ level: full, expression: 'category_id in [\"1001\", \"1002\"] && stock_level > 500 && \
+         sku_id.startsWith(\"sku-\") && \"vip\" in tags && stock_level * (1 - 0.2) > 100' }} }}\n{route}, release: r }}]"
+    );
+    let score = format!(
+        "{route}, strategies: {{ list: [{{ name: a, lane: gold, tags: [vip, x], threshold: 0.9 }}, \
+         {{ name: b, lane: gold, tags: [new], threshold: 0.5 }}] }} }}]"
+    );
+    let mut group = criterion.benchmark_group("decide");
+    for (name, rules) in [("find and decide on an expression", cel), ("find and decide by score", score)] {
+        let ((program, extractor), request) = (written(&rules), request(1));
+        group.bench_function(name, |bench| {
+            bench.iter(|| {
+                let path = NormalPath::new(black_box(&request.path), AllowEncoded::default()).ok()?;
+                let found = program.find(&request, path.as_str())?;
+                let facts = extractor.facts(&request, &found, Peer::local());
+                Some(program.decide(found.route, &Inputs::of(&facts)))
+            });
+        });
+    }
+    group.finish();
+}
+
 fn deciding(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("decide");
     for routes in [1, 100, 10_000] {
@@ -122,5 +163,5 @@ fn deciding(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, deciding);
+criterion_group!(benches, deciding, ruling);
 criterion_main!(benches);

@@ -3,6 +3,7 @@
 //! `ARCHITECTURE.md` names the rooms below, the way of a request through them, and what each must not do.
 
 pub mod decide;
+pub mod replay;
 pub mod resilience;
 
 pub mod evidence;
@@ -12,6 +13,7 @@ pub mod config;
 pub mod extract;
 pub mod latch;
 pub mod live;
+pub mod lookup;
 pub mod outbound;
 pub mod source;
 

@@ -17,9 +17,13 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("source", &["config", "outbound", "telemetry"]),
     ("latch", &["config", "telemetry"]),
     ("change", &["config", "decide"]),
-    ("extract", &["config", "decide"]),
+    ("lookup", &["config", "outbound", "telemetry"]),
+    ("extract", &["config", "decide", "lookup"]),
     ("upstream", &["config", "telemetry", "wire"]),
-    ("proxy", &["config", "decide", "extract", "latch", "live", "telemetry", "resilience", "upstream", "wire"]),
+    (
+        "proxy",
+        &["config", "decide", "extract", "latch", "live", "lookup", "telemetry", "resilience", "upstream", "wire"],
+    ),
     ("telemetry", &["config", "decide", "evidence"]),
     ("admin", &["change", "config", "decide", "extract", "latch", "live", "source", "telemetry", "upstream"]),
     (
@@ -33,6 +37,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "extract",
             "latch",
             "live",
+            "lookup",
             "outbound",
             "proxy",
             "resilience",
@@ -42,7 +47,8 @@ const ROOMS: &[(&str, &[&str])] = &[
             "wire",
         ],
     ),
-    ("cli", &["app", "change", "config", "decide", "extract"]),
+    ("replay", &["config", "decide", "extract"]),
+    ("cli", &["app", "change", "config", "decide", "extract", "lookup", "replay"]),
 ];
 
 /// Rooms that compute and nothing else, with what would give them away.

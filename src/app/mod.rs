@@ -8,6 +8,7 @@ mod admin_door;
 mod bind;
 mod configs;
 mod doors;
+mod facts;
 mod faults;
 mod figures;
 mod first;

@@ -15,6 +15,7 @@ use super::admin_door::AdminDoor;
 use super::bind::{self, BindError};
 use super::configs::ConfigDesk;
 use super::doors::Doors;
+use super::facts;
 use super::faults::FaultDesk;
 use super::first::First;
 use super::ledger::Ledger;
@@ -121,6 +122,7 @@ impl Sidecar {
         let live = Arc::new(Live::new(snapshot));
         control.spawn(memory::watch(live.clone()));
         control.spawn(keep_fresh(live.clone()));
+        control.spawn(facts::keep(live.clone()));
         control.spawn(ledger.clone().keep(live.clone()));
         let (shown, entered) = (live.clone(), doors.shown());
         let view = ControlView::new(

@@ -8,6 +8,7 @@ use std::time::{Instant, SystemTime};
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use tokio::runtime::Handle;
 
 use super::judge::Judgements;
 use super::ledger::Ledger;
@@ -18,10 +19,11 @@ use crate::admin::{
 };
 use crate::change::{AuditAction, AuditRecord};
 use crate::config::{AdminChanges, Breaker, Endpoint, UpstreamIndex};
-use crate::decide::RouteSpec;
+use crate::decide::{BreakerTrace, Reason, Reasoning, RouteSpec};
 use crate::extract::{self, Surroundings};
 use crate::latch::{Incident, Latches};
 use crate::live::Live;
+use crate::lookup::Answer;
 use crate::proxy::{Route, Snapshot};
 use crate::resilience::State;
 use crate::source::{SourceStatus, SourcesView};
@@ -232,9 +234,39 @@ impl AdminView for ControlView {
             latched: &|release| snapshot.is_latched(release),
             now_unix: now.map_or(0, |since| since.as_secs()),
         };
-        let reasoning = extract::explain(&snapshot.settings.program, &snapshot.extractor, &asked, surroundings)
+        // Rare, and by hand: a thread of the control runtime may wait for what is looked up.
+        let look_up = |lookup: usize, key: &str| match snapshot.extractor.lookups().get(lookup) {
+            Some(lookup) => tokio::task::block_in_place(|| Handle::current().block_on(lookup.get(key, usize::MAX))),
+            None => Answer::Nothing("there is no such lookup"),
+        };
+        let program = &snapshot.settings.program;
+        let mut reasoning = extract::explain_with(program, &snapshot.extractor, &asked, surroundings, &look_up)
             .map_err(|error| ExplainError::Refused(error.to_string()))?;
+        breaker_and_upstream(&snapshot, &mut reasoning);
         Ok(serde_json::to_value(reasoning).expect("a reasoning has text for keys"))
+    }
+}
+
+/// What the breaker of the decided lane says now, and the upstream that the request would go to. A half-open breaker lets
+/// trials through, and whether this request would be one cannot be told without taking a trial away.
+fn breaker_and_upstream(snapshot: &Snapshot, reasoning: &mut Reasoning) {
+    let lanes = snapshot.settings.program.lanes();
+    let Some(route) = snapshot.routes.iter().find(|route| *route.plan.name == *reasoning.route) else { return };
+    let place = |name: &str| route.plan.lanes.iter().position(|(lane, _)| lanes.name(*lane) == name);
+    if let Some(place) = place(&reasoning.lane).filter(|_| route.plan.breaker.is_some()) {
+        let state = state(route.breaker_state(place));
+        let word = match state {
+            BreakerState::Closed => "closed",
+            BreakerState::HalfOpen => "half_open",
+            BreakerState::Open => "open",
+        };
+        reasoning.breaker = Some(BreakerTrace { lane: reasoning.lane.clone(), state: word.to_owned() });
+        if state == BreakerState::Open {
+            reasoning.fall_back(Reason::BreakerOpen);
+        }
+    }
+    if let Some((_, UpstreamIndex(upstream))) = place(&reasoning.lane).map(|place| route.plan.lanes[place]) {
+        reasoning.upstream = Some(snapshot.settings.upstreams[upstream].name.clone());
     }
 }
 

@@ -1,7 +1,12 @@
 //! `graylane explain`: the decision for one request and its whole reasoning.
 
+use std::cell::OnceCell;
+
+use tokio::runtime::{Builder, Runtime};
+
 use crate::decide::{AllowEncoded, Program};
-use crate::extract::{ExplainError, ExplainRequest, ExplainRequestError, Extractor, Surroundings, explain};
+use crate::extract::{ExplainError, ExplainRequest, ExplainRequestError, Extractor, Surroundings, explain_with};
+use crate::lookup::Answer;
 
 /// The request of a command line.
 #[derive(Debug, Clone, Default)]
@@ -58,7 +63,10 @@ pub fn answer(
     if let Some(address) = asked.client_ip {
         request = request.with_client_ip(address)?;
     }
-    let reasoning = explain(program, extractor, &request, Surroundings { allow, latched: &|_| false, now_unix })?;
+    let stores = Stores::default();
+    let look_up = |lookup: usize, key: &str| stores.ask(extractor, lookup, key);
+    let surroundings = Surroundings { allow, latched: &|_| false, now_unix };
+    let reasoning = explain_with(program, extractor, &request, surroundings, &look_up)?;
     Ok(match form {
         Form::Text => reasoning.to_string(),
         Form::Json => {
@@ -66,6 +74,23 @@ pub fn answer(
             format!("{json}\n")
         }
     })
+}
+
+/// Asks the stores of product facts, as the proxy would; begun when first one is asked.
+#[derive(Default)]
+struct Stores(OnceCell<Option<Runtime>>);
+
+impl Stores {
+    fn ask(&self, extractor: &Extractor, lookup: usize, key: &str) -> Answer {
+        let begin = || Builder::new_multi_thread().worker_threads(1).enable_all().build().ok();
+        let (Some(runtime), Some(lookup)) = (self.0.get_or_init(begin), extractor.lookups().get(lookup)) else {
+            return Answer::Nothing("nothing can be looked up here");
+        };
+        if let Some(desk) = lookup.desk() {
+            runtime.spawn(desk.run());
+        }
+        runtime.block_on(lookup.get(key, usize::MAX))
+    }
 }
 
 #[cfg(test)]

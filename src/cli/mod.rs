@@ -5,6 +5,7 @@ pub mod check;
 pub mod demo;
 pub mod diff;
 pub mod explain;
+pub mod replay;
 pub mod run;
 pub mod schema;
 pub mod token;
@@ -51,6 +52,8 @@ enum Command {
     Audit(audit::AuditCommand),
     /// Explain the decision for one request
     Explain(ExplainArgs),
+    /// Replay an access log against two configurations: what would change lane
+    Replay(replay::ReplayArgs),
     /// Print the JSON Schema of the configuration, for editors
     Schema,
     /// Make a signed override
@@ -110,6 +113,7 @@ pub fn main() -> ExitCode {
         Command::Diff(args) => Ok(diff::run(&args)),
         Command::Audit(command) => Ok(audit::run(&command)),
         Command::Explain(args) => explain(&args),
+        Command::Replay(args) => replay::replay(&args),
         Command::Schema => Ok(schema::schema()),
         Command::Token(args) => token(&args),
     };

@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use super::file::{FileAdmin, FileConfig, FileGeoip, FileGuard, FileLimits, FileOverload, FileState};
+use super::file::{
+    FileAdmin, FileConfig, FileFunctions, FileGeoip, FileGuard, FileJsonBody, FileLimits, FileOverload, FileState,
+};
 use super::problem::Findings;
 use super::read::{OneOrMany, Table};
 use super::text::{At, Span};
@@ -22,6 +24,7 @@ pub(super) fn merge(into: &mut FileConfig, next: FileConfig, findings: &mut Find
     one(&mut into.normalize, next.normalize, "normalize", f);
     one(&mut into.region_codes, next.region_codes, "region_codes", f);
     one(&mut into.sku_format, next.sku_format, "sku_format", f);
+    one(&mut into.order_amount_unit, next.order_amount_unit, "order_amount_unit", f);
     one(&mut into.drain, next.drain, "drain", f);
     one(&mut into.sources_wait, next.sources_wait, "sources_wait", f);
 
@@ -32,8 +35,23 @@ pub(super) fn merge(into: &mut FileConfig, next: FileConfig, findings: &mut Find
     });
     section(&mut into.state, next.state, |into: &mut FileState, next| one(&mut into.dir, next.dir, "state.dir", f));
     section(&mut into.geoip, next.geoip, |into: &mut FileGeoip, next| {
-        one(&mut into.database, next.database, "geoip.database", f)
+        one(&mut into.database, next.database, "geoip.database", f);
+        one(&mut into.province, next.province, "geoip.province", f);
+        one(&mut into.city, next.city, "geoip.city", f);
+        one(&mut into.country, next.country, "geoip.country", f);
+        one(&mut into.cities, next.cities, "geoip.cities", f);
     });
+    section(&mut into.json_body, next.json_body, |into: &mut FileJsonBody, next| {
+        one(&mut into.max, next.max, "json_body.max", f)
+    });
+    match (&mut into.jwt, next.jwt) {
+        (into @ None, next) => *into = next,
+        (Some(first), Some(next)) => {
+            // Which tokens are believed is said in one place, so that nobody widens it from another.
+            f.error(next.at, "`jwt` stands in another place already").also(first.at, "first");
+        }
+        (Some(_), None) => {}
+    }
     section(&mut into.limits, next.limits, |into: &mut FileLimits, next| {
         one(&mut into.header_bytes, next.header_bytes, "limits.header_bytes", f);
         one(&mut into.header_count, next.header_count, "limits.header_count", f);
@@ -58,16 +76,25 @@ pub(super) fn merge(into: &mut FileConfig, next: FileConfig, findings: &mut Find
     if let Some(next) = next.confirm {
         into.confirm.get_or_insert_with(|| OneOrMany(Vec::new())).0.extend(next.0);
     }
+    section(&mut into.functions, next.functions, |into: &mut FileFunctions, next| {
+        one(&mut into.in_stock, next.in_stock, "functions.in_stock", f);
+        table(&mut into.discount_by_tier, next.discount_by_tier, "tier", f);
+        table(&mut into.tag_score, next.tag_score, "tag", f);
+        table(&mut into.promotions, next.promotions, "promotion", f);
+    });
 
     list(&mut into.listeners, next.listeners);
     list(&mut into.trust, next.trust);
     list(&mut into.allow_encoded, next.allow_encoded);
     list(&mut into.categories, next.categories);
+    list(&mut into.access_log_facts, next.access_log_facts);
     list(&mut into.routes, next.routes);
     list(&mut into.faults, next.faults);
     list(&mut into.sources, next.sources);
 
     table(&mut into.facts, next.facts, "fact", f);
+    table(&mut into.lookups, next.lookups, "lookup", f);
+    table(&mut into.values, next.values, "value", f);
     table(&mut into.upstreams, next.upstreams, "upstream", f);
     table(&mut into.experiments, next.experiments, "experiment", f);
     table(&mut into.releases, next.releases, "release", f);

@@ -23,13 +23,17 @@ mod centres;
 mod compile;
 mod endpoints;
 mod fault;
+mod geoip;
 mod guard;
+mod jwt;
 mod lane_limits;
+mod lookup;
 mod outset;
-mod pending;
+mod probe;
 mod remote;
 mod rollback;
 mod settings;
+mod watched;
 mod written;
 
 #[cfg(test)]
@@ -46,11 +50,16 @@ pub use disk::{Digest, KeyFile, ReadFiles};
 pub use endpoints::{Ejection, EndpointPolicy, Health, Probe};
 pub use fault::{Crowded, FaultPlan, parse_fault};
 pub use file::{
-    Balance, EncodedWord, Environment, MarkCache, Normalize, OverLimit, Protocol, ShieldWord, StableOpen, schema,
+    AmountUnit, Balance, EncodedWord, Environment, MarkCache, Normalize, OverLimit, Protocol, ShieldWord, StableOpen,
+    schema,
 };
+pub use geoip::{GeoipData, GeoipPath, GeoipPlan, province};
 pub use guard::Guard;
+pub use jwt::{JWT_ALGORITHMS, JwtPlan, KeySet, TokenPlace, VerifyKey};
 pub use lane_limits::{AdaptiveBounds, LaneLimits, Overload, RateLimit};
+pub use lookup::{KeyPart, KeyTemplate, LookupPlan, LookupStore};
 pub use outset::{Outset, outset};
+pub use probe::{check_bytes, check_expression};
 pub use problem::{Problem, Problems, Severity, Style};
 pub use remote::{
     BackoffPlan, EtcdPlan, Login, RedisAddress, RedisPlan, RedisPush, SourceBounds, SourceKind, SourcePlan, TlsFiles,
@@ -61,6 +70,7 @@ pub use settings::{
     Shield, Timeouts, Upstream, UpstreamIndex,
 };
 pub use units::parse_time;
+pub use watched::{Looked, Watched};
 pub use written::{Written, written};
 
 use compile::Key;

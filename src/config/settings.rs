@@ -10,9 +10,12 @@ use ipnet::IpNet;
 
 use super::endpoints::EndpointPolicy;
 use super::fault::FaultPlan;
-use super::file::{EncodedWord, Environment, MarkCache, Normalize, Protocol, ShieldWord, StableOpen};
+use super::file::{AmountUnit, EncodedWord, Environment, MarkCache, Normalize, Protocol, ShieldWord, StableOpen};
+use super::geoip::GeoipPlan;
 use super::guard::Guard;
+use super::jwt::JwtPlan;
 use super::lane_limits::{LaneLimits, Overload};
+use super::lookup::LookupPlan;
 use super::remote::SourcePlan;
 use super::rollback::RollbackPlan;
 use crate::decide::{FactId, LaneId, Permille, Program};
@@ -61,6 +64,8 @@ pub struct Settings {
     pub sources_wait: Duration,
     /// What is written to the access log.
     pub access_log: AccessLog,
+    /// Facts that the access log holds beside its own.
+    pub access_log_facts: Vec<FactId>,
     /// Whether the client sees the lane.
     pub response_mark: ResponseMark,
     /// Who sees the normalised path.
@@ -80,7 +85,11 @@ pub struct Settings {
     /// The folder for what survives the process.
     pub state_dir: Option<PathBuf>,
     /// The GeoIP database.
-    pub geoip: Option<PathBuf>,
+    pub geoip: Option<GeoipPlan>,
+    /// Which tokens are believed.
+    pub jwt: Option<JwtPlan>,
+    /// Stores of product facts, by index.
+    pub lookups: Vec<LookupPlan>,
 }
 
 /// Who may change things through the admin address.
@@ -317,9 +326,13 @@ pub struct FactSources {
     pub sku_format: Option<regex::Regex>,
     /// The known categories; empty where all are.
     pub categories: Vec<String>,
+    /// What a number of `order_amount` counts.
+    pub amount_unit: Option<AmountUnit>,
+    /// The longest JSON body that is read, in bytes.
+    pub json_body_max: usize,
 }
 
-/// One source of a fact. This version evaluates the first four.
+/// One source of a fact.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FactSource {
     /// A request header, in lower case.
@@ -338,4 +351,13 @@ pub enum FactSource {
     Jwt(String),
     /// A member of the `baggage` header.
     Baggage(String),
+    /// A field of a record that is looked up.
+    Lookup {
+        /// The place of the store in `Settings::lookups`.
+        lookup: usize,
+        /// Its name.
+        name: String,
+        /// The field.
+        field: String,
+    },
 }

@@ -42,6 +42,14 @@ impl fmt::Display for Permille {
 pub struct Bucket(u16);
 
 impl Bucket {
+    /// The first of them.
+    pub const FIRST: Bucket = Bucket(0);
+
+    /// The bucket of this number, unless it is over 999.
+    pub const fn new(value: u16) -> Option<Bucket> {
+        if value < 1000 { Some(Bucket(value)) } else { None }
+    }
+
     /// The number, 0 to 999.
     pub const fn get(self) -> u16 {
         self.0

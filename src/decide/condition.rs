@@ -1,8 +1,9 @@
-//! Conditions: tests on facts, nested by all, any and not.
+//! Conditions: tests on facts and expressions, nested by all, any and not.
 //!
 //! The logic has two values. A test on an absent fact is false, also `NE` and `NOT_IN`; `not:` turns what it is given
 //! around, so `not:` of a test on an absent fact is true.
 
+use super::expression::Expression;
 use super::fact::{FactId, FactKind, Facts};
 use super::fact_table::{FactError, FactTable};
 use super::number::Scalar;
@@ -59,6 +60,8 @@ pub enum ConditionError {
 pub enum Condition {
     /// One test on one fact.
     Test(Test),
+    /// An expression in CEL.
+    Expression(Box<Expression>),
     /// All hold.
     All(Vec<Condition>),
     /// At least one holds.
@@ -98,7 +101,7 @@ impl Condition {
     pub fn check_depth(&self) -> Result<(), ConditionError> {
         fn fits(condition: &Condition, left: usize) -> bool {
             match (condition, left) {
-                (Condition::Test(_), _) => true,
+                (Condition::Test(_) | Condition::Expression(_), _) => true,
                 (_, 0) => false,
                 (Condition::All(parts) | Condition::Any(parts), left) => parts.iter().all(|part| fits(part, left - 1)),
                 (Condition::Not(part), left) => fits(part, left - 1),
@@ -111,6 +114,7 @@ impl Condition {
     pub fn holds<F: Facts>(&self, facts: &F) -> bool {
         match self {
             Condition::Test(test) => test.holds(facts),
+            Condition::Expression(expression) => expression.holds(facts),
             Condition::All(parts) => parts.iter().all(|part| part.holds(facts)),
             Condition::Any(parts) => parts.iter().any(|part| part.holds(facts)),
             Condition::Not(part) => !part.holds(facts),
@@ -123,6 +127,7 @@ impl Condition {
         let holds = self.holds(facts);
         match self {
             Condition::Test(test) => ConditionTrace::Test(test.trace(table, facts)),
+            Condition::Expression(expression) => ConditionTrace::Expression(expression.trace(table, facts)),
             Condition::All(parts) => ConditionTrace::All { holds, all: all(parts) },
             Condition::Any(parts) => ConditionTrace::Any { holds, any: all(parts) },
             Condition::Not(part) => ConditionTrace::Not { holds, not: Box::new(part.trace(table, facts)) },
@@ -133,6 +138,7 @@ impl Condition {
     pub(super) fn for_each_fact(&self, each: &mut dyn FnMut(FactId)) {
         match self {
             Condition::Test(test) => each(test.fact),
+            Condition::Expression(expression) => expression.facts().iter().for_each(|fact| each(*fact)),
             Condition::All(parts) | Condition::Any(parts) => parts.iter().for_each(|part| part.for_each_fact(each)),
             Condition::Not(part) => part.for_each_fact(each),
         }
@@ -155,6 +161,24 @@ impl Test {
         self.fact
     }
 
+    /// How it compares.
+    pub fn operator(&self) -> Operator {
+        self.operator
+    }
+
+    pub(super) fn values(&self) -> &[Scalar] {
+        &self.values
+    }
+
+    pub(super) fn predicate(&self) -> &Predicate {
+        &self.predicate
+    }
+
+    /// Whether it holds of a fact that has this value.
+    pub(super) fn holds_of(&self, value: &str) -> bool {
+        self.predicate.holds(value).is_some_and(|holds| holds != self.operator.is_negative())
+    }
+
     fn value<'f, F: Facts>(&self, facts: &'f F) -> Option<std::borrow::Cow<'f, str>> {
         match self.kind {
             FactKind::Region => region::read(facts, self.fact),
@@ -164,7 +188,7 @@ impl Test {
 
     fn holds<F: Facts>(&self, facts: &F) -> bool {
         match self.value(facts) {
-            Some(value) => self.predicate.holds(&value).is_some_and(|holds| holds != self.operator.is_negative()),
+            Some(value) => self.holds_of(&value),
             None => false,
         }
     }

@@ -1,7 +1,8 @@
 //! The decision for one request, in the order that `ARCHITECTURE.md` and the reference give.
 
 use super::bucket::Bucket;
-use super::fact::Facts;
+use super::composite::Qos;
+use super::fact::{FactId, Facts};
 use super::lane::LaneId;
 use super::program::Program;
 use super::release::{Release, ReleaseId};
@@ -76,7 +77,9 @@ pub struct Decision {
     pub bucket: Option<Bucket>,
     /// Why an override was ignored, where one was.
     pub override_rejected: Option<OverrideError>,
-    /// What was decided before the route or a breaker changed the lane.
+    /// The class of service that the upstream is told; kept where the lane falls back.
+    pub qos: Option<Qos>,
+    /// What was decided before the strategies, the route or a breaker changed the lane.
     pub decided: Verdict,
 }
 
@@ -91,7 +94,7 @@ impl Decision {
 
     fn of(verdict: Verdict, release: Option<ReleaseId>) -> Decision {
         let Verdict { lane, level, reason } = verdict;
-        Decision { lane, level, reason, release, bucket: None, override_rejected: None, decided: verdict }
+        Decision { lane, level, reason, release, bucket: None, override_rejected: None, qos: None, decided: verdict }
     }
 }
 
@@ -111,12 +114,12 @@ impl Program {
     pub fn decide<F: Facts>(&self, route: RouteId, inputs: &Inputs<'_, F>) -> Decision {
         let route = self.route(route);
         let Some(id) = route.release else {
-            return Decision::of(Verdict::stable(Reason::NoRelease), None);
+            return self.compose(route, inputs, Decision::of(Verdict::stable(Reason::NoRelease), None));
         };
         let release = self.release(id);
         let key = release.hash_key.of(inputs.facts);
-        let key = key.as_ref().map(|(_, key)| &**key);
-        let bucket = key.map(|key| release.bucket(key));
+        let key = key.as_ref().map(|(fact, key)| (*fact, &**key));
+        let bucket = key.map(|(fact, key)| inputs.facts.bucket(&release.salt, fact, key));
 
         let mut override_rejected = None;
         let verdict = if let MarkOutcome::Counts(lane) = self.mark(route, release, inputs) {
@@ -134,7 +137,33 @@ impl Program {
         };
 
         let decision = Decision { bucket, override_rejected, ..Decision::of(verdict, Some(id)) };
-        if route.lanes.contains(&decision.lane) { decision } else { decision.fall_back(Reason::NoLane) }
+        let there = route.lanes.contains(&decision.lane);
+        self.compose(route, inputs, if there { decision } else { decision.fall_back(Reason::NoLane) })
+    }
+
+    /// Asks the strategies of the route where the release's answer leaves the request to them.
+    fn compose<F: Facts>(&self, route: &RouteSpec, inputs: &Inputs<'_, F>, decision: Decision) -> Decision {
+        let Some(composite) = &route.composite else { return decision };
+        if decision.lane != LaneId::STABLE || decision.decided.reason == Reason::Override {
+            return Decision { qos: composite.qos_of(decision.lane), ..decision };
+        }
+        let marked = self.composite_mark(route, inputs);
+        let (verdict, qos) = match (marked, composite.choose(inputs.facts)) {
+            (Some(lane), _) => (Verdict { lane, level: Level::None, reason: Reason::LaneMark }, composite.qos_of(lane)),
+            (None, Some(choice)) => {
+                (Verdict { lane: choice.lane, level: Level::None, reason: choice.reason }, choice.qos)
+            }
+            (None, None) => return decision,
+        };
+        Decision { lane: verdict.lane, level: verdict.level, reason: verdict.reason, qos, ..decision }
+    }
+
+    /// The mark of a route without a release: one for a lane of the strategies counts, so that a choice is made once
+    /// per call chain; one for stable or gray says nothing of them.
+    pub(super) fn composite_mark<F>(&self, route: &RouteSpec, inputs: &Inputs<'_, F>) -> Option<LaneId> {
+        let mark = inputs.mark.filter(|mark| route.release.is_none() && mark.release.is_none())?;
+        let lane = self.lanes().id(mark.lane).filter(|lane| *lane != LaneId::STABLE)?;
+        route.composite.as_ref().filter(|composite| composite.sends_to(lane)).map(|_| lane)
     }
 
     /// Whether a mark decides. One for a lane that does not exist, or that this route does not have, is as if absent:
@@ -169,14 +198,19 @@ impl Program {
 
 impl Release {
     /// What the release says, marks and overrides aside.
-    fn verdict<F: Facts>(&self, inputs: &Inputs<'_, F>, key: Option<&str>, bucket: Option<Bucket>) -> Verdict {
+    fn verdict<F: Facts>(
+        &self,
+        inputs: &Inputs<'_, F>,
+        key: Option<(FactId, &str)>,
+        bucket: Option<Bucket>,
+    ) -> Verdict {
         if inputs.latched {
             return Verdict::stable(Reason::Latched);
         }
         if !self.conditions_hold(inputs.facts) {
             return Verdict::stable(Reason::Conditions);
         }
-        if self.ab_is_open() && self.admits_group(key) {
+        if self.ab_is_open() && self.admits_group(inputs.facts, key) {
             return Verdict::gray(Level::Ab, Reason::AbGroup);
         }
         if self.region_is_open() && self.regions.admit(inputs.facts) {
@@ -204,8 +238,9 @@ impl Release {
         self.open_level() >= Level::Ab && self.ab.is_some()
     }
 
-    pub(super) fn admits_group(&self, key: Option<&str>) -> bool {
-        self.ab.as_ref().zip(key).is_some_and(|(ab, key)| ab.admits(key))
+    pub(super) fn admits_group<F: Facts>(&self, facts: &F, key: Option<(FactId, &str)>) -> bool {
+        let pair = self.ab.as_ref().zip(key);
+        pair.is_some_and(|(ab, (fact, key))| ab.admits(facts.bucket(ab.experiment().salt(), fact, key)))
     }
 
     pub(super) fn region_is_open(&self) -> bool {

@@ -156,9 +156,9 @@ impl Ab {
         groups.any(|(group, in_gray)| *in_gray && group.range.contains(&place))
     }
 
-    /// Whether the user's group sees gray.
-    pub fn admits(&self, key: &str) -> bool {
-        self.experiment.position(self.experiment.bucket(key)).is_some_and(|index| self.admitted[index])
+    /// Whether the group of users with this bucket, under the experiment's salt, sees gray.
+    pub fn admits(&self, bucket: Bucket) -> bool {
+        self.experiment.position(bucket).is_some_and(|index| self.admitted[index])
     }
 }
 
@@ -202,7 +202,7 @@ mod tests {
             prop_assert_eq!(experiment.group(experiment.bucket(&key)), expected);
             for group in ["a", "b"] {
                 let ab = Ab::new(experiment.clone(), &[group]).unwrap();
-                prop_assert_eq!(ab.admits(&key), expected == Some(group));
+                prop_assert_eq!(ab.admits(experiment.bucket(&key)), expected == Some(group));
             }
         }
     }

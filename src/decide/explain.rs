@@ -5,12 +5,15 @@ use std::borrow::Cow;
 
 use super::evaluate::{Decision, Inputs, MarkOutcome};
 use super::fact::{FactId, FactKind, Facts};
+use super::lane::LaneId;
 use super::program::Program;
 use super::region;
 use super::release::{Accepted, Release};
 use super::route::{RouteId, RouteSpec};
 use super::token::OverrideError;
-use super::trace::{DecidedTrace, FactTrace, KeyTrace, LevelTrace, MarkTrace, OverrideTrace, Reasoning};
+use super::trace::{
+    CompositeTrace, DecidedTrace, FactTrace, KeyTrace, LevelTrace, MarkTrace, OverrideTrace, Reasoning,
+};
 use super::word::{Level, Reason};
 
 impl Program {
@@ -24,6 +27,9 @@ impl Program {
         if let Some(id) = route.release {
             self.explain_release(&mut reasoning, route, self.release(id), inputs);
         }
+        let values = self.values().iter();
+        reasoning.values = values.map(|(name, value)| value.trace(name, self.facts(), inputs.facts)).collect();
+        reasoning.composite = self.composite_trace(route, &decision, inputs);
         reasoning
     }
 
@@ -39,8 +45,11 @@ impl Program {
             reason: decision.reason,
             release: decision.release.map(|id| self.release(id).name.clone()),
             route: route.name.clone(),
+            qos: decision.qos,
             bucket: decision.bucket,
             decided,
+            upstream: None,
+            breaker: None,
             key: None,
             mark: None,
             overridden: None,
@@ -48,6 +57,8 @@ impl Program {
             conditions_hold: true,
             conditions: Vec::new(),
             levels: Vec::new(),
+            values: Vec::new(),
+            composite: None,
             facts: Vec::new(),
         }
     }
@@ -74,7 +85,8 @@ impl Program {
         } else {
             None
         };
-        let tried = Tries { release, key: key.as_ref().map(|(_, key)| &**key), facts: inputs.facts, closed_by };
+        let tried =
+            Tries { release, key: key.as_ref().map(|(fact, key)| (*fact, &**key)), facts: inputs.facts, closed_by };
         reasoning.levels =
             vec![developer(release, overridden.as_ref()), tried.ab(), tried.region(), tried.permille(), tried.full()];
         reasoning.key = key.map(|(fact, value)| KeyTrace {
@@ -102,6 +114,20 @@ impl Program {
             .filter(|(fact, (_, trace))| trace.value.is_some() || looked_at.contains(fact) || trace.is_faulty())
             .map(|(_, trace)| trace)
             .collect()
+    }
+
+    fn composite_trace<F: Facts>(
+        &self,
+        route: &RouteSpec,
+        decision: &Decision,
+        inputs: &Inputs<'_, F>,
+    ) -> Option<CompositeTrace> {
+        let composite = route.composite.as_ref()?;
+        let reason = decision.reason;
+        let asked = matches!(reason, Reason::Whitelist | Reason::Score)
+            || decision.lane == LaneId::STABLE && reason != Reason::Override;
+        let skipped = (!asked).then(|| format!("{} decided before them", reason.as_str()));
+        Some(composite.trace(self.lanes(), inputs.facts, skipped))
     }
 
     fn mark_trace<F>(&self, route: &RouteSpec, release: &Release, inputs: &Inputs<'_, F>) -> Option<MarkTrace> {
@@ -154,7 +180,7 @@ fn developer(release: &Release, outcome: Option<&Result<Accepted, OverrideError>
 /// The levels that a latch or the conditions can close.
 struct Tries<'a, F> {
     release: &'a Release,
-    key: Option<&'a str>,
+    key: Option<(FactId, &'a str)>,
     facts: &'a F,
     closed_by: Option<&'static str>,
 }
@@ -164,9 +190,9 @@ impl<F: Facts> Tries<'_, F> {
         let bare = self.level(Level::Ab, || match (&self.release.ab, self.key) {
             (None, _) => (false, String::from("the release names no experiment")),
             (_, None) => (false, String::from("no user and no device")),
-            (Some(ab), Some(key)) => {
+            (Some(ab), Some((_, key))) => {
                 let name = ab.experiment().name();
-                let hit = self.release.admits_group(self.key);
+                let hit = self.release.admits_group(self.facts, self.key);
                 match ab.experiment().group(ab.experiment().bucket(key)) {
                     Some(group) if hit => (true, format!("group `{group}` of `{name}` sees gray")),
                     Some(group) => (false, format!("group `{group}` of `{name}` sees stable")),
@@ -174,7 +200,7 @@ impl<F: Facts> Tries<'_, F> {
                 }
             }
         });
-        let bucket = self.release.ab.as_ref().zip(self.key).map(|(ab, key)| (ab, ab.experiment().bucket(key)));
+        let bucket = self.release.ab.as_ref().zip(self.key).map(|(ab, (_, key))| (ab, ab.experiment().bucket(key)));
         LevelTrace {
             bucket: bucket.map(|(_, bucket)| bucket),
             group: bucket.and_then(|(ab, bucket)| ab.experiment().group(bucket)).map(str::to_owned),
@@ -198,7 +224,7 @@ impl<F: Facts> Tries<'_, F> {
     }
 
     fn permille(&self) -> LevelTrace {
-        let bucket = self.key.map(|key| self.release.bucket(key));
+        let bucket = self.key.map(|(_, key)| self.release.bucket(key));
         let permille = self.release.permille;
         let bare = self.level(Level::Permille, || match bucket {
             _ if !self.release.permille_is_open() => (false, String::from("1000 permille is level full")),
@@ -259,6 +285,8 @@ impl Reason {
             Reason::BreakerOpen => "the lane's breaker is open",
             Reason::Latched => "the release was rolled back and is latched",
             Reason::NoLane => "the route does not have the lane that was decided",
+            Reason::Whitelist => "the SKU is on the whitelist of the lane",
+            Reason::Score => "a strategy of the route has the best score over its threshold",
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::bucket::{Bucket, bucket};
 use super::trace::FactTrace;
 
 /// The place of a fact in a [`FactTable`](super::FactTable).
@@ -73,6 +74,16 @@ pub enum FactOrigin {
 pub trait Facts {
     /// The value, or nothing where the request has none that is valid.
     fn get(&self, fact: FactId) -> Option<Cow<'_, str>>;
+
+    /// An expression could not be computed from the facts as they are; called once for each time.
+    fn expression_failed(&self) {}
+
+    /// The bucket of `key`, the value of `fact`, under `salt`. Whoever knows the key only as a hash of it, as an access
+    /// log does, has to know the bucket from elsewhere.
+    fn bucket(&self, salt: &str, fact: FactId, key: &str) -> Bucket {
+        let _ = fact;
+        bucket(salt, key)
+    }
 
     /// The value with where it came from and what was tried before, for an explanation.
     fn trace(&self, fact: FactId) -> FactTrace {

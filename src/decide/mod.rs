@@ -5,7 +5,7 @@
 //! knows no HTTP library. [`Program::decide`] answers with a small [`Decision`]; [`Program::explain_decision`] gives the same
 //! answer with everything that led to it.
 //!
-//! A later kind of rule (an expression, a score) is one more file beside `condition` and one more variant in it.
+//! A later kind of rule is one more file beside `condition` and one more variant in it.
 
 mod bucket;
 mod lane;
@@ -13,15 +13,21 @@ mod word;
 
 mod fact;
 mod fact_table;
+mod gbt2260;
 mod number;
 mod operator;
 mod predicate;
 mod region;
 
+mod expression;
+
 mod condition;
+mod contradiction;
 mod experiment;
 mod release;
 mod token;
+
+mod composite;
 
 mod path;
 mod request;
@@ -40,11 +46,14 @@ mod trace;
 mod tests;
 
 pub use bucket::{Bucket, Permille, bucket};
+pub use composite::{Composite, Dedicated, Qos, SkuWeight, StrategySpec, Weights};
 pub use condition::{Condition, ConditionError, Test};
 pub use evaluate::{Decision, Inputs, LaneMark, Verdict};
 pub use experiment::{Ab, Experiment, ExperimentError};
+pub use expression::{Expression, ExpressionError, Fenced, Functions, NumberExpression, Parsed, Promotion, Vocabulary};
 pub use fact::{FactId, FactKind, FactOrigin, Facts};
 pub use fact_table::{FactError, FactTable};
+pub use gbt2260::odd_city;
 pub use index::Found;
 pub use lane::{LaneId, Lanes};
 pub use number::{Scalar, number};
@@ -52,13 +61,13 @@ pub use operator::Operator;
 pub use path::{AllowEncoded, NormalPath, PathError};
 pub use program::Program;
 pub use region::{RegionCodes, RegionError, Regions};
-pub use release::{Developer, HashKey, Release, ReleaseId};
+pub use release::{Developer, HashKey, LoggedKey, Release, ReleaseId};
 pub use request::RequestParts;
 pub use route::{HeaderMatch, HeaderPattern, RouteError, RouteId, RouteSpec};
 pub use token::{Claims, MintError, OverrideError, TokenKey, TokenKeyError};
 pub use trace::{
-    ConditionTrace, DecidedTrace, FactTrace, KeyTrace, LevelTrace, MarkTrace, OverrideTrace, Reasoning, TestTrace,
-    Tried,
+    BreakerTrace, CompositeTrace, ConditionTrace, DecidedTrace, DedicatedTrace, ExpressionTrace, FactTrace, KeyTrace,
+    LevelTrace, MarkTrace, OverrideTrace, Reasoning, StrategyTrace, TestTrace, Tried, ValueTrace,
 };
 pub use word::{Level, Reason, UnknownWord, nearest};
 

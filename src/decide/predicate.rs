@@ -115,7 +115,21 @@ impl Texts {
         if texts.len() <= Texts::FEW { Texts::Few(texts) } else { Texts::Many(texts.into_iter().collect()) }
     }
 
-    fn contains(&self, text: &str) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
+        match self {
+            Texts::Few(list) => list.is_empty(),
+            Texts::Many(set) => set.is_empty(),
+        }
+    }
+
+    pub(super) fn iter(&self) -> Box<dyn Iterator<Item = &str> + '_> {
+        match self {
+            Texts::Few(list) => Box::new(list.iter().map(|text| &**text)),
+            Texts::Many(set) => Box::new(set.iter().map(|text| &**text)),
+        }
+    }
+
+    pub(super) fn contains(&self, text: &str) -> bool {
         match self {
             Texts::Few(list) => list.iter().any(|known| **known == *text),
             Texts::Many(set) => set.contains(text),

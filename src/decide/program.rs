@@ -1,10 +1,11 @@
 //! Everything that deciding needs, compiled once from a configuration and never changed.
 
+use super::expression::NumberExpression;
 use super::fact::FactId;
 use super::fact_table::FactTable;
 use super::index::{Found, RouteIndex};
 use super::lane::{LaneId, Lanes};
-use super::release::{Release, ReleaseId};
+use super::release::{HashKey, Release, ReleaseId};
 use super::request::RequestParts;
 use super::route::{RouteError, RouteId, RouteSpec};
 
@@ -16,6 +17,7 @@ pub struct Program {
     releases: Vec<Release>,
     routes: Vec<RouteSpec>,
     index: RouteIndex,
+    values: Vec<(String, NumberExpression)>,
 }
 
 impl Program {
@@ -40,13 +42,23 @@ impl Program {
             }
         }
         match RouteIndex::new(&routes) {
-            Ok(index) if errors.is_empty() => Ok(Program { lanes, facts, releases, routes, index }),
+            Ok(index) if errors.is_empty() => Ok(Program { lanes, facts, releases, routes, index, values: Vec::new() }),
             Ok(_) => Err(errors),
             Err(more) => {
                 errors.extend(more);
                 Err(errors)
             }
         }
+    }
+
+    /// With the named numbers of the configuration, for explanations.
+    pub fn with_values(self, values: Vec<(String, NumberExpression)>) -> Program {
+        Program { values, ..self }
+    }
+
+    /// The named numbers, in the order written.
+    pub fn values(&self) -> &[(String, NumberExpression)] {
+        &self.values
     }
 
     /// The route of a request, `path` being its [`NormalPath`](super::NormalPath).
@@ -89,13 +101,38 @@ impl Program {
         self.releases.iter().position(|release| release.name == name).and_then(ReleaseId::from_index)
     }
 
-    /// The facts that deciding on this route may look at.
+    /// The facts that deciding on this route may look at, and those that an explanation always shows.
     pub fn facts_of(&self, route: RouteId) -> Vec<FactId> {
+        let mut facts = self.needed_facts(route);
+        if self.route(route).release.is_some() {
+            facts.extend([FactId::USER_ID, FactId::DEVICE_ID, FactId::PROVINCE_CODE, FactId::CITY_ID]);
+        }
+        facts.sort_unstable();
+        facts.dedup();
+        facts
+    }
+
+    /// The facts that can change a decision on this route: those of conditions, of the hash key, of strategies, and
+    /// regions where some are listed. For others nobody has to wait.
+    pub fn needed_facts(&self, route: RouteId) -> Vec<FactId> {
         let mut facts = Vec::new();
         if let Some(release) = self.route(route).release {
-            let conditions = &self.release(release).conditions;
-            conditions.iter().for_each(|condition| condition.for_each_fact(&mut |fact| facts.push(fact)));
-            facts.extend([FactId::USER_ID, FactId::DEVICE_ID, FactId::PROVINCE_CODE, FactId::CITY_ID]);
+            let release = self.release(release);
+            release.conditions.iter().for_each(|condition| condition.for_each_fact(&mut |fact| facts.push(fact)));
+            match release.hash_key {
+                HashKey::UserThenDevice => facts.extend([FactId::USER_ID, FactId::DEVICE_ID]),
+                HashKey::Device => facts.push(FactId::DEVICE_ID),
+            }
+            if !release.regions.is_empty() {
+                facts.extend([FactId::PROVINCE_CODE, FactId::CITY_ID]);
+            }
+        }
+        if let Some(composite) = &self.route(route).composite {
+            composite.for_each_fact(&mut |fact| facts.push(fact));
+        }
+        // The province follows from the city.
+        if facts.contains(&FactId::PROVINCE_CODE) {
+            facts.push(FactId::CITY_ID);
         }
         facts.sort_unstable();
         facts.dedup();

@@ -90,6 +90,15 @@ impl Developer {
     }
 }
 
+/// What stands for the key of a request in a log, beside its bucket under the release's salt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LoggedKey<'r> {
+    /// The fact that was hashed.
+    pub fact: FactId,
+    /// The bucket in the release's experiment, and the experiment's salt.
+    pub experiment: Option<(Bucket, &'r str)>,
+}
+
 /// One gray release.
 #[derive(Debug, Clone)]
 pub struct Release {
@@ -136,6 +145,13 @@ impl Release {
             Level::Permille if self.permille == Permille::ALL => Level::Full,
             level => level,
         }
+    }
+
+    /// What a log has to keep of the key, so that the decision can be made again without it.
+    pub fn logged_key<F: Facts>(&self, facts: &F) -> Option<LoggedKey<'_>> {
+        let (fact, key) = self.hash_key.of(facts)?;
+        let experiment = self.ab.as_ref().map(Ab::experiment);
+        Some(LoggedKey { fact, experiment: experiment.map(|known| (known.bucket(&key), known.salt())) })
     }
 
     /// The bucket of a user under this release's salt.

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display, Write as _};
 
-use super::trace::{ConditionTrace, FactTrace, LevelTrace, Reasoning};
+use super::trace::{CompositeTrace, ConditionTrace, FactTrace, LevelTrace, Reasoning, StrategyTrace};
 
 impl Display for Reasoning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -12,7 +12,16 @@ impl Display for Reasoning {
         if let Some(decided) = &self.decided {
             writeln!(f, "decided  {}, {}: {}", decided.lane, decided.reason, decided.reason.in_words())?;
         }
+        if let Some(qos) = self.qos {
+            writeln!(f, "qos      {qos}")?;
+        }
         writeln!(f, "route    {}", self.route)?;
+        if let Some(upstream) = &self.upstream {
+            writeln!(f, "upstream {}", plain(upstream))?;
+        }
+        if let Some(breaker) = &self.breaker {
+            writeln!(f, "breaker  {} ({})", breaker.state, plain(&breaker.lane))?;
+        }
         writeln!(f, "release  {}", self.release.as_deref().unwrap_or("-"))?;
         match (&self.bucket, &self.key) {
             (Some(bucket), Some(key)) => {
@@ -23,6 +32,8 @@ impl Display for Reasoning {
         self.earlier_voices(f)?;
         self.write_levels(f)?;
         self.write_conditions(f)?;
+        self.write_values(f)?;
+        self.write_composite(f)?;
         self.write_facts(f)
     }
 }
@@ -68,6 +79,35 @@ impl Reasoning {
         write_rows(f, rows)
     }
 
+    fn write_values(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.values.is_empty() {
+            return Ok(());
+        }
+        writeln!(f, "\nvalues")?;
+        let rows = self.values.iter().map(|value| {
+            let shown = value.value.as_deref().or(value.why.as_deref()).unwrap_or("-");
+            [value.name.clone(), plain(shown), plain(&value.expression)]
+        });
+        write_rows(f, rows.collect())
+    }
+
+    fn write_composite(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(composite) = &self.composite else { return Ok(()) };
+        writeln!(f, "\nstrategies{}", composite.skipped.as_ref().map(|why| format!(": {why}")).unwrap_or_default())?;
+        let mut rows = composite.strategies.iter().map(|one| strategy_row(one, composite)).collect::<Vec<_>>();
+        if let Some(listed) = &composite.whitelist {
+            rows.insert(
+                0,
+                [
+                    String::from("whitelist"),
+                    String::from("chosen"),
+                    format!("{} has lane {}", plain(&listed.sku), listed.lane),
+                ],
+            );
+        }
+        write_rows(f, rows)
+    }
+
     fn write_facts(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.facts.is_empty() {
             return Ok(());
@@ -91,6 +131,16 @@ fn condition_rows(condition: &ConditionTrace, depth: usize, rows: &mut Vec<[Stri
             let test_text = format!("{indent}{} {} {}", test.key, test.operator, wanted.join(", "));
             rows.push([test_text.trim_end().to_owned(), yes_no(test.holds), actual]);
         }
+        ConditionTrace::Expression(expression) => {
+            rows.push([format!("{indent}{}", plain(&expression.expression)), yes_no(expression.holds), String::new()]);
+            if let Some(why) = &expression.why {
+                rows.push([format!("{indent}  {}", plain(why)), String::new(), String::new()]);
+            }
+            for (name, value) in &expression.actual {
+                let value = value.as_deref().map_or("absent".into(), plain);
+                rows.push([format!("{indent}  {name}"), String::new(), value]);
+            }
+        }
         ConditionTrace::All { holds, all: parts } | ConditionTrace::Any { holds, any: parts } => {
             let word = if matches!(condition, ConditionTrace::All { .. }) { "all" } else { "any" };
             rows.push(group(word, *holds));
@@ -101,6 +151,20 @@ fn condition_rows(condition: &ConditionTrace, depth: usize, rows: &mut Vec<[Stri
             condition_rows(not, depth + 1, rows);
         }
     }
+}
+
+fn strategy_row(strategy: &StrategyTrace, composite: &CompositeTrace) -> [String; 3] {
+    let word = match (strategy.chosen, strategy.over) {
+        (true, _) => "chosen",
+        (false, true) => "over",
+        (false, false) => "below",
+    };
+    let StrategyTrace { sku_term, tag_term, amount_term, score, share, threshold, .. } = strategy;
+    let terms = format!(
+        "{score} = sku {sku_term} + tags {tag_term} + amount {amount_term}, {share} of {}; threshold {threshold}, lane {}",
+        composite.greatest, strategy.lane
+    );
+    [strategy.name.clone(), word.to_owned(), terms]
 }
 
 fn yes_no(holds: bool) -> String {

@@ -1,7 +1,10 @@
 //! Routes as the configuration gives them.
 
+use std::sync::Arc;
+
 use regex::Regex;
 
+use super::composite::Composite;
 use super::lane::LaneId;
 use super::release::ReleaseId;
 use super::request::RequestParts;
@@ -11,6 +14,11 @@ use super::request::RequestParts;
 pub struct RouteId(pub(super) u16);
 
 impl RouteId {
+    /// The route at this place, unless there cannot be so many.
+    pub fn from_index(index: usize) -> Option<RouteId> {
+        u16::try_from(index).ok().map(RouteId)
+    }
+
     /// The place as an index.
     pub const fn index(self) -> usize {
         self.0 as usize
@@ -87,6 +95,8 @@ pub struct RouteSpec {
     pub lanes: Vec<LaneId>,
     /// The release that decides between them.
     pub release: Option<ReleaseId>,
+    /// How requests that no release takes are spread over further lanes.
+    pub composite: Option<Arc<Composite>>,
 }
 
 impl RouteSpec {
@@ -100,6 +110,7 @@ impl RouteSpec {
             headers: Vec::new(),
             lanes: vec![LaneId::STABLE],
             release: None,
+            composite: None,
         }
     }
 

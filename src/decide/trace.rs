@@ -3,6 +3,7 @@
 use serde::{Serialize, Serializer};
 
 use super::bucket::{Bucket, Permille};
+use super::composite::Qos;
 use super::number::Scalar;
 use super::operator::Operator;
 use super::token::OverrideError;
@@ -21,11 +22,20 @@ pub struct Reasoning {
     pub release: Option<String>,
     /// The route.
     pub route: String,
+    /// The class of service that the upstream is told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub qos: Option<Qos>,
     /// The bucket under the release's salt.
     pub bucket: Option<Bucket>,
-    /// What was decided before the route or a breaker changed the lane.
+    /// What was decided before the strategies, the route or a breaker changed the lane.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decided: Option<DecidedTrace>,
+    /// The upstream of the lane, where whoever asked knows upstreams.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upstream: Option<String>,
+    /// What the breaker of the decided lane says, where there is one and the sidecar runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub breaker: Option<BreakerTrace>,
     /// What was hashed.
     pub key: Option<KeyTrace>,
     /// The lane mark, of a request that carries one from a trusted peer.
@@ -41,6 +51,12 @@ pub struct Reasoning {
     pub conditions: Vec<ConditionTrace>,
     /// The levels, in the order they are tried.
     pub levels: Vec<LevelTrace>,
+    /// The named numbers of the configuration.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub values: Vec<ValueTrace>,
+    /// How the strategies of the route were weighed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub composite: Option<CompositeTrace>,
     /// The facts of the request, and those that were looked for.
     #[serde(serialize_with = "as_map")]
     pub facts: Vec<(String, FactTrace)>,
@@ -63,6 +79,15 @@ impl Reasoning {
 
 fn as_map<S: Serializer>(facts: &[(String, FactTrace)], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_map(facts.iter().map(|(name, fact)| (name, fact)))
+}
+
+/// A breaker and its state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BreakerTrace {
+    /// The lane that it guards.
+    pub lane: String,
+    /// `closed`, `half_open` or `open`.
+    pub state: String,
 }
 
 /// A decision that was replaced.
@@ -104,6 +129,8 @@ pub struct Tried {
 pub enum ConditionTrace {
     /// One test.
     Test(TestTrace),
+    /// An expression.
+    Expression(ExpressionTrace),
     /// All of these.
     All {
         /// Whether all hold.
@@ -140,6 +167,97 @@ pub struct TestTrace {
     pub actual: Option<String>,
     /// Whether the test holds.
     pub holds: bool,
+}
+
+/// An expression with what it was computed from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ExpressionTrace {
+    /// The expression, as written.
+    pub expression: String,
+    /// Whether it holds.
+    pub holds: bool,
+    /// Why it could not be computed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// The facts that it names, with the values that were computed with.
+    #[serde(serialize_with = "as_plain_map")]
+    pub actual: Vec<(String, Option<String>)>,
+}
+
+/// A named number with its expression.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ValueTrace {
+    /// Its name.
+    pub name: String,
+    /// The expression, as written.
+    pub expression: String,
+    /// The number for this request.
+    pub value: Option<String>,
+    /// Why there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+}
+
+/// How the strategies of a route were weighed. Numbers are decimal, rounded to six places.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CompositeTrace {
+    /// Why they had no say, where they had none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub skipped: Option<String>,
+    /// The whitelist that decided.
+    pub whitelist: Option<DedicatedTrace>,
+    /// The weight of the SKU, 0 to 1.
+    pub sku_weight: String,
+    /// The bonus of the amount: 1, 1.3 or 1.8; 0 below an amount of 0.
+    pub amount_bonus: String,
+    /// The greatest score that these weights can give.
+    pub greatest: String,
+    /// Every strategy, in the order written.
+    pub strategies: Vec<StrategyTrace>,
+}
+
+/// A SKU with a lane of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DedicatedTrace {
+    /// The SKU.
+    pub sku: String,
+    /// The lane.
+    pub lane: String,
+    /// The class of service.
+    pub qos: Option<Qos>,
+}
+
+/// The score of one strategy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StrategyTrace {
+    /// Its name.
+    pub name: String,
+    /// Its lane.
+    pub lane: String,
+    /// Its class of service.
+    pub qos: Option<Qos>,
+    /// The weight of the SKU times what it counts for.
+    pub sku_term: String,
+    /// The Jaccard similarity of the tags.
+    pub tag_match: String,
+    /// The similarity times what it counts for.
+    pub tag_term: String,
+    /// The bonus of the amount times what it counts for.
+    pub amount_term: String,
+    /// The sum of the three terms.
+    pub score: String,
+    /// The score as a share of the greatest.
+    pub share: String,
+    /// What the score has to be over.
+    pub threshold: String,
+    /// Whether it is.
+    pub over: bool,
+    /// Whether this strategy decided.
+    pub chosen: bool,
+}
+
+fn as_plain_map<S: Serializer>(pairs: &[(String, Option<String>)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(pairs.iter().map(|(name, value)| (name, value)))
 }
 
 /// What was hashed.

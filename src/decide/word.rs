@@ -121,6 +121,10 @@ words! {
         Latched = "latched",
         /// The route does not have the lane that was decided.
         NoLane = "no_lane",
+        /// The SKU is on the whitelist of a lane.
+        Whitelist = "whitelist",
+        /// A strategy of the route has the best score.
+        Score = "score",
     }
 }
 

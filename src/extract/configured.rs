@@ -1,16 +1,21 @@
 //! From a configuration's settings to an [`Extractor`].
 
+use std::sync::Arc;
+
 use super::client::Trust;
-use super::extractor::{Extractor, Sources};
-use super::source::Source;
-use crate::config::{EncodedWord, FactSource, Settings};
+use super::extractor::{Beyond, Extractor, Sources};
+use super::json::Pointer;
+use super::jwt::Verifier;
+use super::source::{Region, Source};
+use crate::config::{AmountUnit, EncodedWord, FactSource, Settings};
 use crate::decide::AllowEncoded;
+use crate::lookup::Lookup;
 
 impl Extractor {
     /// As the settings say.
     pub fn of(settings: &Settings) -> Extractor {
         let lists = settings.facts.lists.iter();
-        let declared = lists.map(|(fact, list)| (*fact, list.iter().filter_map(source).collect()));
+        let declared = lists.map(|(fact, list)| (*fact, list.iter().map(source).collect()));
         let mut sources = Sources::new(settings.program.facts(), declared);
         if let Some(format) = &settings.facts.sku_format {
             sources = sources.with_sku_format(format.clone());
@@ -18,7 +23,17 @@ impl Extractor {
         if !settings.facts.categories.is_empty() {
             sources = sources.with_categories(settings.facts.categories.iter().cloned());
         }
+        if settings.facts.amount_unit == Some(AmountUnit::Fen) {
+            sources = sources.with_amounts_in_fen();
+        }
+        let beyond = Beyond {
+            json_body_max: settings.facts.json_body_max,
+            verifier: settings.jwt.clone().map(Verifier::new),
+            geoip: settings.geoip.clone(),
+            lookups: settings.lookups.iter().cloned().map(Lookup::new).map(Arc::new).collect(),
+        };
         Extractor::new(&settings.program, sources, Trust::new(settings.trust.iter().copied()))
+            .with(&settings.program, beyond)
     }
 }
 
@@ -32,13 +47,19 @@ pub fn allow_encoded(settings: &Settings) -> AllowEncoded {
     }
 }
 
-/// Sources that this version does not evaluate were warned of when the configuration was loaded.
-fn source(source: &FactSource) -> Option<Source> {
+fn source(source: &FactSource) -> Source {
     match source {
-        FactSource::Header(name) => Some(Source::header(name)),
-        FactSource::Cookie(name) => Some(Source::Cookie(name.as_str().into())),
-        FactSource::Query(name) => Some(Source::Query(name.as_str().into())),
-        FactSource::Path(name) => Some(Source::Path(name.as_str().into())),
-        FactSource::Json(_) | FactSource::Geoip(_) | FactSource::Jwt(_) | FactSource::Baggage(_) => None,
+        FactSource::Header(name) => Source::header(name),
+        FactSource::Cookie(name) => Source::Cookie(name.as_str().into()),
+        FactSource::Query(name) => Source::Query(name.as_str().into()),
+        FactSource::Path(name) => Source::Path(name.as_str().into()),
+        FactSource::Baggage(name) => Source::Baggage(name.as_str().into()),
+        FactSource::Jwt(claim) => Source::Jwt(Pointer::claim(claim)),
+        FactSource::Json(pointer) => Source::Json(Pointer::new(pointer)),
+        FactSource::Geoip(what) if what == "city" => Source::Geoip(Region::City),
+        FactSource::Geoip(_) => Source::Geoip(Region::Province),
+        FactSource::Lookup { lookup, name, field } => {
+            Source::Lookup { lookup: *lookup, name: name.as_str().into(), field: field.as_str().into() }
+        }
     }
 }

@@ -1,10 +1,12 @@
 //! The reasoning for a request that was written down: find its route, read its facts, decide, tell.
 
+use super::ahead::{Ahead, Body, unread};
 use super::client::Peer;
 use super::explain_request::ExplainRequest;
 use super::extractor::Extractor;
 use super::voice::{lane_mark, override_token};
-use crate::decide::{AllowEncoded, Inputs, NormalPath, PathError, Program, Reasoning, ReleaseId, RequestParts};
+use crate::decide::{AllowEncoded, FactId, Inputs, NormalPath, PathError, Program, Reasoning, ReleaseId, RequestParts};
+use crate::lookup::Answer;
 
 /// Why there is no decision to explain.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -36,12 +38,28 @@ pub struct Surroundings<'a> {
     pub now_unix: u64,
 }
 
+/// Looks a record up: the place of its store, and the key.
+pub type LookUp<'a> = dyn Fn(usize, &str) -> Answer + 'a;
+
 /// Decides about `request` as the proxy would and tells how. Without an address of the client, a trusted peer sent it.
+/// Nothing is looked up.
 pub fn explain(
     program: &Program,
     extractor: &Extractor,
     request: &ExplainRequest,
     surroundings: Surroundings<'_>,
+) -> Result<Reasoning, ExplainError> {
+    explain_with(program, extractor, request, surroundings, &|_, _| Answer::Nothing("nothing is looked up here"))
+}
+
+/// The same, with records that `look_up` brings. Facts that the decision does not need are told too, so the body is read
+/// and records are looked up for all of them.
+pub fn explain_with(
+    program: &Program,
+    extractor: &Extractor,
+    request: &ExplainRequest,
+    surroundings: Surroundings<'_>,
+    look_up: &LookUp<'_>,
 ) -> Result<Reasoning, ExplainError> {
     let path = NormalPath::new(request.path(), surroundings.allow).map_err(ExplainError::Path)?;
     let found = program.find(request, path.as_str()).ok_or_else(|| ExplainError::NoRoute {
@@ -53,7 +71,13 @@ pub fn explain(
     let release = program.route(found.route).release;
     let developer = release.and_then(|release| program.release(release).developer.as_ref());
     let token = developer.and_then(|developer| override_token(developer, request));
-    let facts = extractor.facts(request, &found, peer);
+    let mut ahead = Ahead::default();
+    ahead.take_body(extractor, body_of(extractor, request));
+    let all: Vec<FactId> = program.facts().ids().collect();
+    for wanted in extractor.records_for(&all, request, &found, peer, &ahead) {
+        ahead.take_record(wanted.lookup, look_up(wanted.lookup, &wanted.key));
+    }
+    let facts = extractor.facts_with(request, &found, peer, &ahead);
     let inputs = Inputs {
         facts: &facts,
         override_token: token.as_deref(),
@@ -62,4 +86,16 @@ pub fn explain(
         now_unix: surroundings.now_unix,
     };
     Ok(program.explain_decision(found.route, &inputs))
+}
+
+fn body_of<'r>(extractor: &Extractor, request: &'r ExplainRequest) -> Body<'r> {
+    let body = request.body();
+    // Whoever writes a body down for an explanation means JSON unless something else is said.
+    if request.header("content-type").is_none() && !body.is_empty() && body.len() <= extractor.json_body_max() {
+        return Body::Whole(body);
+    }
+    match unread(request, Some(body.len() as u64), extractor.json_body_max()) {
+        Some(why) => Body::Unread(why),
+        None => Body::Whole(body),
+    }
 }

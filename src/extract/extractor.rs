@@ -1,15 +1,20 @@
 //! How facts are read from requests, compiled once from a configuration.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use regex::Regex;
 
+use super::ahead::{Ahead, Needs};
 use super::client::{Peer, Trust};
 use super::fit::Fit;
+use super::jwt::Verifier;
 use super::request_facts::RequestFacts;
 use super::source::{Repeated, Source};
 use super::untrusted::Untrusted;
-use crate::decide::{FactId, FactKind, FactOrigin, FactTable, Found, Program, RequestParts};
+use crate::config::GeoipPlan;
+use crate::decide::{FactId, FactKind, FactOrigin, FactTable, Found, Program, RequestParts, RouteId};
+use crate::lookup::Lookup;
 
 /// The sources of every fact, in the order they are tried, and the values that count.
 #[derive(Debug, Clone)]
@@ -20,6 +25,21 @@ pub(super) struct FactSources {
     pub(super) sources: Vec<Source>,
     pub(super) fit: Fit,
     pub(super) repeated: Repeated,
+    /// Its numbers count hundredths of what conditions count.
+    pub(super) in_hundredths: bool,
+}
+
+/// What facts come from besides the head of a request.
+#[derive(Debug, Default)]
+pub struct Beyond {
+    /// The longest JSON body that is read, in bytes.
+    pub json_body_max: usize,
+    /// Who verifies tokens.
+    pub verifier: Option<Verifier>,
+    /// Where addresses lie.
+    pub geoip: Option<GeoipPlan>,
+    /// Stores of product facts, by index.
+    pub lookups: Vec<Arc<Lookup>>,
 }
 
 impl Sources {
@@ -57,8 +77,20 @@ impl Sources {
         })
     }
 
+    /// With amounts of `order_amount` in hundredths: they are brought to whole units.
+    pub fn with_amounts_in_fen(mut self) -> Sources {
+        if let Some(place) = self.0.get_mut(FactId::ORDER_AMOUNT.index()) {
+            place.in_hundredths = true;
+        }
+        self
+    }
+
     pub(super) fn of(&self, fact: FactId) -> Option<&FactSources> {
         self.0.get(fact.index())
+    }
+
+    pub(super) fn all(&self) -> &[FactSources] {
+        &self.0
     }
 
     fn with_fit(mut self, fact: FactId, fit: Fit) -> Sources {
@@ -80,7 +112,7 @@ impl FactSources {
             FactKind::Tags => Repeated::Joined,
             _ => Repeated::First,
         };
-        FactSources { sources, fit: Fit::of(table, fact), repeated }
+        FactSources { sources, fit: Fit::of(table, fact), repeated, in_hundredths: false }
     }
 }
 
@@ -90,6 +122,9 @@ pub struct Extractor {
     pub(super) sources: Sources,
     pub(super) untrusted: Untrusted,
     pub(super) trust: Trust,
+    pub(super) beyond: Arc<Beyond>,
+    /// At the index of their `RouteId`.
+    needs: Box<[Needs]>,
 }
 
 impl Extractor {
@@ -97,7 +132,33 @@ impl Extractor {
     pub fn new(program: &Program, sources: Sources, trust: Trust) -> Extractor {
         let overrides = program.releases().iter().filter_map(|release| release.developer.as_ref()?.header.as_deref());
         let untrusted = Untrusted::new(sources.identity_headers(program.facts()), overrides);
-        Extractor { sources, untrusted, trust }
+        Extractor { sources, untrusted, trust, beyond: Arc::default(), needs: Box::default() }
+            .with(program, Beyond::default())
+    }
+
+    /// With what stands behind sources that are not in the head of a request.
+    pub fn with(mut self, program: &Program, beyond: Beyond) -> Extractor {
+        let routes = (0..program.routes().len()).filter_map(RouteId::from_index);
+        let needs = routes.map(|route| Needs::of(&program.needed_facts(route), &self.sources, &beyond.lookups));
+        self.needs = needs.collect();
+        self.beyond = Arc::new(beyond);
+        self
+    }
+
+    /// What has to be waited for before a decision on this route.
+    pub fn needs(&self, route: RouteId) -> &Needs {
+        const NOTHING: &Needs = &Needs::NOTHING;
+        self.needs.get(route.index()).unwrap_or(NOTHING)
+    }
+
+    /// The longest JSON body that is read, in bytes.
+    pub fn json_body_max(&self) -> usize {
+        self.beyond.json_body_max
+    }
+
+    /// The stores of product facts.
+    pub fn lookups(&self) -> &[Arc<Lookup>] {
+        &self.beyond.lookups
     }
 
     /// The facts of one request, which `peer` sent and `found` is the route of.
@@ -107,7 +168,23 @@ impl Extractor {
         found: &'a Found<'a>,
         peer: Peer,
     ) -> RequestFacts<'a, R> {
-        RequestFacts::new(self, request, found, peer)
+        RequestFacts::new(self, request, found, peer, None)
+    }
+
+    /// The same, with what was waited for.
+    pub fn facts_with<'a, R: RequestParts>(
+        &'a self,
+        request: &'a R,
+        found: &'a Found<'a>,
+        peer: Peer,
+        ahead: &'a Ahead,
+    ) -> RequestFacts<'a, R> {
+        RequestFacts::new(self, request, found, peer, Some(ahead))
+    }
+
+    /// Whether a value can be the fact's: of the format, on the list.
+    pub fn fits(&self, fact: FactId, value: &str) -> bool {
+        self.sources.of(fact).is_some_and(|plan| plan.fit.check(value).is_ok())
     }
 
     /// The peers that are believed.

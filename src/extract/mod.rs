@@ -8,7 +8,11 @@
 
 mod client;
 mod fit;
+mod json;
+mod jwt;
 mod source;
+
+mod ahead;
 
 mod extractor;
 mod request_facts;
@@ -18,17 +22,24 @@ mod voice;
 mod configured;
 mod explain;
 mod explain_request;
+mod parts;
+mod probe;
 
 #[cfg(test)]
 mod tests;
 
+pub use ahead::{Ahead, Body, Needs, TOO_LONG, WantedRecord, unread};
 pub use client::{Peer, Trust, client_ip};
 pub use configured::allow_encoded;
-pub use explain::{ExplainError, Surroundings, explain};
+pub use explain::{ExplainError, LookUp, Surroundings, explain, explain_with};
 pub use explain_request::{ExplainRequest, ExplainRequestError};
-pub use extractor::{Extractor, Sources};
+pub use extractor::{Beyond, Extractor, Sources};
 pub use fit::Fit;
+pub use json::{JsonText, Pointer};
+pub use jwt::{TokenFault, Verifier};
+pub use parts::{path_value, query_value};
+pub use probe::check_request;
 pub use request_facts::RequestFacts;
-pub use source::Source;
+pub use source::{Region, Source};
 pub use untrusted::Untrusted;
 pub use voice::{lane_mark, override_token};

@@ -1,15 +1,20 @@
 //! The facts of one request, looked up when asked for.
 
 use std::borrow::Cow;
-use std::cell::RefCell;
+use std::cell::{Cell, OnceCell, RefCell};
 use std::net::IpAddr;
 
+use rust_decimal::Decimal;
 use smallvec::SmallVec;
 
+use super::ahead::{Ahead, Token};
 use super::client::{Peer, client_ip};
 use super::extractor::{Extractor, FactSources};
-use super::source::{Reading, Source};
-use crate::decide::{FactId, FactTrace, Facts, Found, RequestParts, Tried};
+use super::json::{JsonText, Pointer, Scalar};
+use super::jwt::{TokenFault, Verifier};
+use super::source::{Reading, Region, Repeated, Source, cookie, header};
+use crate::config::TokenPlace;
+use crate::decide::{FactId, FactTrace, Facts, Found, RequestParts, Tried, number};
 
 /// The facts of one request.
 #[derive(Debug)]
@@ -18,8 +23,13 @@ pub struct RequestFacts<'a, R> {
     request: &'a R,
     found: &'a Found<'a>,
     peer: Peer,
+    ahead: Option<&'a Ahead>,
+    /// The token where nothing was brought that could hold it.
+    token: OnceCell<Token>,
     /// Facts of which a value was refused; a fact asked for twice is counted once.
     refused: RefCell<SmallVec<[FactId; 4]>>,
+    /// Expressions that could not be computed.
+    failed: Cell<u32>,
 }
 
 /// What a source came to, after everything was checked.
@@ -30,8 +40,37 @@ enum Outcome<'a> {
 }
 
 impl<'a, R: RequestParts> RequestFacts<'a, R> {
-    pub(super) fn new(extractor: &'a Extractor, request: &'a R, found: &'a Found<'a>, peer: Peer) -> Self {
-        RequestFacts { extractor, request, found, peer, refused: RefCell::default() }
+    pub(super) fn new(
+        extractor: &'a Extractor,
+        request: &'a R,
+        found: &'a Found<'a>,
+        peer: Peer,
+        ahead: Option<&'a Ahead>,
+    ) -> Self {
+        let (token, refused, failed) = (OnceCell::new(), RefCell::default(), Cell::new(0));
+        RequestFacts { extractor, request, found, peer, ahead, token, refused, failed }
+    }
+
+    /// Why the request's token is not believed, where a fact asked for it.
+    pub fn token_fault(&self) -> Option<TokenFault> {
+        match self.ahead.map_or(self.token.get(), |ahead| ahead.token.get()) {
+            Some(Token::Faulty(fault)) => Some(*fault),
+            _ => None,
+        }
+    }
+
+    /// Whether looking for a fact gets as far as a source of this sort: no source before gives a value.
+    pub(super) fn reaches(&self, fact: FactId, is_it: impl Fn(&Source) -> bool) -> bool {
+        let Some(plan) = self.extractor.sources.of(fact) else { return false };
+        for source in &plan.sources {
+            if is_it(source) {
+                return true;
+            }
+            if matches!(self.ask(source, plan), Outcome::Value(_)) {
+                return false;
+            }
+        }
+        false
     }
 
     /// The client's address; see [`client_ip`].
@@ -44,24 +83,94 @@ impl<'a, R: RequestParts> RequestFacts<'a, R> {
         self.refused.borrow().clone()
     }
 
-    fn ask(&self, source: &Source, plan: &FactSources) -> Outcome<'a> {
-        if let Source::Header(name) = source
-            && !self.peer.trusted
-            && self.extractor.untrusted.contains(name)
-        {
-            return match self.request.header(name) {
-                Some(_) => Outcome::Absent("the peer is not trusted"),
-                None => Outcome::Absent("absent"),
-            };
-        }
-        match source.read(self.request, self.found, plan.repeated) {
-            Reading::Absent => Outcome::Absent("absent"),
-            Reading::Bad(why) => Outcome::Refused(why),
-            Reading::Value(value) => match plan.fit.check(&value) {
-                Ok(()) => Outcome::Value(value),
-                Err(why) => Outcome::Refused(why),
+    /// How many expressions could not be computed so far.
+    pub fn expressions_failed(&self) -> u32 {
+        self.failed.get()
+    }
+
+    fn ask(&self, source: &Source, plan: &FactSources) -> Outcome<'_> {
+        let outcome = match source {
+            Source::Header(name) if self.is_unbelieved(name) => self.unbelieved(name),
+            Source::Baggage(_) if !self.peer.trusted => self.unbelieved("baggage"),
+            Source::Jwt(claim) => self.claim(claim, plan.repeated),
+            Source::Json(pointer) => brought(self.ahead.map(|ahead| ahead.json(pointer))),
+            Source::Lookup { lookup, field, .. } => brought(self.ahead.map(|ahead| ahead.field(*lookup, field))),
+            Source::Geoip(region) => self.region(*region),
+            _ => match source.read(self.request, self.found, plan.repeated) {
+                Reading::Absent => Outcome::Absent("absent"),
+                Reading::Bad(why) => Outcome::Refused(why),
+                Reading::Value(value) => Outcome::Value(value),
             },
+        };
+        match outcome {
+            Outcome::Value(value) => match plan.fit.check(&value) {
+                Err(why) => Outcome::Refused(why),
+                Ok(()) if plan.in_hundredths => match hundredths(&value) {
+                    Some(whole) => Outcome::Value(Cow::Owned(whole)),
+                    None => Outcome::Refused("not a number"),
+                },
+                Ok(()) => Outcome::Value(value),
+            },
+            other => other,
         }
+    }
+
+    fn is_unbelieved(&self, header: &str) -> bool {
+        !self.peer.trusted && self.extractor.untrusted.contains(header)
+    }
+
+    fn unbelieved(&self, header: &str) -> Outcome<'static> {
+        match self.request.header(header) {
+            Some(_) => Outcome::Absent("the peer is not trusted"),
+            None => Outcome::Absent("absent"),
+        }
+    }
+
+    fn claim(&self, claim: &Pointer, repeated: Repeated) -> Outcome<'static> {
+        let Some(verifier) = &self.extractor.beyond.verifier else { return Outcome::Absent("no keys are configured") };
+        let read = || self.read_token(verifier);
+        match self.ahead.map_or_else(|| self.token.get_or_init(read), |ahead| ahead.token.get_or_init(read)) {
+            Token::Absent => Outcome::Absent("absent"),
+            Token::Faulty(fault) => Outcome::Absent(fault.in_words()),
+            Token::Claims(claims) => {
+                let text = JsonText::new(claims.as_bytes());
+                match text.map(|text| text.scalar(claim, repeated == Repeated::Joined)) {
+                    Some(Scalar::Value(value)) => Outcome::Value(Cow::Owned(value)),
+                    Some(Scalar::NotOne) => Outcome::Refused("not one value"),
+                    _ => Outcome::Absent("absent"),
+                }
+            }
+        }
+    }
+
+    fn read_token(&self, verifier: &Verifier) -> Token {
+        let reading = match verifier.place() {
+            TokenPlace::Header(name) => header::read(self.request, name, Repeated::First),
+            TokenPlace::Cookie(name) => cookie::read(self.request, name),
+        };
+        let Reading::Value(value) = reading else { return Token::Absent };
+        let is_authorization = matches!(verifier.place(), TokenPlace::Header(name) if name == "authorization");
+        let token = match value.split_once(' ') {
+            Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
+            _ if is_authorization || value.is_empty() => return Token::Absent,
+            _ => &value,
+        };
+        match verifier.verify(token) {
+            Ok(claims) => Token::Claims(claims),
+            Err(fault) => Token::Faulty(fault),
+        }
+    }
+
+    fn region(&self, region: Region) -> Outcome<'static> {
+        let Some(geoip) = &self.extractor.beyond.geoip else { return Outcome::Absent("no database is configured") };
+        let Some(address) = self.client_ip() else { return Outcome::Absent("no client address") };
+        let found = match region {
+            Region::Province => geoip.province_of(address),
+            Region::City => geoip.city_of(address),
+        };
+        found.map_or(Outcome::Absent("the address is not in the database, or not mapped"), |code| {
+            Outcome::Value(Cow::Owned(code))
+        })
     }
 
     fn count_refused(&self, fact: FactId) {
@@ -71,9 +180,26 @@ impl<'a, R: RequestParts> RequestFacts<'a, R> {
         }
     }
 
-    fn client_address(&self) -> Option<Cow<'a, str>> {
+    fn client_address(&self) -> Option<Cow<'_, str>> {
         self.client_ip().map(|address| Cow::Owned(address.to_string()))
     }
+}
+
+/// What was brought before, or not.
+fn brought<'b>(found: Option<Result<Option<&'b str>, &'static str>>) -> Outcome<'b> {
+    match found {
+        None => Outcome::Absent("it was not waited for"),
+        Some(Err(why @ ("not one value" | "the body is not JSON" | "the body is not UTF-8"))) => Outcome::Refused(why),
+        Some(Err(why)) => Outcome::Absent(why),
+        Some(Ok(None)) => Outcome::Absent("absent"),
+        Some(Ok(Some(value))) => Outcome::Value(Cow::Borrowed(value)),
+    }
+}
+
+/// A number of hundredths in whole units, exactly.
+fn hundredths(value: &str) -> Option<String> {
+    let whole = number(value)?.checked_div(Decimal::ONE_HUNDRED)?;
+    Some(whole.normalize().to_string())
 }
 
 impl<R: RequestParts> Facts for RequestFacts<'_, R> {
@@ -87,6 +213,10 @@ impl<R: RequestParts> Facts for RequestFacts<'_, R> {
             }
         }
         if fact == FactId::CLIENT_IP { self.client_address() } else { None }
+    }
+
+    fn expression_failed(&self) {
+        self.failed.set(self.failed.get().saturating_add(1));
     }
 
     fn trace(&self, fact: FactId) -> FactTrace {

@@ -232,3 +232,62 @@ fn an_explanation_tells_where_facts_come_from() {
       client_ip      10.0.0.1  client address
     "#);
 }
+
+/// The first route needs what its release looks at, the second nothing.
+fn waiting_world() -> (Program, Extractor) {
+    let mut table = FactTable::new();
+    let condition = Condition::test(&mut table, "sku_id", Operator::Eq, vec![Scalar::Text("7".into())]).unwrap();
+    let json = |pointer: &str| Source::Json(crate::extract::Pointer::new(pointer));
+    let sources = [
+        (FactId::USER_ID, vec![Source::header("x-user-id"), json("/user")]),
+        (FactId::SKU_ID, vec![Source::Query("sku".into()), json("/sku")]),
+        (FactId::CATEGORY_ID, vec![json("/category")]),
+    ];
+    let sources = Sources::new(&table, sources);
+    let release = Release { conditions: vec![condition], hash_key: crate::decide::HashKey::Device, ..release() };
+    let route = RouteSpec {
+        lanes: vec![LaneId::STABLE, LaneId::GRAY],
+        release: ReleaseId::from_index(0),
+        ..RouteSpec::on_path("sku", "/sku")
+    };
+    let program =
+        Program::new(Lanes::new(), table, vec![release], vec![route, RouteSpec::on_path("rest", "/{*rest}")]).unwrap();
+    let extractor = Extractor::new(&program, sources, Trust::default());
+    (program, extractor)
+}
+
+#[test]
+fn a_body_is_wanted_where_a_rule_needs_it_and_nothing_before_gives_it() {
+    use crate::decide::RequestParts;
+    let (program, extractor) = waiting_world();
+    let wants = |url: &str| {
+        let request = request(url, &[]);
+        let found = program.find(&request, request.path()).unwrap();
+        let ahead = crate::extract::Ahead::default();
+        let wants = extractor.wants_body(&request, &found, Peer::local(), &ahead);
+        assert!(!wants || !extractor.needs(found.route).is_empty());
+        wants
+    };
+    assert!(wants("/sku"));
+    assert!(!wants("/sku?sku=7"), "neither the user, which nobody hashes, nor the category is looked at");
+    assert!(wants("/sku?sku=a%20b"), "a value that does not fit is as if absent");
+    assert!(!wants("/other"));
+}
+
+#[test]
+fn bytes_that_are_no_values_are_absent_and_never_a_panic() {
+    let digits = [b"9".repeat(400), b"\n".to_vec()].concat();
+    let nothing: &[&[u8]] =
+        &[b"", b"\n\n\n\n\n\n\n\n\n\n\n", b"\xe9\n\xff\nNaN\n\x00,\x00\ninf\n1e999\n99\n;=;\n%%%\n/%2f/", &digits];
+    nothing.iter().for_each(|bytes| check_request(bytes));
+    let mut bits = 7_u32;
+    for length in 0..400 {
+        let noise = (0..length).map(|_| {
+            bits = bits.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            // Mostly what stands in requests, so that more than the first check is met.
+            let common = b"019.-,=; \nAuvip%/\xe9";
+            if bits >> 28 == 0 { (bits >> 16) as u8 } else { common[(bits >> 16) as usize % common.len()] }
+        });
+        check_request(&noise.collect::<Vec<u8>>());
+    }
+}

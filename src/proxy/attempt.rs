@@ -298,6 +298,9 @@ async fn pass_interim(
     if count > MOST_INTERIM {
         return Err(Failure::BadAnswer.into());
     }
+    if head.status == 100 && progress.is_asked_for {
+        return Ok(());
+    }
     let Some(responder) = responder else { return Ok(()) };
     let passed = beside(call, timer, side, |_| Poll::Pending, responder.interim(head)).await?;
     passed.map_err(|_| Failure::ClientGone)?;

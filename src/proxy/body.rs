@@ -7,18 +7,22 @@ use std::time::Instant;
 use super::attempt::Call;
 use super::fields::clean_trailers;
 use super::timer::Waiting;
-use crate::wire::{BodyError, BodyReader, BodyWriter, Known, Moved, PumpError, pump};
+use crate::wire::{BodyError, BodyReader, BodyWriter, Fields, Known, Moved, Part, PumpError, pump};
 
 /// The body of one request.
 pub(super) struct RequestBody<'c> {
     pub(super) reader: BodyReader<'c>,
     pub(super) replay: Replay,
+    /// The client waited to be asked for it, and was, before an upstream could say so.
+    pub(super) is_asked_for: bool,
 }
 
 /// What was taken off a body so far, kept while it may have to be sent again.
 pub(super) struct Replay {
     taken: Vec<u8>,
     most: usize,
+    /// The trailers, where the body was taken whole before it went anywhere.
+    trailers: Option<Fields>,
     complete: bool,
     /// Bytes taken off the body, kept or not.
     pub(super) bytes: u64,
@@ -27,7 +31,8 @@ pub(super) struct Replay {
 impl<'c> RequestBody<'c> {
     /// Keeps up to `most` bytes for a second attempt.
     pub(super) fn new(reader: BodyReader<'c>, most: usize) -> Self {
-        Self { reader, replay: Replay { taken: Vec::new(), most, complete: true, bytes: 0 } }
+        let replay = Replay { taken: Vec::new(), most, trailers: None, complete: true, bytes: 0 };
+        Self { reader, replay, is_asked_for: false }
     }
 }
 
@@ -40,6 +45,44 @@ impl Replay {
     /// Whether everything taken off the body so far is still at hand.
     pub(super) fn is_complete(&self) -> bool {
         self.complete
+    }
+
+    /// What is at hand.
+    pub(super) fn taken(&self) -> &[u8] {
+        &self.taken
+    }
+
+    /// Takes the next part of a body that has not gone anywhere yet, to be looked at. Everything taken so is kept and goes
+    /// up before the rest, so nothing is lost when this is given up half-way.
+    pub(super) async fn peek(&mut self, reader: &mut BodyReader<'_>, most: usize) -> Result<Peeked, BodyError> {
+        self.keep(most);
+        if reader.is_done() {
+            return Ok(Peeked::Whole);
+        }
+        let owned = match reader.next().await? {
+            None => return Ok(Peeked::Whole),
+            Some(Part::Trailers(trailers)) => {
+                self.trailers = Some(trailers);
+                return Ok(Peeked::Whole);
+            }
+            Some(Part::Data(data)) => {
+                self.take(data);
+                0
+            }
+            Some(Part::Owned(data)) => {
+                self.take(&data);
+                data.len() as u64
+            }
+        };
+        if let BodyReader::H2(body) = reader {
+            body.release(owned);
+        }
+        Ok(if self.taken.len() > most { Peeked::TooLong } else { Peeked::More })
+    }
+
+    fn take(&mut self, data: &[u8]) {
+        self.bytes += data.len() as u64;
+        self.taken.extend_from_slice(data);
     }
 
     fn note(&mut self, moved: Moved<'_>, call: &Call<'_>) {
@@ -55,12 +98,26 @@ impl Replay {
             }
             Moved::Trailers(trailers) => {
                 self.complete = false;
-                let untrusted = |name: &[u8]| !call.told.peer.trusted && (call.untrusted)(name);
-                clean_trailers(trailers, &call.head.fields, untrusted);
+                self.clean(trailers, call);
             }
             Moved::Dry => {}
         }
     }
+
+    fn clean(&self, trailers: &mut Fields, call: &Call<'_>) {
+        let untrusted = |name: &[u8]| !call.told.peer.trusted && (call.untrusted)(name);
+        clean_trailers(trailers, &call.head.fields, untrusted);
+    }
+}
+
+/// What a look at the next part of a body came to.
+pub(super) enum Peeked {
+    /// There may be more.
+    More,
+    /// All of it is at hand.
+    Whole,
+    /// It is longer than was wanted.
+    TooLong,
 }
 
 /// How far an upload has come, for those who act on it while it goes on.
@@ -69,13 +126,16 @@ pub(super) struct Progress {
     pub(super) sent: Cell<bool>,
     /// Everything taken off the body so far is still at hand.
     pub(super) at_hand: Cell<bool>,
+    /// The client has been asked for its body already.
+    pub(super) is_asked_for: bool,
     /// Interim answers so far.
     pub(super) interim: Cell<u32>,
 }
 
 impl Progress {
     pub(super) fn of(body: &RequestBody<'_>) -> Self {
-        Self { sent: Cell::new(false), at_hand: Cell::new(body.replay.is_complete()), interim: Cell::new(0) }
+        let (at_hand, is_asked_for) = (Cell::new(body.replay.is_complete()), body.is_asked_for);
+        Self { sent: Cell::new(false), at_hand, is_asked_for, interim: Cell::new(0) }
     }
 }
 
@@ -117,15 +177,19 @@ async fn send(
     call: &Call<'_>,
     progress: &Progress,
 ) -> Result<(), PumpError> {
-    let RequestBody { reader, replay } = body;
+    let RequestBody { reader, replay, is_asked_for } = body;
     if !replay.taken.is_empty() {
         upstream.data(&replay.taken).await.map_err(PumpError::Sink)?;
+    }
+    if let Some(mut trailers) = replay.trailers.clone() {
+        replay.clean(&mut trailers, call);
+        return upstream.part(Part::Trailers(trailers)).await.map(|_| ()).map_err(PumpError::Sink);
     }
     if reader.is_done() {
         return upstream.end().await.map_err(PumpError::Sink);
     }
     // A client that asked whether to send its body waits for the upstream, not the other way round.
-    let asks = call.head.fields.has(Known::Expect);
+    let asks = call.head.fields.has(Known::Expect) && !*is_asked_for;
     let noted = |moved: Moved<'_>| {
         // What is at hand waits for the upstream to take it.
         let waiting = match &moved {

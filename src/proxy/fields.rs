@@ -23,6 +23,8 @@ pub(super) struct Told<'t> {
     pub(super) lane: &'t str,
     /// The release that decided.
     pub(super) release: Option<&'t str>,
+    /// The class of service that the strategies of the route gave.
+    pub(super) qos: Option<&'t str>,
     /// Our name in `Via`.
     pub(super) pseudonym: &'t str,
     /// The peer.
@@ -78,6 +80,9 @@ pub(super) fn to_upstream(
     sink.field(b"x-gray-lane", told.lane.as_bytes());
     if let Some(release) = told.release {
         sink.field(b"x-gray-release", release.as_bytes());
+    }
+    if let Some(qos) = told.qos {
+        sink.field(b"x-gray-qos", qos.as_bytes());
     }
     if let Some(clock) = told.deadline {
         clock.passed.write(sink, clock.left());
@@ -257,8 +262,15 @@ mod tests {
         let mut head = RequestHead::default();
         lines.iter().for_each(|(name, value)| head.fields.push(name.as_bytes(), value.as_bytes()));
         let peer = peer(trusted);
-        let told =
-            Told { lane: "gray", release: Some("r"), pseudonym: "shop", peer: &peer, upgrade: None, deadline: None };
+        let told = Told {
+            lane: "gray",
+            release: Some("r"),
+            qos: None,
+            pseudonym: "shop",
+            peer: &peer,
+            upgrade: None,
+            deadline: None,
+        };
         let mut out = Vec::new();
         to_upstream(&mut out, &head, &told, |name| name.eq_ignore_ascii_case(b"x-user-id"));
         String::from_utf8(out).unwrap()
@@ -330,8 +342,15 @@ mod tests {
         head.verb = crate::wire::Verb::Options;
         head.fields.push(b"max-forwards", b"3");
         let peer = peer(true);
-        let told =
-            Told { lane: "stable", release: None, pseudonym: "shop", peer: &peer, upgrade: None, deadline: None };
+        let told = Told {
+            lane: "stable",
+            release: None,
+            qos: None,
+            pseudonym: "shop",
+            peer: &peer,
+            upgrade: None,
+            deadline: None,
+        };
         let mut out = Vec::new();
         to_upstream(&mut out, &head, &told, |_| false);
         assert!(String::from_utf8(out).unwrap().contains("max-forwards: 2\r\n"));

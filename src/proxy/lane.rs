@@ -4,10 +4,12 @@ use std::time::SystemTime;
 
 use super::failure::Failure;
 use super::fields::Peer;
+use super::peek::speaker;
 use super::snapshot::Snapshot;
 use super::worker::Worker;
 use crate::decide::{Decision, Found, Inputs, NormalPath, RequestParts};
-use crate::extract::{self, lane_mark, override_token};
+use crate::extract::{Ahead, TokenFault, lane_mark, override_token};
+use crate::telemetry::TokenFate;
 use crate::wire::{Known, RequestHead};
 
 impl RequestParts for RequestHead {
@@ -58,13 +60,14 @@ pub(super) fn decide(
     head: &RequestHead,
     found: &Found<'_>,
     peer: &Peer,
+    ahead: &Ahead,
 ) -> Decision {
     let program = &snapshot.settings.program;
     let release = program.route(found.route).release;
     let developer = release.and_then(|release| program.release(release).developer.as_ref());
     let token = developer.and_then(|developer| override_token(developer, head));
-    let speaker = extract::Peer { address: Some(peer.ip), trusted: peer.trusted };
-    let facts = snapshot.extractor.facts(head, found, speaker);
+    let speaker = speaker(peer);
+    let facts = snapshot.extractor.facts_with(head, found, speaker, ahead);
     let inputs = Inputs {
         facts: &facts,
         override_token: token.as_deref(),
@@ -77,8 +80,27 @@ pub(super) fn decide(
     if let Some(fault) = decision.override_rejected {
         worker.telemetry.totals().override_rejected(worker.id, fault);
     }
+    if let Some(fault) = facts.token_fault() {
+        worker.telemetry.totals().token_rejected(worker.id, token_fate(fault));
+    }
+    if facts.expressions_failed() > 0 {
+        worker.telemetry.totals().expressions_failed(worker.id, facts.expressions_failed());
+    }
     facts.refused().iter().for_each(|fact| snapshot.facts.rejected(worker.id, fact.index()));
     decision
+}
+
+fn token_fate(fault: TokenFault) -> TokenFate {
+    match fault {
+        TokenFault::Malformed => TokenFate::Malformed,
+        TokenFault::Algorithm => TokenFate::Algorithm,
+        TokenFault::Key => TokenFate::Key,
+        TokenFault::Signature => TokenFate::Signature,
+        TokenFault::Expired => TokenFate::Expired,
+        TokenFault::NotYetValid => TokenFate::NotYetValid,
+        TokenFault::Issuer => TokenFate::Issuer,
+        TokenFault::Audience => TokenFate::Audience,
+    }
 }
 
 fn now_unix() -> u64 {

@@ -22,6 +22,7 @@ mod breaker;
 mod compare;
 mod limit;
 mod outgoing;
+mod peek;
 mod shield;
 mod upgrade;
 
@@ -69,7 +70,8 @@ use timer::{Clock, Late, Timer, Waiting};
 use worker::View;
 
 use crate::config::{Normalize, Protocol, ResponseMark, StableOpen};
-use crate::decide::{Decision, LaneId, NormalPath, Reason, RouteId};
+use crate::decide::{Decision, LaneId, NormalPath, Qos, Reason, RouteId};
+use crate::extract::Ahead;
 use crate::resilience::{Admission, Lease, Tick, load};
 use crate::upstream::{self, ConnectError, Dialect, LeaseError};
 use crate::wire::h1::Framing;
@@ -96,7 +98,10 @@ async fn serve<'c>(worker: &Worker, request: Request<'_, 'c>, responder: Respond
     let mut responder = Some(responder);
     let mut request = request;
     let place = view.snapshot.gauge.enter(worker.delay.lasting());
-    let mut routed = place.as_ref().map_err(|full| *full).and_then(|_| route(worker, &view, &request));
+    let mut routed = match &place {
+        Ok(_) => route(worker, &view, &mut request, &mut responder, timer).await,
+        Err(full) => Err(*full),
+    };
     let outcome = match &mut routed {
         Ok(routed) => {
             let series = &view.snapshot.routes[routed.route.index()].series;
@@ -127,6 +132,8 @@ struct Routed<'r> {
     route: RouteId,
     path: NormalPath<'r>,
     decision: Decision,
+    /// What deciding had to wait for.
+    ahead: Ahead,
     /// The lane that is to answer: the one decided, or stable where a gray attempt failed under the shield.
     lane: LaneId,
     target: Target,
@@ -138,19 +145,26 @@ struct Routed<'r> {
     limited: Option<LaneId>,
 }
 
-/// Extract and decide.
-fn route<'r>(worker: &Worker, view: &View, request: &Request<'r, '_>) -> Result<Routed<'r>, Failure> {
+/// Extract and decide. Where a rule wants to see the body, or a record, this waits for it.
+async fn route<'r, 'c>(
+    worker: &Worker,
+    view: &View,
+    request: &mut Request<'r, 'c>,
+    responder: &mut Option<Responder<'c>>,
+    timer: &mut Timer,
+) -> Result<Routed<'r>, Failure> {
     let (snapshot, head) = (&*view.snapshot, request.head);
     if times_passed(&head.fields, &snapshot.pseudonym) >= MOST_PASSES {
         return Err(Failure::Loop);
     }
     let path = lane::normal_path(snapshot, head)?;
     let found = lane::find(snapshot, head, path.as_str())?;
-    let decision = lane::decide(worker, snapshot, head, &found, request.peer);
+    let ahead = peek::ahead(worker, view, &found, request, responder, timer).await?;
+    let decision = lane::decide(worker, snapshot, head, &found, request.peer, &ahead);
     let route = found.route;
     drop(found);
     let target = snapshot.target(&snapshot.routes[route.index()], decision.lane);
-    Ok(Routed { route, path, decision, lane: decision.lane, target, lease: None, room: None, limited: None })
+    Ok(Routed { route, path, decision, ahead, lane: decision.lane, target, lease: None, room: None, limited: None })
 }
 
 impl Routed<'_> {
@@ -299,6 +313,7 @@ async fn attempt<'c>(
         told: Told {
             lane,
             release: routed.decision.release.map(|release| program.release(release).name.as_str()),
+            qos: routed.decision.qos.map(Qos::as_str),
             pseudonym: &snapshot.pseudonym,
             peer: request.peer,
             upgrade,

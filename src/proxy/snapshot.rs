@@ -133,6 +133,7 @@ impl Snapshot {
         let latches = settings.program.releases().iter().map(|release| latches.flag(&release.name)).collect();
         let facts: Vec<&str> = settings.program.facts().names().collect();
         let extractor = Extractor::of(&settings);
+        extractor.lookups().iter().for_each(|lookup| lookup.count_in(telemetry.lookup(&lookup.plan().name)));
         let limits = &settings.limits;
         let snapshot = Self {
             extractor,

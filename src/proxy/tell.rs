@@ -3,13 +3,15 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use smallvec::SmallVec;
+
 use super::failure::Failure;
+use super::peek::speaker;
 use super::record::Record;
 use super::snapshot::Snapshot;
 use super::worker::{View, Worker};
 use super::{Request, Routed};
 use crate::decide::{Decision, FactId, Facts};
-use crate::extract;
 use crate::telemetry::access::{Asked, Decided, Entry, LoggedFacts, Outcome};
 use crate::telemetry::{CodeClass, FailedRequest, Refusal, RouteSeries};
 use crate::wire::{Known, RequestHead};
@@ -135,11 +137,16 @@ fn log(
     let program = &snapshot.settings.program;
     // Facts are read once more: the log is off the common path, and keeping them would cost every request.
     let found = routed.and_then(|routed| program.find(head, routed.path.as_str()));
-    let speaker = extract::Peer { address: Some(request.peer.ip), trusted: request.peer.trusted };
-    let facts = found.as_ref().map(|found| snapshot.extractor.facts(head, found, speaker));
+    let speaker = speaker(request.peer);
+    let facts = found.as_ref().zip(routed);
+    let facts = facts.map(|(found, routed)| snapshot.extractor.facts_with(head, found, speaker, &routed.ahead));
     let fact = |id: FactId| facts.as_ref().and_then(|facts| facts.get(id));
     let (user, sku) = (fact(FactId::USER_ID), fact(FactId::SKU_ID));
     let (category, amount) = (fact(FactId::CATEGORY_ID), fact(FactId::ORDER_AMOUNT));
+    let device = fact(FactId::DEVICE_ID);
+    let wanted = &snapshot.settings.access_log_facts;
+    let wanted: SmallVec<[_; 8]> = wanted.iter().map(|id| (program.facts().name(*id), fact(*id))).collect();
+    let named: SmallVec<[_; 8]> = wanted.iter().map(|(name, value)| (*name, value.as_deref())).collect();
     let client = facts.as_ref().and_then(|facts| facts.client_ip()).unwrap_or(request.peer.ip);
     worker.log.write(&Entry {
         time: SystemTime::now().checked_sub(took).unwrap_or(SystemTime::UNIX_EPOCH),
@@ -153,21 +160,27 @@ fn log(
             path: head.path(),
             facts: LoggedFacts {
                 user_id: user.as_deref(),
+                device_id: device.as_deref(),
                 sku_id: sku.as_deref(),
                 category_id: category.as_deref(),
                 order_amount: amount.as_deref(),
+                named: if facts.is_some() { &named } else { &[] },
             },
         },
         decided: routed.map(|routed| {
             let release = routed.decision.release.map(|release| program.release(release));
+            let keyed = release.zip(facts.as_ref()).and_then(|(release, facts)| release.logged_key(facts));
             Decided {
                 route: &program.route(routed.route).name,
                 lane: program.lanes().name(routed.lane),
                 level: routed.decision.level,
                 reason: routed.decision.reason,
+                decided_reason: Some(routed.decision.decided.reason).filter(|first| *first != routed.decision.reason),
                 release: release.map(|release| release.name.as_str()),
                 bucket: routed.decision.bucket,
                 salt: release.map(|release| release.salt.as_str()),
+                key: keyed.as_ref().map(|keyed| program.facts().name(keyed.fact)),
+                experiment: keyed.as_ref().and_then(|keyed| keyed.experiment),
             }
         }),
         outcome: Outcome {

@@ -163,7 +163,7 @@ impl Clock {
 }
 
 /// Longer than any exchange.
-const NEVER: Duration = Duration::from_secs(30 * 24 * 3600);
+pub(super) const NEVER: Duration = Duration::from_secs(30 * 24 * 3600);
 
 #[cfg(test)]
 mod tests {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::label::{BreakerCause, CodeClass, DeadlineField, Limit, LineFate, Refusal, Reload, SourceFault};
 use super::label::{CheckResult, ConnectResult, ConnectionState, EjectionResult, EndpointState};
+use super::label::{LookupResult, TokenFate};
 use super::metrics::{self, Metric};
 use super::process::ProcessFigures;
 use super::registry::{Registry, RouteEntry};
@@ -242,10 +243,22 @@ fn whole(registry: &Registry, totals: &Totals) -> Vec<Family> {
     for (name, series) in &registry.facts {
         facts.count(&[name], &[], series.sum());
     }
+    let mut rejected = Family::new(&metrics::TOKENS_REJECTED);
+    for why in TokenFate::ALL {
+        rejected.count(&[], &[why.as_str()], totals.tokens_rejected(*why));
+    }
+    let mut lookups = Family::new(&metrics::LOOKUPS);
+    for (name, series) in &registry.lookups {
+        for result in LookupResult::ALL {
+            lookups.count(&[name], &[result.as_str()], series.sum(*result));
+        }
+    }
     let mut deadlines = Family::new(&metrics::IGNORED_DEADLINES);
     for field in DeadlineField::ALL {
         deadlines.count(&[], &[field.as_str()], totals.deadlines_ignored(*field));
     }
+    let mut expressions = Family::new(&metrics::EXPRESSIONS_FAILED);
+    expressions.count(&[], &[], totals.expressions_failed_sum());
     let mut faults = Family::new(&metrics::FAULTS);
     for ((name, kind), series) in &registry.faults {
         faults.count(&[name], &[kind], series.sum());
@@ -270,8 +283,23 @@ fn whole(registry: &Registry, totals: &Totals) -> Vec<Family> {
         lines.count(&[], &[fate.as_str()], totals.lines_sum(*fate));
     }
     vec![
-        clients, refused, stripped, deadlines, overrides, facts, faults, version, info, reloads, kept, last_good,
-        tokens, lines,
+        clients,
+        refused,
+        stripped,
+        deadlines,
+        overrides,
+        facts,
+        rejected,
+        lookups,
+        expressions,
+        faults,
+        version,
+        info,
+        reloads,
+        kept,
+        last_good,
+        tokens,
+        lines,
     ]
 }
 

@@ -208,6 +208,46 @@ label! {
 }
 
 label! {
+    /// How a look-up of product facts ended for the request that wanted it.
+    LookupResult {
+        /// It was known.
+        Hit = "hit",
+        /// It was known and no longer fresh; it is looked up anew.
+        Stale = "stale",
+        /// It was looked up in time.
+        Miss = "miss",
+        /// It did not come in time.
+        Late = "late",
+        /// The store could not be asked, or did not understand.
+        Failed = "failed",
+        /// The store is down, or too many look-ups wait: it was not asked.
+        Refused = "refused",
+    }
+}
+
+label! {
+    /// Why a token was not believed.
+    TokenFate {
+        /// It is no token.
+        Malformed = "malformed",
+        /// Its algorithm is not allowed.
+        Algorithm = "algorithm",
+        /// No key is for it.
+        Key = "key",
+        /// No key has signed it.
+        Signature = "signature",
+        /// It is over.
+        Expired = "expired",
+        /// It does not count yet.
+        NotYetValid = "not_yet_valid",
+        /// Another one issued it.
+        Issuer = "issuer",
+        /// It is for somebody else.
+        Audience = "audience",
+    }
+}
+
+label! {
     /// What became of a line of the access log.
     LineFate {
         /// Handed to the sink.

@@ -98,6 +98,12 @@ metrics! {
         "Developer overrides that were ignored, by reason.";
     FACTS_REJECTED = Counter "graylane_facts_rejected_total" ["fact"]
         "Values of facts that did not fit and count as absent.";
+    TOKENS_REJECTED = Counter "graylane_jwt_rejected_total" ["reason"]
+        "Tokens that a fact asked for and that were not believed, by reason.";
+    LOOKUPS = Counter "graylane_lookups_total" ["lookup", "result"]
+        "Look-ups of product facts, by how they ended for the request that wanted them.";
+    EXPRESSIONS_FAILED = Counter "graylane_expression_errors_total" []
+        "Expressions that could not be computed for a request and count as false.";
     CONFIG_VERSION = Gauge "graylane_config_version" []
         "Number of configurations applied since the start.";
     CONFIG_INFO = Gauge "graylane_config_info" ["version"]

@@ -13,6 +13,7 @@ mod metrics;
 
 mod endpoint;
 mod fault;
+mod lookup;
 mod recent;
 mod registry;
 mod release;
@@ -41,6 +42,8 @@ pub use exposition::CONTENT_TYPE;
 pub use fault::FaultSeries;
 pub use label::{BreakerCause, BreakerState, CodeClass, DeadlineField, Limit, LineFate, Refusal, Reload, SourceFault};
 pub use label::{CheckResult, ConnectResult, ConnectionState, EjectionResult, EndpointState};
+pub use label::{LookupResult, TokenFate};
+pub use lookup::LookupSeries;
 pub use metrics::{ALL as METRICS, Kind, Metric};
 pub use process::resident_memory;
 pub use recent::FailedRequest;
@@ -98,6 +101,11 @@ impl Telemetry {
     /// The series of a source of configuration.
     pub fn source(&self, name: &str) -> Arc<SourceSeries> {
         self.registry().source(name)
+    }
+
+    /// The series of a store of product facts.
+    pub fn lookup(&self, name: &str) -> Arc<LookupSeries> {
+        self.registry().lookup(name)
     }
 
     /// What is counted for the sidecar as a whole.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::endpoint::EndpointSeries;
 use super::fault::FaultSeries;
+use super::lookup::LookupSeries;
 use super::release::ReleaseSeries;
 use super::route::{LaneSeries, RouteSeries, RouteTotals};
 use super::source::SourceSeries;
@@ -33,6 +34,7 @@ pub(super) struct Registry {
     /// By upstream and endpoint.
     pub(super) endpoints: BTreeMap<(Arc<str>, Arc<str>), Arc<EndpointSeries>>,
     pub(super) facts: BTreeMap<Arc<str>, Arc<FactRejections>>,
+    pub(super) lookups: BTreeMap<Arc<str>, Arc<LookupSeries>>,
     /// By name and kind.
     pub(super) faults: BTreeMap<(Arc<str>, &'static str), Arc<FaultSeries>>,
     pub(super) sources: BTreeMap<Arc<str>, Arc<SourceSeries>>,
@@ -56,6 +58,7 @@ impl Registry {
             upstreams: BTreeMap::new(),
             endpoints: BTreeMap::new(),
             facts: BTreeMap::new(),
+            lookups: BTreeMap::new(),
             faults: BTreeMap::new(),
             sources: BTreeMap::new(),
             version: None,
@@ -104,6 +107,11 @@ impl Registry {
         FactSeries(series.collect())
     }
 
+    pub(super) fn lookup(&mut self, name: &str) -> Arc<LookupSeries> {
+        let entry = self.lookups.entry(name.into());
+        entry.or_insert_with(|| Arc::new(LookupSeries::new(self.workers))).clone()
+    }
+
     /// Faults come and go by hand: those that have gone make room for new ones.
     pub(super) fn fault(&mut self, name: &str, kind: &'static str) -> Arc<FaultSeries> {
         let key = (Arc::from(name), kind);
@@ -127,6 +135,7 @@ impl Registry {
         self.upstreams.retain(|_, series| Arc::strong_count(series) > 1);
         self.endpoints.retain(|_, series| Arc::strong_count(series) > 1);
         self.facts.retain(|_, series| Arc::strong_count(series) > 1);
+        self.lookups.retain(|_, series| Arc::strong_count(series) > 1);
         self.faults.retain(|_, series| Arc::strong_count(series) > 1);
         self.sources.retain(|_, series| Arc::strong_count(series) > 1);
     }

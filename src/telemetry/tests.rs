@@ -32,6 +32,7 @@ fn every_metric_of_the_list_is_there_before_any_traffic() {
     let facts = telemetry.facts(&["sku_id"]);
     let fault = telemetry.fault("drill", "delay");
     let source = telemetry.source("shared");
+    let lookup = telemetry.lookup("product");
     telemetry.config_applied("4f1c");
     let parsed = scrape(&telemetry);
     for metric in METRICS {
@@ -47,7 +48,7 @@ fn every_metric_of_the_list_is_there_before_any_traffic() {
         }
     }
     assert_eq!(parsed.len(), METRICS.len());
-    drop((route, release, upstream, endpoint, facts, fault, source));
+    drop((route, release, upstream, endpoint, facts, fault, source, lookup));
 }
 
 #[test]

@@ -1,21 +1,23 @@
 //! What is counted for the sidecar as a whole.
 
 use super::cells::Cells;
-use super::label::{ConnectionState, DeadlineField, LineFate, Refusal};
+use super::label::{ConnectionState, DeadlineField, LineFate, Refusal, TokenFate};
 use crate::decide::OverrideError;
 
 const REFUSALS: usize = ConnectionState::ALL.len();
 const OVERRIDES: usize = REFUSALS + Refusal::ALL.len();
 const LINES: usize = OVERRIDES + OverrideError::ALL.len();
 const DEADLINES: usize = LINES + LineFate::ALL.len();
-const STRIPPED: usize = DEADLINES + DeadlineField::ALL.len();
+const TOKENS: usize = DEADLINES + DeadlineField::ALL.len();
+const STRIPPED: usize = TOKENS + TokenFate::ALL.len();
+const EXPRESSIONS: usize = STRIPPED + 1;
 
 /// The series that belong to no route, release or upstream.
 pub struct Totals(Cells);
 
 impl Totals {
     pub(super) fn new(workers: usize) -> Self {
-        Self(Cells::new(workers, STRIPPED + 1))
+        Self(Cells::new(workers, EXPRESSIONS + 1))
     }
 
     /// One client connection more is in this state.
@@ -42,6 +44,12 @@ impl Totals {
         self.0.add(worker, STRIPPED, n as u64);
     }
 
+    /// `n` expressions could not be computed and were taken as false.
+    #[inline]
+    pub fn expressions_failed(&self, worker: usize, n: u32) {
+        self.0.add(worker, EXPRESSIONS, n.into());
+    }
+
     /// A trusted caller's deadline that was none was ignored.
     #[inline]
     pub fn deadline_ignored(&self, worker: usize, field: DeadlineField) {
@@ -52,6 +60,12 @@ impl Totals {
     #[inline]
     pub fn override_rejected(&self, worker: usize, why: OverrideError) {
         self.0.add(worker, OVERRIDES + why as usize, 1);
+    }
+
+    /// A token was not believed.
+    #[inline]
+    pub fn token_rejected(&self, worker: usize, why: TokenFate) {
+        self.0.add(worker, TOKENS + why as usize, 1);
     }
 
     /// `n` lines of the access log were written or dropped.
@@ -68,6 +82,10 @@ impl Totals {
         self.0.sum(REFUSALS + reason as usize)
     }
 
+    pub(super) fn expressions_failed_sum(&self) -> u64 {
+        self.0.sum(EXPRESSIONS)
+    }
+
     pub(super) fn stripped_sum(&self) -> u64 {
         self.0.sum(STRIPPED)
     }
@@ -78,6 +96,10 @@ impl Totals {
 
     pub(super) fn deadlines_ignored(&self, field: DeadlineField) -> u64 {
         self.0.sum(DEADLINES + field as usize)
+    }
+
+    pub(super) fn tokens_rejected(&self, why: TokenFate) -> u64 {
+        self.0.sum(TOKENS + why as usize)
     }
 
     pub(super) fn lines_sum(&self, fate: LineFate) -> u64 {
@@ -123,7 +145,9 @@ mod tests {
         OverrideError::ALL.iter().for_each(|why| totals.override_rejected(0, *why));
         LineFate::ALL.iter().for_each(|fate| totals.lines(0, *fate, 1));
         DeadlineField::ALL.iter().for_each(|field| totals.deadline_ignored(0, *field));
+        TokenFate::ALL.iter().for_each(|why| totals.token_rejected(0, *why));
         totals.stripped(0, 1);
+        assert!(TokenFate::ALL.iter().all(|why| totals.tokens_rejected(*why) == 1));
         assert_eq!(totals.clients(ConnectionState::Active), 0);
         assert_eq!(totals.clients(ConnectionState::Idle), 1);
         assert!(Refusal::ALL.iter().all(|reason| totals.refusals(*reason) == 1));

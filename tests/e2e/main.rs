@@ -5,6 +5,7 @@ mod attack;
 mod breaker;
 mod change;
 mod drill;
+mod facts;
 mod failure;
 mod harness;
 mod latch;

@@ -21,4 +21,5 @@ mod crowd;
 mod drill;
 mod nacos;
 mod reload;
+mod rules;
 mod watched;

@@ -1,20 +1,28 @@
 //! Conditions: from the file's words to `decide`'s.
 
+use super::contradiction;
+use super::expression;
+use super::release::warn_of_city;
 use crate::config::file::{FileCondition, FileScalar, OperatorWord};
 use crate::config::problem::Findings;
-use crate::config::text::{At, Span};
-use crate::decide::{Condition, ConditionError, FactError, FactId, FactTable, Operator, Scalar};
+use crate::config::text::{At, Span, Texts};
+use crate::decide::{
+    Condition, ConditionError, FactError, FactId, FactTable, Operator, RegionCodes, Scalar, Vocabulary,
+};
 
-/// The facts, and which of them conditions look at.
-pub(super) struct KnownFacts {
+/// The facts, which of them conditions look at, and what else expressions may name.
+pub(super) struct KnownFacts<'c> {
     pub(super) table: FactTable,
     pub(super) used: Vec<(FactId, Span)>,
+    pub(super) vocabulary: Vocabulary,
+    pub(super) texts: &'c Texts,
 }
 
-/// Every condition of a list; those with problems are left out once the problem is told.
+/// Every condition of a list, and the expression beside it; those with problems are left out once the problem is told.
 pub(super) fn conditions(
     written: Option<&Vec<FileCondition>>,
-    facts: &mut KnownFacts,
+    expression: Option<&At<String>>,
+    facts: &mut KnownFacts<'_>,
     findings: &mut Findings,
 ) -> Vec<Condition> {
     let mut list = Vec::new();
@@ -27,21 +35,28 @@ pub(super) fn conditions(
             }
         }
     }
+    contradiction::warn(written.map_or(&[][..], Vec::as_slice), &list, findings);
+    let beside = expression.and_then(|written| expression::test(written, facts, findings));
+    list.extend(beside.map(|expression| Condition::Expression(Box::new(expression))));
     list
 }
 
-fn one(written: &FileCondition, facts: &mut KnownFacts, findings: &mut Findings) -> Option<Condition> {
+fn one(written: &FileCondition, facts: &mut KnownFacts<'_>, findings: &mut Findings) -> Option<Condition> {
     let test =
         written.key.is_some() || written.operator.is_some() || written.value.is_some() || written.values.is_some();
-    let forms = [test, written.all.is_some(), written.any.is_some(), written.not.is_some()];
+    let forms =
+        [test, written.expression.is_some(), written.all.is_some(), written.any.is_some(), written.not.is_some()];
     if forms.iter().filter(|form| **form).count() != 1 {
         if written.flawed {
             return None;
         }
         findings
-            .error(written.at, "a condition is either a test or one of `all`, `any`, `not`")
+            .error(written.at, "a condition is a test, an `expression`, or one of `all`, `any`, `not`")
             .help("a test is written `{ key: category_id, operator: IN, values: [\"1001\"] }`");
         return None;
+    }
+    if let Some(source) = &written.expression {
+        return expression::test(source, facts, findings).map(|one| Condition::Expression(Box::new(one)));
     }
     if let Some(all) = &written.all {
         return Some(Condition::All(group(written, all, "all", facts, findings)));
@@ -61,7 +76,7 @@ fn group(
     outer: &FileCondition,
     inner: &[FileCondition],
     word: &str,
-    facts: &mut KnownFacts,
+    facts: &mut KnownFacts<'_>,
     findings: &mut Findings,
 ) -> Vec<Condition> {
     if inner.is_empty() && !outer.flawed {
@@ -70,7 +85,7 @@ fn group(
     inner.iter().filter_map(|condition| one(condition, facts, findings)).collect()
 }
 
-fn test(written: &FileCondition, facts: &mut KnownFacts, findings: &mut Findings) -> Option<Condition> {
+fn test(written: &FileCondition, facts: &mut KnownFacts<'_>, findings: &mut Findings) -> Option<Condition> {
     for (name, there) in [("key", written.key.is_some()), ("operator", written.operator.is_some())] {
         if !there && !written.flawed {
             findings.error(written.at, format!("missing field `{name}` in a condition"));
@@ -99,7 +114,10 @@ fn test(written: &FileCondition, facts: &mut KnownFacts, findings: &mut Findings
         return None;
     }
     match Condition::test(&mut facts.table, key, operator?, scalars) {
-        Ok(condition) => Some(condition),
+        Ok(condition) => {
+            cities(&condition, &values, &facts.table, findings);
+            Some(condition)
+        }
         Err(error) => {
             let place = match &error {
                 ConditionError::Key(_) => key.at,
@@ -109,6 +127,15 @@ fn test(written: &FileCondition, facts: &mut KnownFacts, findings: &mut Findings
             findings.error(place, error.to_string());
             None
         }
+    }
+}
+
+/// Warns of codes that no city has, where a condition compares with whole codes.
+fn cities(condition: &Condition, values: &[&At<FileScalar>], table: &FactTable, findings: &mut Findings) {
+    let Condition::Test(test) = condition else { return };
+    let whole = matches!(test.operator(), Operator::Eq | Operator::Ne | Operator::In | Operator::NotIn);
+    if whole && test.fact() == FactId::CITY_ID && table.region_codes() == RegionCodes::GbT2260 {
+        values.iter().for_each(|value| warn_of_city(&scalar(value).to_string(), value.at, findings));
     }
 }
 
@@ -124,7 +151,7 @@ fn operator(word: &At<OperatorWord>, findings: &mut Findings) -> Option<Operator
 }
 
 /// Tells a key that names no fact, with the nearest one that exists.
-fn unknown_key(key: &At<String>, error: &FactError, facts: &FactTable, findings: &mut Findings) {
+pub(super) fn unknown_key(key: &At<String>, error: &FactError, facts: &FactTable, findings: &mut Findings) {
     match error {
         FactError::Unknown { .. } => {
             let finding = findings.error(key.at, format!("`{}` is not a fact", key.value));

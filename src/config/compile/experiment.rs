@@ -55,7 +55,19 @@ fn experiment(name: &At<String>, written: &FileExperiment, findings: &mut Findin
         groups.iter().filter_map(|(group, share)| Some((group.value.clone(), Permille::new(share.value.0)?))).collect();
     let salt = written.salt.as_ref().map_or(name.value.as_str(), |salt| salt.value.as_str());
     match Experiment::new(name.value.as_str(), salt, shares) {
-        Ok(experiment) => Some(Arc::new(experiment)),
+        Ok(experiment) => {
+            let total: u32 =
+                groups.entries.iter().filter_map(|(_, share)| Some(u32::from(share.as_ref()?.value.0))).sum();
+            if total < 1000 && !written.flawed {
+                let message = format!(
+                    "the groups of experiment `{}` add up to {total} permille: {} of the 1000 buckets are in no group",
+                    name.value,
+                    1000 - total
+                );
+                findings.warn(name.at, message);
+            }
+            Some(Arc::new(experiment))
+        }
         Err(error) => {
             let place = groups.entries.first().map_or(name.at, |(group, _)| group.at);
             findings.error(place, error.to_string());

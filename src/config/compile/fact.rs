@@ -3,14 +3,17 @@
 use regex::Regex;
 
 use super::address::is_token;
+use super::fact_source;
 use crate::config::file::{FileConfig, FileSource, RegionCodes};
+use crate::config::lookup::LookupPlan;
 use crate::config::problem::Findings;
+use crate::config::read::Table;
 use crate::config::settings::{FactSource, FactSources};
 use crate::config::text::At;
 use crate::decide::{self, FactTable};
 
 /// The table of facts with everything that was declared, and the sources of each.
-pub(super) fn facts(config: &FileConfig, findings: &mut Findings) -> (FactTable, FactSources) {
+pub(super) fn facts(config: &FileConfig, findings: &mut Findings) -> (FactTable, FactSources, Vec<LookupPlan>) {
     let mut table = FactTable::new();
     if config.region_codes.as_ref().is_some_and(|codes| codes.value == RegionCodes::Custom) {
         table.set_region_codes(decide::RegionCodes::Custom);
@@ -19,7 +22,10 @@ pub(super) fn facts(config: &FileConfig, findings: &mut Findings) -> (FactTable,
         lists: Vec::new(),
         sku_format: config.sku_format.as_ref().and_then(|pattern| whole_value(pattern, findings)),
         categories: config.categories.iter().flatten().map(|category| category.value.clone()).collect(),
+        amount_unit: config.order_amount_unit.as_ref().map(|unit| unit.value),
+        json_body_max: json_body_max(config, findings),
     };
+    let stores: Vec<&str> = config.lookups.iter().flat_map(Table::names).collect();
     for (name, written) in config.facts.iter().flat_map(|table| &table.entries) {
         let id = match table.declare(name) {
             Ok(id) => id,
@@ -29,7 +35,7 @@ pub(super) fn facts(config: &FileConfig, findings: &mut Findings) -> (FactTable,
             }
         };
         let Some(written) = written else { continue };
-        let list: Vec<FactSource> = written.0.iter().filter_map(|one| source(one, findings)).collect();
+        let list: Vec<FactSource> = written.0.iter().filter_map(|one| source(one, &stores, findings)).collect();
         if written.0.is_empty() {
             findings
                 .error(name.at, format!("fact `{}` has no source", name.value))
@@ -37,7 +43,19 @@ pub(super) fn facts(config: &FileConfig, findings: &mut Findings) -> (FactTable,
         }
         sources.lists.push((id, list));
     }
-    (table, sources)
+    let lookups = fact_source::lookups(config, &mut table, &sources, findings);
+    fact_source::warn_of_missing(config, findings);
+    (table, sources, lookups)
+}
+
+fn json_body_max(config: &FileConfig, findings: &mut Findings) -> usize {
+    const DEFAULT: usize = 64 << 10;
+    const MOST: u64 = 1 << 20;
+    let Some(max) = config.json_body.as_ref().and_then(|body| body.max.as_ref()) else { return DEFAULT };
+    if !(1..=MOST).contains(&max.value.0) {
+        findings.error(max.at, "`json_body.max` is from 1B to 1MiB: the whole of it is held in memory");
+    }
+    usize::try_from(max.value.0).unwrap_or(DEFAULT)
 }
 
 /// A regular expression that has to match the whole of a value.
@@ -62,7 +80,7 @@ pub(super) fn regex(written: &At<String>, pattern: &str, findings: &mut Findings
     }
 }
 
-fn source(written: &FileSource, findings: &mut Findings) -> Option<FactSource> {
+fn source(written: &FileSource, stores: &[&str], findings: &mut Findings) -> Option<FactSource> {
     let all = written.written();
     let [(word, value)] = all.as_slice() else {
         if written.flawed {
@@ -73,7 +91,11 @@ fn source(written: &FileSource, findings: &mut Findings) -> Option<FactSource> {
         return None;
     };
     let text = value.value.clone();
+    if let (Some(field), false) = (&written.field, *word == "lookup") {
+        findings.error(field.at, "`field` belongs to a `lookup` source");
+    }
     let source = match *word {
+        "lookup" => return fact_source::looked_up(written, value, stores, findings),
         "header" => FactSource::Header(text.to_ascii_lowercase()),
         "cookie" => FactSource::Cookie(text),
         "query" => FactSource::Query(text),
@@ -95,6 +117,9 @@ fn source(written: &FileSource, findings: &mut Findings) -> Option<FactSource> {
                 .error(value.at, format!("`geoip` gives `province` or `city`, not `{what}`"))
                 .suggest(what, ["province", "city"]);
             return None;
+        }
+        FactSource::Jwt(claim) if claim.starts_with('/') && !is_pointer(claim) => {
+            format!("`{claim}` is no JSON pointer: `~` stands as `~0` or `~1` only")
         }
         FactSource::Query(name) | FactSource::Path(name) | FactSource::Jwt(name) if name.is_empty() => {
             format!("`{word}` names nothing")

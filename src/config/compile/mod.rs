@@ -3,11 +3,16 @@
 mod address;
 mod admin_access;
 mod kept;
+mod logged;
 mod process;
 
+mod composite;
 mod condition;
+mod contradiction;
 mod experiment;
+pub(super) mod expression;
 mod fact;
+mod fact_source;
 mod release;
 mod rollback_on;
 
@@ -20,6 +25,7 @@ mod route;
 mod rule;
 mod upstream;
 
+mod shadow;
 mod unused;
 
 use std::path::PathBuf;
@@ -29,11 +35,10 @@ use std::time::SystemTime;
 use super::file::{Environment, FileConfig};
 use super::gather::Gathered;
 use super::outset::Outset;
-use super::pending;
 use super::problem::Findings;
 use super::settings::Settings;
 use super::text::{Span, Texts};
-use crate::decide::{Lanes, Program};
+use crate::decide::{Lanes, Program, Vocabulary};
 use condition::KnownFacts;
 use route::{Names, Places};
 
@@ -77,7 +82,6 @@ pub(super) fn compile(
     findings: &mut Findings,
 ) -> Option<(Settings, Vec<Key>)> {
     let config = &gathered.config;
-    pending::warn(config, findings);
     let process = process::process(config, key_files, texts, findings);
     kept::warn(config, findings);
     let overload = limit::overload(config.overload.as_ref(), findings);
@@ -86,10 +90,14 @@ pub(super) fn compile(
     let upstreams = upstream::upstreams(config.upstreams.as_ref(), config.local.is_some(), texts, findings);
     let breakers = upstream::breakers(config.breakers.as_ref(), findings);
     let experiments = experiment::experiments(config.experiments.as_ref(), findings);
-    let (table, sources) = fact::facts(config, findings);
-    let mut facts = KnownFacts { table, used: Vec::new() };
+    let keys = Vec::new();
+    let jwt = fact_source::jwt(config.jwt.as_ref(), key_files, texts, findings);
+    let geoip = fact_source::geoip(config, texts, findings);
+    let (table, sources, lookups) = fact::facts(config, findings);
+    let mut facts = KnownFacts { table, used: Vec::new(), vocabulary: Vocabulary::default(), texts };
+    expression::vocabulary(config, &mut facts, findings);
 
-    let mut context = Context { texts, findings, environment: process.environment, key_files, keys: Vec::new() };
+    let mut context = Context { texts, findings, environment: process.environment, key_files, keys };
     let mut releases = release::releases(config.releases.as_ref(), &experiments, &mut facts, &mut context);
     let names = Names {
         upstreams: Places::new("upstream", config.upstreams.as_ref()),
@@ -101,10 +109,13 @@ pub(super) fn compile(
     let mut routes = route::routes(written, &names, &mut lanes, &mut context);
     let keys = context.keys;
     rule::apply(gathered, &mut facts, &mut releases, &mut routes, findings);
+    composite::apply(&mut routes, &lanes, &mut facts, findings);
+    let access_log_facts = logged::facts(config.access_log_facts.as_deref(), &mut facts.table, findings);
     let lane = unused::own_lane(config, &mut lanes, findings);
     let known: Vec<_> = routes.iter().map(|route| route.known(&lanes)).collect();
     let faults = fault::faults(config.faults.as_deref(), &known, SystemTime::now(), findings);
     if gathered.native {
+        shadow::warn(&routes, findings);
         unused::warn(config, &routes, &facts, &sources, findings);
     }
 
@@ -114,7 +125,7 @@ pub(super) fn compile(
     let (releases, rollbacks) = releases.into_iter().unzip();
     let (specs, plans) = routes.into_iter().map(|route| (route.spec, route.plan)).unzip();
     let program = match Program::new(lanes, facts.table, releases, specs) {
-        Ok(program) => program,
+        Ok(program) => program.with_values(facts.vocabulary.values),
         Err(errors) => {
             route::tell(&errors, written, findings);
             return None;
@@ -144,6 +155,7 @@ pub(super) fn compile(
         sources: remotes,
         sources_wait: process.sources_wait,
         access_log: process.access_log,
+        access_log_facts,
         response_mark: process.response_mark,
         normalize: process.normalize,
         allow_encoded: process.allow_encoded,
@@ -153,7 +165,9 @@ pub(super) fn compile(
         guard: guard::guard(config.guard.as_ref()),
         confirmations: guard::confirmations(config),
         state_dir: process.state_dir,
-        geoip: process.geoip,
+        geoip,
+        jwt,
+        lookups,
     };
     Some((settings, keys))
 }

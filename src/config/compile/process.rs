@@ -47,7 +47,6 @@ pub(super) struct Process {
     pub(super) drain: Duration,
     pub(super) sources_wait: Duration,
     pub(super) state_dir: Option<PathBuf>,
-    pub(super) geoip: Option<PathBuf>,
 }
 
 pub(super) fn process(config: &FileConfig, key_files: KeyFiles, texts: &Texts, findings: &mut Findings) -> Process {
@@ -80,11 +79,6 @@ pub(super) fn process(config: &FileConfig, key_files: KeyFiles, texts: &Texts, f
         drain: time(config.drain.as_ref(), DRAIN),
         sources_wait: positive(config.sources_wait.as_ref(), SOURCES_WAIT, "sources_wait", findings),
         state_dir: state_dir(config, texts),
-        geoip: config
-            .geoip
-            .as_ref()
-            .and_then(|geoip| geoip.database.as_ref())
-            .map(|file| address::path_of(file, texts)),
     }
 }
 

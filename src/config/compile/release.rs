@@ -19,7 +19,7 @@ use crate::config::rollback::RollbackPlan;
 use crate::config::text::{At, Span};
 use crate::config::units::Fraction;
 use crate::decide::{
-    Developer, FactId, HashKey, Level, Permille, RegionCodes, RegionError, Regions, Release, TokenKey,
+    Developer, FactId, HashKey, Level, Permille, RegionCodes, RegionError, Regions, Release, TokenKey, odd_city,
 };
 use crate::evidence::{Figure, Rules, RulesError};
 
@@ -30,7 +30,7 @@ const MOST_KEY_BYTES: usize = 64 << 10;
 pub(super) fn releases(
     table: Option<&Table<FileRelease>>,
     experiments: &Experiments,
-    facts: &mut KnownFacts,
+    facts: &mut KnownFacts<'_>,
     context: &mut Context<'_>,
 ) -> Vec<(Release, RollbackPlan)> {
     check_names(table, "a release", context.findings);
@@ -48,7 +48,7 @@ fn release(
     name: &At<String>,
     written: &FileRelease,
     experiments: &Experiments,
-    facts: &mut KnownFacts,
+    facts: &mut KnownFacts<'_>,
     context: &mut Context<'_>,
 ) -> (Release, RollbackPlan) {
     let level = level(name, written, context.findings);
@@ -68,7 +68,7 @@ fn release(
             .as_ref()
             .map(|regions| self::regions(regions, facts.table.region_codes(), context.findings))
             .unwrap_or_default(),
-        conditions: conditions(written.conditions.as_ref(), facts, context.findings),
+        conditions: conditions(written.conditions.as_ref(), written.expression.as_ref(), facts, context.findings),
         name: closed.name,
     };
     if let Some(worse) = written.rollback.as_ref().and_then(|rollback| rollback.worse.as_ref()) {
@@ -180,7 +180,19 @@ fn regions(written: &FileRegions, codes: RegionCodes, findings: &mut Findings) -
     const NONE: &[&str] = &[];
     let provinces = valid(&written.province_code, |code| Regions::new(codes, &[code], NONE), findings);
     let cities = valid(&written.city_id, |code| Regions::new(codes, NONE, &[code]), findings);
+    if codes == RegionCodes::GbT2260 {
+        written.city_id.iter().flat_map(|list| &list.0).for_each(|code| warn_of_city(code, code.at, findings));
+    }
     Regions::new(codes, &provinces, &cities).unwrap_or_default()
+}
+
+/// A code of the right form that no city has.
+pub(super) fn warn_of_city(code: &str, at: Span, findings: &mut Findings) {
+    if let Some(why) = odd_city(code) {
+        findings
+            .warn(at, format!("`{code}` {why}"))
+            .help("provinces and cities are checked by the divisions of 2024; districts are not checked");
+    }
 }
 
 /// The codes that are some. Each is tried by itself, so that every wrong one is told.

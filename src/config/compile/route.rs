@@ -125,6 +125,7 @@ fn one<'c>(
         headers: headers(matched, findings),
         lanes: to.iter().map(|(lane, _)| *lane).collect(),
         release: release.and_then(ReleaseId::from_index),
+        composite: None,
     };
     let limits = limit::lanes(written, &name, &to, lanes, findings);
     let plan = RoutePlan {

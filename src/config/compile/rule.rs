@@ -13,7 +13,7 @@ use crate::decide::{LaneId, Level, Permille, Release, ReleaseId};
 /// Adds the releases of the rules for this service, and gives them to their routes.
 pub(super) fn apply(
     gathered: &Gathered,
-    facts: &mut KnownFacts,
+    facts: &mut KnownFacts<'_>,
     releases: &mut Vec<(Release, RollbackPlan)>,
     routes: &mut [Compiled<'_>],
     findings: &mut Findings,
@@ -89,12 +89,12 @@ fn check_unique(rule: &FileBusinessRule, before: &[FileBusinessRule], gathered: 
 
 fn release(
     rule: &FileBusinessRule,
-    facts: &mut KnownFacts,
+    facts: &mut KnownFacts<'_>,
     findings: &mut Findings,
 ) -> Option<(Release, RollbackPlan)> {
     let spec = rule.spec.as_ref()?;
     // Read before anything that is missing ends the reading, so that every problem is told.
-    let conditions = conditions(spec.conditions.as_ref(), facts, findings);
+    let conditions = conditions(spec.conditions.as_ref(), spec.expression.as_ref(), facts, findings);
     let figures = figures(spec.rollbackOn.as_ref(), findings);
     let name = rule.metadata.as_ref()?.name.as_ref()?;
     let share = spec.trafficWeight.as_ref()?;

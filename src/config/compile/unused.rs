@@ -16,7 +16,7 @@ use crate::decide::{FactId, FactOrigin, LaneId, Lanes};
 pub(super) fn warn(
     config: &FileConfig,
     routes: &[Compiled<'_>],
-    facts: &KnownFacts,
+    facts: &KnownFacts<'_>,
     sources: &FactSources,
     findings: &mut Findings,
 ) {
@@ -83,7 +83,7 @@ fn lanes(config: &FileConfig, routes: &[Compiled<'_>], findings: &mut Findings) 
 }
 
 /// A condition on a fact without a source never holds.
-fn conditions(facts: &KnownFacts, sources: &FactSources, findings: &mut Findings) {
+fn conditions(facts: &KnownFacts<'_>, sources: &FactSources, findings: &mut Findings) {
     let has_source = |fact: FactId| {
         let given = |wanted: FactId| sources.lists.iter().any(|(there, _)| *there == wanted);
         let implied = fact == FactId::CLIENT_IP || fact == FactId::PROVINCE_CODE && given(FactId::CITY_ID);

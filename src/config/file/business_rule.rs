@@ -76,6 +76,8 @@ mirror! {
         [required] trafficWeight: At<Share>,
         /// All of these must hold.
         conditions: Vec<FileCondition>,
+        /// An expression in CEL that must hold as well.
+        expression: At<String>,
         /// What rolls it back.
         rollbackOn: Vec<FileRollbackOn>,
     }

@@ -12,7 +12,8 @@ use crate::config::read::{OneOrMany, Read, mirror, scalar};
 use crate::config::text::At;
 
 mirror! {
-    /// One condition: `key`, `operator` and `value` or `values`; or one of `all`, `any`, `not` over further conditions.
+    /// One condition: `key`, `operator` and `value` or `values`; or an `expression`; or one of `all`, `any`, `not` over
+    /// further conditions.
     #[schemars(rename = "Condition")]
     struct FileCondition("a condition") {
         /// A fact by name, `tag`, `header:NAME` or `query:NAME`.
@@ -24,6 +25,9 @@ mirror! {
         value: At<FileScalar>,
         /// The values it is compared with.
         values: OneOrMany<At<FileScalar>>,
+        /// An expression in CEL that is true or false.
+        #[schemars(extend("examples" = ["stock_level > 500 && tier == \"VIP\""]))]
+        expression: At<String>,
         /// All of these hold.
         all: Vec<FileCondition>,
         /// At least one of these holds.

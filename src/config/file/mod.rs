@@ -2,6 +2,7 @@
 //! its form. `graylane schema` is derived from these structs, and so is their reader.
 
 mod business_rule;
+mod composite;
 mod condition;
 mod fact;
 mod fault;
@@ -15,13 +16,14 @@ mod schema;
 mod upstream;
 
 pub(super) use business_rule::{API_VERSION, FileBusinessRule, FileRollbackOn, KIND};
+pub(super) use composite::{FileFunctions, FilePromotion, FileStrategies, FileWeights, Number};
 pub(super) use condition::{FileCondition, FileScalar, OperatorWord};
-pub(super) use fact::FileSource;
+pub(super) use fact::{FileGeoip, FileJsonBody, FileJwt, FileLookup, FileSource};
 pub(super) use fault::{FileDelay, FileFault};
 pub(super) use guard::{FileGuard, OnOff};
 pub(super) use limit::{FileAdaptive, FileLaneLimits, FileOverload};
 pub(super) use process::{
-    AccessLogWord, AdminReadsWord, AdminRole, FileAdmin, FileGeoip, FileLimits, FileListener, FileState, RegionCodes,
+    AccessLogWord, AdminReadsWord, AdminRole, FileAdmin, FileLimits, FileListener, FileState, RegionCodes,
     ResponseMarkWord,
 };
 pub(super) use release::{
@@ -33,6 +35,7 @@ pub(super) use remote::{
 pub(super) use route::{FileBreaker, FileHeaderMatch, FileMatch, FileRoute, FileShield, FileTimeouts};
 pub(super) use upstream::{FileEjection, FileHealth, FileUpstream};
 
+pub use fact::AmountUnit;
 pub use limit::OverLimit;
 pub use process::{EncodedWord, Environment, MarkCache, Normalize};
 pub use remote::RedisPush;
@@ -75,6 +78,10 @@ mirror! {
         /// What is written to the access log: `off`, `all`, or a share such as `1%`.
         #[schemars(extend("default" = "off"))]
         access_log: At<AccessLogWord>,
+        /// Facts that the access log holds beside its own, by name: what `replay` is to decide by. User and device are only
+        /// ever logged as keyed hashes.
+        #[schemars(extend("examples" = [["stock_level", "user_tier", "city_id"]]))]
+        access_log_facts: Vec<At<String>>,
         /// What survives the process.
         state: FileState,
         /// Whether the client sees the lane, in the response header `x-gray-lane`.
@@ -102,8 +109,22 @@ mirror! {
         /// `device_id`, `sku_id`, `category_id`, `user_tier`, `tags`, `order_amount`, `stock_level`, `province_code` and
         /// `city_id`; any other name declares a fact.
         facts: Table<OneOrMany<FileSource>>,
+        /// What a number of `order_amount` counts; conditions always speak of yuan.
+        #[schemars(extend("default" = "yuan"))]
+        order_amount_unit: At<AmountUnit>,
+        /// What is read of JSON bodies.
+        json_body: FileJsonBody,
+        /// The tables of the functions that expressions call.
+        functions: FileFunctions,
+        /// Numbers by name, each an expression in CEL; further expressions use them, and explanations show them.
+        #[schemars(extend("examples" = [{ "price": "basePrice * (1 - discountByTier(userTier))" }]))]
+        values: Table<At<String>>,
         /// The database behind `geoip` sources.
         geoip: FileGeoip,
+        /// Which tokens `jwt` sources believe.
+        jwt: FileJwt,
+        /// Stores of product facts behind `lookup` sources, by name.
+        lookups: Table<FileLookup>,
         /// Where requests go, by name.
         upstreams: Table<FileUpstream>,
         /// Experiments, by name: users in groups, independent of the releases that use them.

@@ -181,15 +181,6 @@ mirror! {
 }
 
 mirror! {
-    /// The database behind `geoip` sources.
-    #[schemars(rename = "Geoip")]
-    struct FileGeoip("`geoip`") {
-        /// A file in MaxMind's format.
-        [required] database: At<String>,
-    }
-}
-
-mirror! {
     /// Bounds on what a client may send, and how slowly.
     #[schemars(rename = "Limits")]
     struct FileLimits("`limits`") {

@@ -33,6 +33,9 @@ mirror! {
         regions: FileRegions,
         /// All of these must hold, whatever the level; overrides aside.
         conditions: Vec<FileCondition>,
+        /// An expression in CEL that must hold as well.
+        #[schemars(extend("examples" = ["category_id in [\"1001\"] && stock_level > 500 && tier == \"VIP\""]))]
+        expression: At<String>,
         /// Closes the release when its lane fails too often or more than stable's, and keeps it closed.
         rollback: FileRollback,
         /// Closes the release when a figure gets worse than its threshold, and keeps it closed.

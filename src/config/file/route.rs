@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
+use super::composite::FileStrategies;
 use super::limit::FileLaneLimits;
 use crate::config::node::{Kind, Node};
 use crate::config::problem::Findings;
@@ -33,6 +34,8 @@ mirror! {
         /// What each lane may be sent.
         #[schemars(extend("examples" = [{ "gray": { "concurrency": 50, "over": "stable" } }]))]
         limits: Table<FileLaneLimits>,
+        /// How requests that the release does not take are spread over further lanes.
+        strategies: FileStrategies,
     }
 }
 

@@ -1,7 +1,10 @@
 //! What a configuration is refused for, word by word, and what loads.
 
 mod centres;
+mod composite;
 mod endpoints;
+mod expressions;
+mod fact_sources;
 mod faults;
 mod files;
 mod good;
@@ -14,6 +17,7 @@ mod rollback_on;
 mod rules;
 mod schema;
 mod sources;
+mod warnings;
 
 use std::path::{Path, PathBuf};
 

@@ -146,7 +146,7 @@ fn conditions_make_sense() {
     check(goods("{ key: stock_level, operator: GT, value: 500 }", "{ any: [] }"), "44:11: `any` over no conditions");
     check(
         goods("{ key: stock_level, operator: GT, value: 500 }", "{ }"),
-        "44:9: a condition is either a test or one of `all`, `any`, `not`",
+        "44:9: a condition is a test, an `expression`, or one of `all`, `any`, `not`",
     );
     check(
         goods("{ key: stock_level, operator: GT, value: 500 }", r#"{ key: user_id, operator: REGEX, value: "(" }"#),
@@ -163,7 +163,7 @@ fn conditions_make_sense() {
     );
     check(
         goods("{ key: stock_level, operator: GT, value: 500 }", "{ not: { key: a, operator: EQ, value: 1 }, key: b }"),
-        "44:11: a condition is either a test or one of `all`, `any`, `not`",
+        "44:11: a condition is a test, an `expression`, or one of `all`, `any`, `not`",
     );
     check(
         goods(

@@ -41,6 +41,9 @@ fn every_definition_has_the_fields_that_are_read() {
     agree("State", "state: { zzzzzz: 1 }");
     agree("Geoip", "geoip: { zzzzzz: 1 }");
     agree("Guard", "guard: { zzzzzz: 1 }");
+    agree("JsonBody", "json_body: { zzzzzz: 1 }");
+    agree("Jwt", "jwt: { zzzzzz: 1 }");
+    agree("Lookup", "lookups: { a: { zzzzzz: 1 } }");
     agree("Limits", "limits: { zzzzzz: 1 }");
     agree("Overload", "overload: { zzzzzz: 1 }");
     agree("Source", "facts: { a: [{ zzzzzz: 1 }] }");
@@ -76,6 +79,12 @@ fn every_definition_has_the_fields_that_are_read() {
     agree("Centre", "sources: [{ centre: { zzzzzz: 1 } }]");
     agree("Nacos", "sources: [{ nacos: { zzzzzz: 1 } }]");
     agree("Apollo", "sources: [{ apollo: { zzzzzz: 1 } }]");
+    agree("Functions", "functions: { zzzzzz: 1 }");
+    agree("Promotion", "functions: { promotions: { a: { zzzzzz: 1 } } }");
+    agree("Strategies", "routes: [{ strategies: { zzzzzz: 1 } }]");
+    agree("Dedicated", "routes: [{ strategies: { whitelist: [{ zzzzzz: 1 }] } }]");
+    agree("Weights", "routes: [{ strategies: { weights: { zzzzzz: 1 } } }]");
+    agree("Strategy", "routes: [{ strategies: { list: [{ zzzzzz: 1 }] } }]");
     agree("BusinessRule", "{ kind: BusinessRule, zzzzzz: 1 }");
     agree("BusinessRule.metadata", "{ kind: BusinessRule, metadata: { zzzzzz: 1 } }");
     agree("BusinessRule.spec", "{ kind: BusinessRule, spec: { zzzzzz: 1 } }");
@@ -89,7 +98,7 @@ fn every_field_of_the_top_is_known_to_the_reader() {
         let told = problems.map_or_else(|problems| lines(problems.iter()), |loaded| lines(loaded.warnings.iter()));
         assert!(!told.contains(&format!("unknown field `{property}`")), "{told}");
     }
-    let agreed = 43;
+    let agreed = 52;
     assert_eq!(properties.len(), agreed + 1, "a definition that no test compares: {:?}", properties.keys());
     check("zzzzzz: 1", "1:1: unknown field `zzzzzz` in the configuration");
 }

@@ -32,7 +32,8 @@ fn users() -> (String, String, String) {
     let find = |in_b: bool, within: bool| {
         let mut users = (0..).map(|user| format!("user-{user}"));
         let fits = |user: &String| {
-            known.admits_group(Some(user)) == in_b && known.bucket(user).is_within(permille(50)) == within
+            let key = Some((FactId::USER_ID, user.as_str()));
+            known.admits_group(&Known::default(), key) == in_b && known.bucket(user).is_within(permille(50)) == within
         };
         users.find(fits).unwrap()
     };

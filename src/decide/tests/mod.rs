@@ -1,6 +1,7 @@
 //! What the room promises, family by family.
 
 mod algebra;
+mod contradictions;
 mod explanations;
 mod levels;
 mod operators;

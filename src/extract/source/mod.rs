@@ -1,13 +1,15 @@
 //! Where a fact's value is looked for.
 
+mod baggage;
 pub(super) mod cookie;
 pub(super) mod header;
-mod path;
-mod query;
+pub(super) mod path;
+pub(super) mod query;
 
 use std::borrow::Cow;
 use std::fmt;
 
+use super::json::Pointer;
 use crate::decide::{Found, RequestParts};
 
 /// One place in a request.
@@ -21,6 +23,32 @@ pub enum Source {
     Query(Box<str>),
     /// A parameter of the route's path.
     Path(Box<str>),
+    /// A member of the `baggage` header.
+    Baggage(Box<str>),
+    /// A claim of a verified token.
+    Jwt(Pointer),
+    /// A value of a JSON body.
+    Json(Pointer),
+    /// Where the client's address lies.
+    Geoip(Region),
+    /// A field of a record that is looked up.
+    Lookup {
+        /// The place of the store among the configuration's.
+        lookup: usize,
+        /// Its name.
+        name: Box<str>,
+        /// The field.
+        field: Box<str>,
+    },
+}
+
+/// Which region of an address is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Region {
+    /// The province.
+    Province,
+    /// The city.
+    City,
 }
 
 /// Whether further values of a repeated header count.
@@ -58,6 +86,9 @@ impl Source {
             Source::Cookie(name) => cookie::read(request, name),
             Source::Query(name) => query::read(request, name),
             Source::Path(name) => path::read(found, name),
+            Source::Baggage(name) => baggage::read(request, name),
+            // These need more than the head of the request; see `RequestFacts`.
+            Source::Jwt(_) | Source::Json(_) | Source::Geoip(_) | Source::Lookup { .. } => Reading::Absent,
         }
     }
 }
@@ -69,6 +100,12 @@ impl fmt::Display for Source {
             Source::Cookie(name) => write!(f, "cookie {name}"),
             Source::Query(name) => write!(f, "query {name}"),
             Source::Path(name) => write!(f, "path {name}"),
+            Source::Baggage(name) => write!(f, "baggage {name}"),
+            Source::Jwt(claim) => write!(f, "jwt {}", claim.as_str()),
+            Source::Json(pointer) => write!(f, "json {}", pointer.as_str()),
+            Source::Geoip(Region::Province) => f.write_str("geoip province"),
+            Source::Geoip(Region::City) => f.write_str("geoip city"),
+            Source::Lookup { name, field, .. } => write!(f, "lookup {name} {field}"),
         }
     }
 }

@@ -7,7 +7,7 @@ use percent_encoding::percent_decode_str;
 use super::Reading;
 use crate::decide::RequestParts;
 
-pub(super) fn read<'a, R: RequestParts>(request: &'a R, name: &str) -> Reading<'a> {
+pub(in crate::extract) fn read<'a, R: RequestParts>(request: &'a R, name: &str) -> Reading<'a> {
     let pairs = request.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
     let mut values = pairs.filter_map(|pair| {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));

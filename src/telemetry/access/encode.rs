@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::user::UserHash;
 use super::{Asked, Decided, Entry, Outcome};
+use crate::decide::Reason;
 
 /// How many bytes a path may take in the line, escapes counted.
 const PATH_LIMIT: usize = 1024;
@@ -45,15 +46,71 @@ fn asked(asked: &Asked<'_>, users: &UserHash, out: &mut Vec<u8>) {
     let path = asked.path.split_once('?').map_or(asked.path, |(path, _)| path);
     key("path", out);
     quoted(path, PATH_LIMIT, out);
-    if let Some(user) = asked.facts.user_id {
-        key("user", out);
-        out.push(b'"');
-        out.extend_from_slice(users.hash(user).as_bytes());
-        out.push(b'"');
-    }
+    hashed("user", asked.facts.user_id, users, out);
+    hashed("device", asked.facts.device_id, users, out);
     optional("sku_id", asked.facts.sku_id, out);
     optional("category_id", asked.facts.category_id, out);
     optional("order_amount", asked.facts.order_amount, out);
+    named(asked.facts.named, out);
+}
+
+fn hashed(name: &str, id: Option<&str>, users: &UserHash, out: &mut Vec<u8>) {
+    if let Some(id) = id {
+        key(name, out);
+        out.push(b'"');
+        out.extend_from_slice(users.hash(id).as_bytes());
+        out.push(b'"');
+    }
+}
+
+/// The facts of `access_log_facts`: an object of those with a value, and a list of the names of the others.
+fn named(facts: &[(&str, Option<&str>)], out: &mut Vec<u8>) {
+    let mut between = Between::new("facts", b'{', b'}');
+    for (name, value) in facts {
+        if let Some(value) = value {
+            between.next(out);
+            quoted(name, VALUE_LIMIT, out);
+            out.push(b':');
+            quoted(value, VALUE_LIMIT, out);
+        }
+    }
+    between.end(out);
+    let mut between = Between::new("absent", b'[', b']');
+    for (name, _) in facts.iter().filter(|(_, value)| value.is_none()) {
+        between.next(out);
+        quoted(name, VALUE_LIMIT, out);
+    }
+    between.end(out);
+}
+
+/// Writes the brackets and commas around several values; nothing where there is no value.
+struct Between {
+    name: &'static str,
+    open: u8,
+    close: u8,
+    begun: bool,
+}
+
+impl Between {
+    fn new(name: &'static str, open: u8, close: u8) -> Between {
+        Between { name, open, close, begun: false }
+    }
+
+    fn next(&mut self, out: &mut Vec<u8>) {
+        if self.begun {
+            out.push(b',');
+        } else {
+            key(self.name, out);
+            out.push(self.open);
+            self.begun = true;
+        }
+    }
+
+    fn end(self, out: &mut Vec<u8>) {
+        if self.begun {
+            out.push(self.close);
+        }
+    }
 }
 
 fn decided(decided: &Decided<'_>, out: &mut Vec<u8>) {
@@ -61,11 +118,17 @@ fn decided(decided: &Decided<'_>, out: &mut Vec<u8>) {
     text("lane", decided.lane, out);
     text("level", decided.level.as_str(), out);
     text("reason", decided.reason.as_str(), out);
+    optional("decided_reason", decided.decided_reason.map(Reason::as_str), out);
     optional("release", decided.release, out);
     if let Some(bucket) = decided.bucket {
         number("bucket", bucket.get().into(), out);
     }
     optional("salt", decided.salt, out);
+    optional("key", decided.key, out);
+    if let Some((bucket, salt)) = decided.experiment {
+        number("ab_bucket", bucket.get().into(), out);
+        text("ab_salt", salt, out);
+    }
 }
 
 fn outcome(outcome: &Outcome<'_>, out: &mut Vec<u8>) {

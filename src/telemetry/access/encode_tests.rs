@@ -20,9 +20,11 @@ fn entry() -> Entry<'static> {
             path: "/api/v1/sku/7?token=secret",
             facts: LoggedFacts {
                 user_id: Some("u-1001"),
+                device_id: None,
                 sku_id: Some("7"),
                 category_id: Some("1001"),
                 order_amount: Some("299.00"),
+                named: &[("stock_level", Some("501")), ("user_tier", None), ("region", Some("cn-east"))],
             },
         },
         decided: Some(Decided {
@@ -30,9 +32,12 @@ fn entry() -> Entry<'static> {
             lane: "gray",
             level: Level::Permille,
             reason: Reason::Bucket,
+            decided_reason: None,
             release: Some("pricing-v2"),
             bucket: Some(bucket("pricing-v2", "u1")),
             salt: Some("pricing-v2"),
+            key: Some("user_id"),
+            experiment: Some((bucket("price-page", "u1"), "price-page")),
         }),
         outcome: Outcome {
             status: 200,
@@ -71,13 +76,14 @@ fn a_full_line_in_its_order() {
         r#"{"time":"2026-11-22T10:23:01.007Z","request_id":"01J9","trace_id":"4bf92f3577b34da6a3ce929d0e0e4736","#,
         r#""client":"203.0.113.9","protocol":"HTTP/1.1","method":"GET","host":"shop.example","#,
         r#""path":"/api/v1/sku/7","user":"USER","sku_id":"7","category_id":"1001","order_amount":"299.00","#,
+        r#""facts":{"stock_level":"501","region":"cn-east"},"absent":["user_tier"],"#,
         r#""route":"sku-detail","lane":"gray","level":"permille","reason":"bucket","release":"pricing-v2","#,
-        r#""bucket":68,"salt":"pricing-v2","status":200,"upstream":"goods-gray","duration_ms":12.034,"#,
+        r#""bucket":68,"salt":"pricing-v2","key":"user_id","ab_bucket":AB,"ab_salt":"price-page","status":200,"upstream":"goods-gray","duration_ms":12.034,"#,
         r#""upstream_ms":11.005,"bytes_in":0,"bytes_out":512,"replayed":true,"fault":"drill","#,
         r#""fault_counts":true}"#,
         "\n"
     );
-    assert_eq!(line(&entry()), expected.replace("USER", user));
+    assert_eq!(line(&entry()), expected.replace("USER", user).replace("AB", &bucket("price-page", "u1").to_string()));
 }
 
 #[test]

@@ -9,10 +9,16 @@
 //! | `protocol` | text | `HTTP/1.1`, `HTTP/2` |
 //! | `method`, `host`, `path` | text | as asked; the path without its query, which often holds secrets |
 //! | `user` | text | the user id as a keyed hash ([`UserHash`]); the id itself never leaves the process |
+//! | `device` | text | the device id as a keyed hash, like `user` |
 //! | `sku_id`, `category_id`, `order_amount` | text | these facts, where known |
+//! | `facts` | object | the facts that `access_log_facts` names, where known |
+//! | `absent` | list | those of them that the request did not have |
 //! | `route` | text | the route; absent where none matched |
 //! | `lane`, `level`, `reason` | text | the decision, in the words of `explain` |
+//! | `decided_reason` | text | the reason before a breaker or a missing lane replaced it; absent where nothing did |
 //! | `release`, `bucket`, `salt` | text, number, text | the release, the user's bucket in it, and the salt it was made with |
+//! | `key` | text | the fact that the bucket was made from: `user_id` or `device_id` |
+//! | `ab_bucket`, `ab_salt` | number, text | the user's bucket in the experiment that the release names |
 //! | `status` | number | the status code of the answer; 0 if the client left before there was one |
 //! | `upstream` | text | the upstream that was asked |
 //! | `duration_ms`, `upstream_ms` | number | whole request; until the upstream's response head |
@@ -94,12 +100,16 @@ pub struct Asked<'a> {
 pub struct LoggedFacts<'a> {
     /// The raw user id; it is hashed on its way into the line.
     pub user_id: Option<&'a str>,
+    /// The raw device id; hashed likewise.
+    pub device_id: Option<&'a str>,
     /// The SKU.
     pub sku_id: Option<&'a str>,
     /// The category.
     pub category_id: Option<&'a str>,
     /// The amount of the order, as sent.
     pub order_amount: Option<&'a str>,
+    /// Further facts that the configuration wants in the log, by name; those without a value are named as absent.
+    pub named: &'a [(&'a str, Option<&'a str>)],
 }
 
 /// The decision by its names.
@@ -113,12 +123,18 @@ pub struct Decided<'a> {
     pub level: Level,
     /// Why.
     pub reason: Reason,
+    /// Why before a breaker or a missing lane changed the lane.
+    pub decided_reason: Option<Reason>,
     /// The release, if the route has one.
     pub release: Option<&'a str>,
     /// The user's bucket in it.
     pub bucket: Option<Bucket>,
     /// The salt of the bucket.
     pub salt: Option<&'a str>,
+    /// The fact that was hashed into the bucket.
+    pub key: Option<&'a str>,
+    /// The user's bucket in the release's experiment, and the experiment's salt.
+    pub experiment: Option<(Bucket, &'a str)>,
 }
 
 /// What came of the request.

@@ -4,6 +4,7 @@
 //! Nothing here sleeps for luck: every wait polls a condition and gives up loudly after [`PATIENCE`].
 
 mod client;
+mod geo;
 mod grpc;
 mod h2c;
 mod origin;
@@ -11,12 +12,14 @@ mod plan;
 mod ports;
 mod process;
 mod python;
+mod redis;
 mod sidecar;
 mod wire;
 
 use std::time::{Duration, Instant};
 
 pub(crate) use client::{Broken, Client, Response};
+pub(crate) use geo::Geo;
 pub(crate) use grpc::{GrpcOrigin, Text, grpc_client, grpc_path};
 pub(crate) use h2c::{H2Origin, collect, h2_client, send_all};
 pub(crate) use origin::{Origin, answer};
@@ -24,6 +27,7 @@ pub(crate) use plan::Plan;
 pub(crate) use ports::Port;
 pub(crate) use process::{Process, graylane};
 pub(crate) use python::python_script;
+pub(crate) use redis::Redis;
 pub(crate) use sidecar::Sidecar;
 pub(crate) use wire::Head;
 

@@ -11,6 +11,7 @@ pub(crate) struct Plan {
     routes: String,
     more: String,
     admin: String,
+    facts: String,
     files: Vec<(String, Vec<u8>)>,
 }
 
@@ -24,6 +25,7 @@ impl Plan {
             routes: String::new(),
             more: String::new(),
             admin: String::new(),
+            facts: FACTS.to_owned(),
             files: Vec::new(),
         }
     }
@@ -106,6 +108,13 @@ impl Plan {
         self
     }
 
+    /// The sources of facts, one a line, in place of the usual ones.
+    pub(crate) fn facts(mut self, lines: &str) -> Self {
+        let lines: Vec<String> = lines.lines().map(|line| format!("  {}\n", line.trim())).collect();
+        self.facts = format!("facts:\n{}", lines.concat());
+        self
+    }
+
     /// Further keys of `admin`, in flow style.
     pub(crate) fn admin(mut self, keys: &str) -> Self {
         self.admin = format!(", {keys}");
@@ -122,9 +131,14 @@ impl Plan {
         &self.files
     }
 
+    /// The file for a process that is not to run.
+    pub(crate) fn render_at(&self, address: SocketAddr) -> String {
+        self.render(address, SocketAddr::from(([127, 0, 0, 1], 2)))
+    }
+
     /// The file, given the sidecar's own addresses; `@traffic` in a text stands for the first of them.
     pub(crate) fn render(&self, traffic: SocketAddr, admin: SocketAddr) -> String {
-        let Self { environment, trust, upstreams, routes, more, admin: more_admin, .. } = self;
+        let Self { environment, trust, upstreams, routes, more, admin: more_admin, facts, .. } = self;
         let section = |name: &str, text: &str| match text {
             "" => String::new(),
             _ => format!("{name}:\n{text}"),
@@ -133,7 +147,7 @@ impl Plan {
         format!(
             "version: 1\nenvironment: {environment}\nservice: goods-core\n{lane}workers: 1\n\
              listeners:\n  - bind: {traffic}\nadmin: {{ bind: {admin}{more_admin} }}\ntrust: [{trust}]\n\
-             {FACTS}{}{more}{}",
+             {facts}{}{more}{}",
             section("upstreams", upstreams),
             section("routes", routes),
         )

@@ -1,6 +1,7 @@
 //! Who goes where: what the release engineer configures is what real requests meet.
 
 mod buckets;
+mod composite;
 mod lanes;
 mod local;
 mod marks;

@@ -1,0 +1,114 @@
+//! What loads and is still probably not what was meant.
+
+use super::{goods, lines, load};
+
+/// The warnings that hold these words.
+#[track_caller]
+fn warns(text: &str, words: &str, expected: &str) {
+    let loaded = load(text).unwrap_or_else(|problems| panic!("{}", lines(problems.iter())));
+    let told = loaded.warnings.iter().filter(|warning| warning.message.contains(words));
+    assert_eq!(lines(told), expected);
+}
+
+fn rule(conditions: &str) -> String {
+    goods("      - { key: stock_level, operator: GT, value: 500 }", conditions)
+}
+
+#[test]
+fn a_rule_that_never_holds_is_told_at_the_condition_that_makes_it_so() {
+    warns(
+        &rule("      - { key: category_id, operator: EQ, value: \"9\" }"),
+        "never",
+        "44:11: this condition contradicts another one: they can never both hold; the other at t.yaml:43:11",
+    );
+    warns(
+        &rule(
+            "      - { all: [{ key: stock_level, operator: GT, value: 5 }, { key: stock_level, operator: LT, value: 3 }] }",
+        ),
+        "never",
+        "44:11: this condition can never hold",
+    );
+    warns(
+        &rule(
+            "      - { any: [{ key: category_id, operator: EQ, value: \"9\" }, { key: user_tier, operator: EQ, value: VIP }] }",
+        ),
+        "never",
+        "",
+    );
+    warns(
+        &rule(
+            "      - any:\n        - { key: user_tier, operator: EQ, value: VIP }\n        - { not: { any: [{ key: user_tier, operator: EXISTS }, { not: { key: user_tier, operator: EXISTS } }] } }",
+        ),
+        "never",
+        "46:13: this part of `any` can never hold",
+    );
+    warns(&rule("      - { key: stock_level, operator: GT, value: 500 }"), "never", "");
+}
+
+#[test]
+fn a_route_that_is_never_reached_is_told() {
+    let route = |name: &str, headers: &str| {
+        format!(
+            "\n  - name: {name}\n    match: {{ path: \"/x/{{id}}\", headers: {{ {headers} }} }}\n    lanes: {{ stable: goods-stable }}"
+        )
+    };
+    let both = |first: &str, second: &str| {
+        goods("\n  - name: rest", &format!("{}{}\n  - name: rest", route("one", first), route("two", second)))
+    };
+    let hidden = both("x-a: { prefix: ab }", "x-a: abc");
+    let loaded = load(&hidden).unwrap_or_else(|problems| panic!("{}", lines(problems.iter())));
+    let told = lines(loaded.warnings.iter().filter(|warning| warning.message.contains("reaches")));
+    assert!(told.contains("no request reaches route `two`: `one` takes all of them; that route at "), "{told}");
+    warns(&both("x-a: abc", "x-a: { prefix: ab }"), "reaches", "");
+    warns(&both("x-a: abc", "x-b: abc"), "reaches", "");
+}
+
+#[test]
+fn a_city_that_does_not_exist_is_told() {
+    let listed = |code: &str| goods("city_id: [\"440300\"]", &format!("city_id: [\"{code}\"]"));
+    warns(&listed("331200"), "city", "41:53: `331200` is no city of GB/T 2260, so no request has it");
+    warns(&listed("330000"), "city", "41:53: `330000` is a province, and no request has it for a city");
+    warns(&listed("3301"), "city", "");
+    warns(
+        &rule("      - { key: city_id, operator: IN, values: [\"3301\", \"3312\"] }"),
+        "city",
+        "44:56: `3312` is no city of GB/T 2260, so no request has it",
+    );
+}
+
+#[test]
+fn an_experiment_that_leaves_buckets_over_is_told() {
+    warns(
+        &goods("groups: { a: 500, b: 500 }", "groups: { a: 400, b: 500 }"),
+        "permille",
+        "33:3: the groups of experiment `price-page` add up to 900 permille: 100 of the 1000 buckets are in no group",
+    );
+}
+
+#[test]
+fn what_nothing_uses_is_told() {
+    warns(
+        &goods("  goods-gray:", "  goods-old: { endpoints: [127.0.0.1:9003] }\n  goods-gray:"),
+        "nothing uses",
+        "30:3: nothing uses the upstream `goods-old`",
+    );
+    warns(
+        &goods("releases:\n", "releases:\n  old: { level: full }\n"),
+        "nothing uses",
+        "36:3: nothing uses the release `old`",
+    );
+}
+
+#[test]
+fn the_log_takes_facts_and_neither_people_nor_secrets() {
+    let with = |names: &str| goods("version: 1", &format!("version: 1\naccess_log_facts: [{names}]"));
+    let loaded = load(with("stock_level, header:x-app, stock_level")).expect("it is good");
+    assert_eq!(loaded.settings.access_log_facts.len(), 2);
+    super::check(with("user_id"), "3:20: `user_id` is logged as a keyed hash, never as it is");
+    super::check(with("sku_id"), "3:20: `sku_id` has a field of its own in every line");
+    super::check(
+        with("\"header:Authorization\""),
+        "3:20: `header:Authorization` holds secrets, which do not belong in a log",
+    );
+    super::check(with("stok_level"), "3:20: `stok_level` is not a fact (did you mean `stock_level`?)");
+}

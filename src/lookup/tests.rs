@@ -1,0 +1,137 @@
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use super::*;
+use crate::config::{KeyTemplate, LookupStore};
+use crate::decide::FactId;
+
+fn plan() -> LookupPlan {
+    LookupPlan {
+        name: "product".into(),
+        store: LookupStore::Http,
+        key: KeyTemplate::parse("{sku_id}", |_| Ok(FactId::SKU_ID)).unwrap(),
+        fields: vec!["category_id".into(), "stock_level".into()],
+        deadline: Duration::from_secs(5),
+        ttl: Duration::from_secs(60),
+        stale: Duration::from_secs(60),
+        negative_ttl: Duration::from_secs(60),
+        entries: 100,
+    }
+}
+
+/// An HTTP server that answers every request with this, slowly, and counts them.
+fn server(answer: &'static str, after: Duration) -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let count = Arc::new(AtomicUsize::new(0));
+    let counted = count.clone();
+    std::thread::spawn(move || {
+        for socket in listener.incoming() {
+            let (mut socket, counted) = (socket.unwrap(), counted.clone());
+            std::thread::spawn(move || {
+                let mut read = [0; 4096];
+                while socket.read(&mut read).is_ok_and(|n| n > 0) {
+                    counted.fetch_add(1, Ordering::SeqCst);
+                    std::thread::sleep(after);
+                    if socket.write_all(answer.as_bytes()).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    (format!("http://{address}"), count)
+}
+
+fn started(plan: LookupPlan) -> Arc<Lookup> {
+    let lookup = Arc::new(Lookup::new(plan));
+    tokio::spawn(lookup.desk().expect("nobody has it yet").run());
+    lookup
+}
+
+const RECORD: &str = "HTTP/1.1 200 OK\r\ncontent-length: 71\r\n\r\n{\"stock_level\":501,\"category_id\":\"1001\",\"other\":[1],\"x\":null,\"y\":false}";
+
+#[tokio::test]
+async fn many_requests_share_one_look_up_and_what_was_found_is_kept() {
+    let (url, count) = server(RECORD, Duration::from_millis(50));
+    let lookup = started(plan());
+    let key = format!("{url}/7");
+    let mut asking = tokio::task::JoinSet::new();
+    for _ in 0..20 {
+        let (lookup, key) = (lookup.clone(), key.clone());
+        asking.spawn(async move { lookup.get(&key, 0).await });
+    }
+    while let Some(answer) = asking.join_next().await {
+        let Answer::Found(record) = answer.unwrap() else { panic!("found") };
+        assert_eq!((record.field("stock_level"), record.field("category_id")), (Some("501"), Some("1001")));
+        assert_eq!(record.field("other"), None);
+    }
+    assert!(matches!(lookup.get(&key, 0).await, Answer::Found(_)));
+    assert_eq!(count.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_late_look_up_is_nothing_now_and_there_for_the_next() {
+    let (url, _) = server(RECORD, Duration::from_millis(60));
+    let lookup = started(LookupPlan { deadline: Duration::from_millis(20), ..plan() });
+    let key = format!("{url}/7");
+    assert_eq!(lookup.get(&key, 0).await, Answer::Nothing("the look-up was too late"));
+    tokio::time::timeout(Duration::from_secs(10), async {
+        while !matches!(lookup.get(&key, 0).await, Answer::Found(_)) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await
+    .unwrap();
+}
+
+#[tokio::test]
+async fn a_stale_record_is_given_while_it_is_looked_up_anew() {
+    let (url, count) = server(RECORD, Duration::ZERO);
+    let lookup = started(LookupPlan { ttl: Duration::from_millis(1), ..plan() });
+    let key = format!("{url}/7");
+    assert!(matches!(lookup.get(&key, 0).await, Answer::Found(_)));
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    assert!(matches!(lookup.get(&key, 0).await, Answer::Found(_)));
+    tokio::time::timeout(Duration::from_secs(10), async {
+        while count.load(Ordering::SeqCst) < 2 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await
+    .unwrap();
+}
+
+#[tokio::test]
+async fn that_there_is_nothing_is_kept_as_well() {
+    let (url, count) = server("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n", Duration::ZERO);
+    let lookup = started(plan());
+    for _ in 0..5 {
+        assert_eq!(lookup.get(&format!("{url}/7"), 0).await, Answer::Nothing(NOT_THERE));
+    }
+    assert_eq!(count.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_store_that_is_away_is_soon_not_waited_for() {
+    let away = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let lookup = started(plan());
+    let mut answers = Vec::new();
+    for sku in 0..10 {
+        answers.push(lookup.get(&format!("http://{away}/{sku}"), 0).await);
+    }
+    assert_eq!(answers[0], Answer::Nothing(FAILED));
+    assert_eq!(answers[9], Answer::Nothing("the store is down"));
+}
+
+#[tokio::test]
+async fn the_cache_is_bounded() {
+    let (url, _) = server(RECORD, Duration::ZERO);
+    let lookup = started(LookupPlan { entries: 16, ..plan() });
+    for sku in 0..200 {
+        lookup.get(&format!("{url}/{sku}"), 0).await;
+    }
+    assert!(lookup.shared.cache.len() <= 16, "{}", lookup.shared.cache.len());
+}

@@ -1,0 +1,280 @@
+//! The facts of a logged request under one configuration, with a note of what the log does not hold.
+
+use std::borrow::Cow;
+use std::cell::{Cell, OnceCell};
+
+use super::line::{Known, Line, Named};
+use crate::config::{FactSource, Settings};
+use crate::decide::{
+    AllowEncoded, Bucket, Decision, FactId, FactOrigin, Facts, Found, Reason, Release, RequestParts, bucket,
+};
+use crate::extract::{self, Extractor, path_value, query_value};
+
+/// One of the two configurations, ready to be asked.
+pub(super) struct Side<'s> {
+    pub(super) settings: &'s Settings,
+    pub(super) allow: AllowEncoded,
+    extractor: Extractor,
+    /// The sources of each fact.
+    sources: Vec<&'s [FactSource]>,
+    /// Whether a route asks for the host.
+    by_host: bool,
+}
+
+/// Why a lane cannot be known.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Why<'s> {
+    /// The log does not hold this fact.
+    Fact(&'s str),
+    /// The bucket was made with another salt than this release's.
+    Salt(&'s str),
+    /// The bucket was made from another fact than this release hashes.
+    HashKey(&'s str),
+    /// Routes ask for a host or a header that the log does not hold.
+    Route,
+    /// An override or a mark decided, and this configuration has another release there.
+    Voice,
+}
+
+impl Why<'_> {
+    /// The kind, for scripts.
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Why::Fact(_) => "fact",
+            Why::Salt(_) => "salt",
+            Why::HashKey(_) => "hash_key",
+            Why::Route => "route",
+            Why::Voice => "override_or_mark",
+        }
+    }
+
+    /// For people.
+    pub(super) fn in_words(&self) -> String {
+        match self {
+            Why::Fact(name) => format!("the log does not hold `{name}`"),
+            Why::Salt(release) => format!("the log has no bucket under a salt of release `{release}`"),
+            Why::HashKey(release) => format!("the logged bucket is not of what release `{release}` hashes"),
+            Why::Route => String::from("the log does not hold a host or header that routes ask for"),
+            Why::Voice => {
+                String::from("an override or a lane mark decided, and what it would say now the log does not tell")
+            }
+        }
+    }
+}
+
+impl<'s> Side<'s> {
+    pub(super) fn new(settings: &'s Settings) -> Side<'s> {
+        let lists = &settings.facts.lists;
+        let of = |fact| lists.iter().find(|(known, _)| *known == fact).map_or(&[][..], |(_, list)| list.as_slice());
+        Side {
+            settings,
+            allow: extract::allow_encoded(settings),
+            extractor: Extractor::of(settings),
+            sources: settings.program.facts().ids().map(of).collect(),
+            by_host: settings.program.routes().iter().any(|route| !route.hosts.is_empty()),
+        }
+    }
+}
+
+/// A logged request as routes see it. Whether it was asked for what the log does not hold is noted.
+pub(super) struct Asked<'l> {
+    line: &'l Line<'l>,
+    by_host: bool,
+    gap: Cell<bool>,
+}
+
+impl<'l> Asked<'l> {
+    pub(super) fn new(line: &'l Line<'l>, side: &Side<'_>) -> Asked<'l> {
+        Asked { line, by_host: side.by_host, gap: Cell::new(false) }
+    }
+
+    /// Whether an answer was missing.
+    pub(super) fn has_gap(&self) -> bool {
+        self.gap.get()
+    }
+
+    fn note(&self, matters: bool) {
+        self.gap.set(self.gap.get() || matters);
+    }
+}
+
+impl RequestParts for Asked<'_> {
+    fn method(&self) -> &str {
+        &self.line.method
+    }
+
+    fn host(&self) -> Option<&str> {
+        // Every search begins with the host, so that it was asked for says nothing.
+        self.note(self.by_host && self.line.host == Known::Unknown);
+        self.line.host.value()
+    }
+
+    fn path(&self) -> &str {
+        &self.line.path
+    }
+
+    fn query(&self) -> Option<&str> {
+        self.note(self.line.query == Known::Unknown);
+        self.line.query.value()
+    }
+
+    fn header(&self, name: &str) -> Option<&[u8]> {
+        let header = named(&self.line.headers, name);
+        self.note(matches!(header, None | Some(Known::Unknown)));
+        header?.value().map(str::as_bytes)
+    }
+
+    fn for_each_header(&self, name: &str, each: &mut dyn FnMut(&[u8])) {
+        if let Some(value) = self.header(name) {
+            each(value);
+        }
+    }
+}
+
+/// The facts of a logged request on a route.
+pub(super) struct LineFacts<'s, 'f> {
+    side: &'s Side<'s>,
+    asked: &'f Asked<'f>,
+    found: &'f Found<'f>,
+    release: Option<&'s Release>,
+    /// The first fact that was asked for and is not in the log.
+    missing: OnceCell<FactId>,
+    /// Whether the release's bucket is not known, and whether the experiment's is not.
+    no_bucket: Cell<bool>,
+    no_group: Cell<bool>,
+    other_key: Cell<bool>,
+}
+
+impl<'s, 'f> LineFacts<'s, 'f> {
+    pub(super) fn new(
+        side: &'s Side<'s>,
+        asked: &'f Asked<'f>,
+        found: &'f Found<'f>,
+        release: Option<&'s Release>,
+    ) -> LineFacts<'s, 'f> {
+        let no = || Cell::new(false);
+        LineFacts {
+            side,
+            asked,
+            found,
+            release,
+            missing: OnceCell::new(),
+            no_bucket: no(),
+            no_group: no(),
+            other_key: no(),
+        }
+    }
+
+    /// What the log says of a fact, by its name, else through the configuration's sources.
+    pub(super) fn known(&self, fact: FactId) -> Known<'_> {
+        let table = self.side.settings.program.facts();
+        let line = self.asked.line;
+        let given = match fact {
+            FactId::USER_ID => &line.user,
+            FactId::DEVICE_ID => &line.device,
+            FactId::CLIENT_IP => &line.client,
+            fact => named(&line.facts, table.name(fact)).unwrap_or(&Known::Unknown),
+        };
+        let known = match given {
+            Known::Unknown => self.of_sources(fact),
+            Known::Absent => return Known::Absent,
+            Known::Value(value) => Known::Value(Cow::Borrowed(&**value)),
+        };
+        let hashed = line.buckets.is_some() && matches!(fact, FactId::USER_ID | FactId::DEVICE_ID);
+        match known {
+            Known::Value(value) if !hashed && !self.side.extractor.fits(fact, &value) => Known::Absent,
+            known => known,
+        }
+    }
+
+    fn of_sources(&self, fact: FactId) -> Known<'_> {
+        // Where user and device are hashes, a path or a query would give them as they are: two keys for one user.
+        if self.asked.line.buckets.is_some() && matches!(fact, FactId::USER_ID | FactId::DEVICE_ID) {
+            return Known::Unknown;
+        }
+        match self.side.settings.program.facts().origin(fact) {
+            FactOrigin::Header(name) => return self.header(name),
+            FactOrigin::Query(name) => return self.query(name),
+            FactOrigin::BuiltIn | FactOrigin::Declared => {}
+        }
+        let sources = self.side.sources.get(fact.index()).copied().unwrap_or_default();
+        for source in sources {
+            let known = match source {
+                FactSource::Path(name) => path_value(self.found, name).map_or(Known::Absent, Known::Value),
+                FactSource::Query(name) => self.query(name),
+                FactSource::Header(name) => self.header(&name.to_ascii_lowercase()),
+                _ => Known::Unknown,
+            };
+            match known {
+                Known::Value(value) if !self.side.extractor.fits(fact, &value) => {}
+                Known::Absent => {}
+                known => return known,
+            }
+        }
+        Known::Absent
+    }
+
+    fn header(&self, name: &str) -> Known<'_> {
+        match named(&self.asked.line.headers, name) {
+            Some(Known::Value(value)) => Known::Value(Cow::Borrowed(&**value)),
+            Some(Known::Absent) => Known::Absent,
+            Some(Known::Unknown) | None => Known::Unknown,
+        }
+    }
+
+    fn query(&self, name: &str) -> Known<'_> {
+        match self.asked.line.query {
+            Known::Value(_) => query_value(self.asked, name).map_or(Known::Absent, Known::Value),
+            Known::Absent => Known::Absent,
+            Known::Unknown => Known::Unknown,
+        }
+    }
+
+    /// Why the decision that was made from these facts may be another one; nothing where it is certain.
+    pub(super) fn gap(&self, decision: &Decision) -> Option<Why<'s>> {
+        if let Some(fact) = self.missing.get() {
+            return Some(Why::Fact(self.side.settings.program.facts().name(*fact)));
+        }
+        let release = self.release?;
+        // The release's bucket is always worked out and only sometimes matters.
+        let mattered = matches!(decision.decided.reason, Reason::Bucket | Reason::BucketOut);
+        if self.no_group.get() || self.no_bucket.get() && mattered {
+            return Some(if self.other_key.get() { Why::HashKey(&release.name) } else { Why::Salt(&release.name) });
+        }
+        None
+    }
+}
+
+impl Facts for LineFacts<'_, '_> {
+    fn get(&self, fact: FactId) -> Option<Cow<'_, str>> {
+        match self.known(fact) {
+            Known::Value(value) => Some(value),
+            Known::Absent => None,
+            Known::Unknown => {
+                let _ = self.missing.set(fact);
+                None
+            }
+        }
+    }
+
+    fn bucket(&self, salt: &str, fact: FactId, key: &str) -> Bucket {
+        let Some(buckets) = &self.asked.line.buckets else { return bucket(salt, key) };
+        let same_key = buckets.key.as_deref() == Some(self.side.settings.program.facts().name(fact));
+        match buckets.known.iter().find(|(_, known)| *known == salt) {
+            Some((bucket, _)) if same_key => return *bucket,
+            Some(_) => self.other_key.set(true),
+            None => {}
+        }
+        // A release may share its salt with its experiment: then both are in doubt.
+        let release = self.release;
+        let own = release.is_some_and(|release| release.salt == salt);
+        let experiment = release.and_then(|release| release.ab.as_ref()).map(|ab| ab.experiment().salt());
+        self.no_bucket.set(self.no_bucket.get() || own);
+        self.no_group.set(self.no_group.get() || !own || experiment == Some(salt));
+        Bucket::FIRST
+    }
+}
+
+fn named<'l>(list: &'l Named<'_>, name: &str) -> Option<&'l Known<'l>> {
+    list.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
+}

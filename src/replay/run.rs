@@ -1,0 +1,134 @@
+//! One thread reads, the others decide.
+
+use std::io::Read;
+use std::num::NonZeroUsize;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+use super::blocks::{self, Block, End};
+use super::facts::Side;
+use super::fields::{Fields, Format};
+use super::judge::{Goods, Placed, place};
+use super::line::{self, Line};
+use super::report::Report;
+use super::tally::{Place, Skip, Tally, Way, skip};
+use crate::config::Settings;
+
+/// Blocks that may wait for a thread: enough that none waits for the reader, few enough to be a few megabytes.
+const WAITING: usize = 8;
+
+/// What is compared, and how the log is written.
+#[derive(Debug, Clone, Copy)]
+pub struct Plan<'p> {
+    /// The configuration that is.
+    pub from: &'p Settings,
+    /// The one that is to be.
+    pub to: &'p Settings,
+    /// How the log is written.
+    pub format: Format,
+    /// Where it has what.
+    pub fields: &'p Fields,
+    /// The host of every request, where the log holds none.
+    pub host: Option<&'p str>,
+    /// How many threads decide.
+    pub threads: NonZeroUsize,
+}
+
+/// One log. What begins like gzip is read as gzip.
+pub struct Input {
+    /// As it is to be named in the report.
+    pub name: String,
+    /// Its bytes.
+    pub reader: Box<dyn Read>,
+}
+
+/// Replays the logs, one after another. `progress` hears how many bytes of all inputs are done.
+pub fn run(plan: &Plan<'_>, inputs: Vec<Input>, progress: &dyn Fn(u64)) -> Report {
+    let (from, to) = (Side::new(plan.from), Side::new(plan.to));
+    let (give, blocks) = sync_channel::<Block>(WAITING);
+    let blocks = Mutex::new(blocks);
+    let mut ends: Vec<(String, End)> = Vec::new();
+    let mut tally = Tally::default();
+    thread::scope(|scope| {
+        let deciders: Vec<_> =
+            (0..plan.threads.get()).map(|_| scope.spawn(|| decide(plan, &from, &to, &blocks))).collect();
+        let mut before = 0;
+        for (place, input) in inputs.into_iter().enumerate() {
+            let done = std::cell::Cell::new(0);
+            let end = blocks::read(place, input.reader, &mut |block| give.send(block).is_ok(), &|bytes| {
+                done.set(bytes);
+                progress(before + bytes);
+            });
+            before += done.get();
+            ends.push((input.name, end));
+        }
+        drop(give);
+        for decider in deciders {
+            match decider.join() {
+                Ok(part) => tally.merge(part),
+                // A panic of a thread is one of the whole.
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+    });
+    Report::new(plan, &tally, ends)
+}
+
+/// Takes blocks until there are no more.
+fn decide<'s>(plan: &Plan<'_>, from: &'s Side<'s>, to: &'s Side<'s>, blocks: &Mutex<Receiver<Block>>) -> Tally<'s> {
+    let mut tally = Tally::default();
+    loop {
+        let block = blocks.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(block) = block else { return tally };
+        let lines = block.bytes.split_inclusive(|byte| *byte == b'\n');
+        for (number, bytes) in (block.first_line..).zip(lines) {
+            let at = Place { input: block.input, line: number };
+            let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+            let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
+            if !bytes.is_empty() {
+                one(plan, from, to, bytes, at, &mut tally);
+            }
+        }
+    }
+}
+
+/// One line.
+fn one<'s>(plan: &Plan<'_>, from: &'s Side<'s>, to: &'s Side<'s>, bytes: &[u8], at: Place, tally: &mut Tally<'s>) {
+    let mut line = match line::read(bytes, plan.format, plan.fields) {
+        Ok(line) => line,
+        Err(error) => {
+            skip(&mut tally.unreadable, error.kind(), || Skip::new(at, error.to_string(), bytes));
+            return;
+        }
+    };
+    if let (Some(host), line::Known::Unknown) = (plan.host, &line.host) {
+        line.host = line::Known::Value(host.into());
+    }
+    let mut goods = Goods::default();
+    let placed = place(to, &line, &mut goods).and_then(|to| Ok((place(from, &line, &mut goods)?, to)));
+    tally.seen.add(&line, &goods);
+    let (before, after) = match placed {
+        Ok(placed) => placed,
+        Err(why) => {
+            let reason = why.in_words();
+            skip(&mut tally.undecided, why, || Skip::new(at, reason, bytes));
+            return;
+        }
+    };
+    if is_unlike_log(from, &before, &line) {
+        tally.unlike(|| Skip::new(at, String::from("the log says another lane"), bytes));
+    }
+    let lane =
+        |side: &Side<'_>, placed: &Placed| placed.lane.map(|lane| side.settings.program.lanes().name(lane).to_owned());
+    if lane(from, &before) != lane(to, &after) {
+        tally.changed.add(&line, &goods);
+        tally.ways.entry(Way::of(&before, &after)).or_default().add(&line, &goods);
+    }
+}
+
+/// Whether the first configuration cannot be the one that the log was written under.
+fn is_unlike_log(from: &Side<'_>, placed: &Placed, line: &Line<'_>) -> bool {
+    let Some(decided) = line.decided.as_ref().filter(|decided| !decided.diverted) else { return false };
+    placed.lane.is_none_or(|lane| from.settings.program.lanes().name(lane) != decided.lane)
+}

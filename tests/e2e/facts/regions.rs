@@ -1,0 +1,79 @@
+//! Regions by the client's address.
+
+use serde_json::json;
+
+use super::{Scene, scene};
+use crate::harness::{Geo, Plan, Process, eventually};
+
+const FACTS: &str = "province_code: [{ header: x-province }, { geoip: province }]\ncity_id: [{ geoip: city }]";
+const GEOIP: &str = "geoip: { database: geo.mmdb, cities: cities.txt }";
+const HANGZHOU: u32 = 1_808_926;
+
+fn database() -> Geo {
+    Geo::new()
+        .place("203.0.113.0/24", "CN", "ZJ", HANGZHOU)
+        .place("198.51.100.0/25", "CN", "33", 7)
+        .place("198.51.100.128/25", "HK", "HCW", 8)
+        .place("192.0.2.0/24", "DE", "HE", 9)
+}
+
+fn placed(conditions: &str) -> Scene {
+    scene(FACTS, conditions, |plan| {
+        let plan = plan.more(GEOIP).file("geo.mmdb", database().bytes());
+        plan.file("cities.txt", format!("{HANGZHOU}: \"330100\"  # Hangzhou\n"))
+    })
+}
+
+#[test]
+fn provinces_and_cities_follow_from_the_address() {
+    let scene = placed("{ key: province_code, operator: EQ, value: \"330000\" }");
+    for (address, lane) in
+        [("203.0.113.7", "gray"), ("198.51.100.7", "gray"), ("198.51.100.200", "stable"), ("192.0.2.1", "stable")]
+    {
+        assert_eq!(scene.lane(&format!("X-Forwarded-For: {address}\r\n")), lane, "{address}");
+    }
+    // Nobody knows loopback, and a stranger speaks for itself alone.
+    assert_eq!(scene.lane(""), "stable");
+    assert_eq!(scene.lane_from("127.0.0.9", "X-Forwarded-For: 203.0.113.7\r\n"), "stable");
+    let ask = |address: &str, fact: &str| scene.explained(json!({ "url": "/", "client_ip": address }), fact);
+    assert_eq!(ask("203.0.113.7", "city_id"), json!({ "value": "330100", "source": "geoip city" }));
+    let hong_kong = ask("198.51.100.200", "province_code");
+    assert_eq!((&hong_kong["value"], &hong_kong["source"]), (&json!("810000"), &json!("geoip province")));
+    let unmapped = ask("198.51.100.7", "city_id");
+    assert_eq!(unmapped["tried"][0]["why"], "the address is not in the database, or not mapped");
+    assert_eq!(ask("192.0.2.1", "province_code")["value"], json!(null), "Hessen is not Hebei");
+}
+
+#[test]
+fn the_database_is_read_again_when_it_is_replaced() {
+    let scene = placed("{ key: province_code, operator: EQ, value: \"440000\" }");
+    let fields = "X-Forwarded-For: 203.0.113.7\r\n";
+    assert_eq!(scene.lane(fields), "stable");
+    let (file, beside) = (scene.sidecar.directory().join("geo.mmdb"), scene.sidecar.directory().join("next"));
+    std::fs::write(&beside, Geo::new().place("203.0.113.0/24", "CN", "GD", 1).bytes()).expect("a writable directory");
+    std::fs::rename(&beside, &file).expect("a writable directory");
+    eventually("the new database to count", || (scene.lane(fields) == "gray").then_some(()));
+    std::fs::write(&beside, "not a database").expect("a writable directory");
+    std::fs::rename(&beside, &file).expect("a writable directory");
+    eventually("the fault to be told", || scene.sidecar.stderr().contains("cannot be used").then_some(()));
+    assert_eq!(scene.lane(fields), "gray");
+    std::thread::sleep(std::time::Duration::from_millis(1200));
+    assert_eq!(scene.sidecar.stderr().matches("cannot be used").count(), 1, "told once");
+}
+
+#[test]
+fn a_database_that_is_missing_or_broken_refuses_to_load() {
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let config = folder.path().join("graylane.yaml");
+    let address = "127.0.0.1:1".parse().expect("an address");
+    let text = Plan::to(address).facts(FACTS).more("geoip: { database: geo.mmdb }").render_at(address);
+    std::fs::write(&config, text).expect("a writable directory");
+    for content in [None, Some("not a database")] {
+        if let Some(content) = content {
+            std::fs::write(folder.path().join("geo.mmdb"), content).expect("a writable directory");
+        }
+        let mut process = Process::start(["check", config.to_str().expect("UTF-8")]);
+        assert_eq!(process.wait().code(), Some(2));
+        assert!(process.stdout().contains("the GeoIP database cannot be used"), "{}", process.stdout());
+    }
+}
