@@ -25,7 +25,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         &["config", "decide", "extract", "latch", "live", "lookup", "telemetry", "resilience", "upstream", "wire"],
     ),
     ("telemetry", &["config", "decide", "evidence"]),
-    ("admin", &["change", "config", "decide", "extract", "latch", "live", "telemetry", "upstream"]),
+    ("admin", &["change", "config", "decide", "extract", "latch", "live", "source", "telemetry", "upstream"]),
     (
         "app",
         &[

@@ -17,6 +17,7 @@ use super::problem::Problem;
 use super::view::{AuditView, BreakerView, ConfigView, ReleaseView, RouteView, UpstreamView};
 use super::{change, config as configs, fault, page, sync};
 use crate::latch::Incident;
+use crate::source::SourceStatus;
 use crate::telemetry;
 
 /// The longest body that is read.
@@ -31,6 +32,7 @@ pub(super) fn routes(state: AdminState) -> Router {
         .route("/api/v1/config", get(config))
         .route("/api/v1/releases", get(releases))
         .route("/api/v1/routes", get(route_list))
+        .route("/api/v1/sources", get(sources))
         .route("/api/v1/upstreams", get(upstreams))
         .route("/api/v1/breakers", get(breakers))
         .route("/api/v1/audit", get(audit))
@@ -87,6 +89,15 @@ struct Routes {
 
 async fn route_list(State(state): State<AdminState>) -> Json<Routes> {
     Json(Routes { routes: state.view.routes() })
+}
+
+#[derive(Serialize)]
+struct Sources {
+    sources: Vec<SourceStatus>,
+}
+
+async fn sources(State(state): State<AdminState>) -> Json<Sources> {
+    Json(Sources { sources: state.view.sources() })
 }
 
 #[derive(Serialize)]

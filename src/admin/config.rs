@@ -71,6 +71,8 @@ pub struct DocumentView {
     pub name: String,
     /// `file`, or `shared` where it came from a store or a centre.
     pub origin: &'static str,
+    /// The name of that store or centre; `null` for a file.
+    pub source: Option<String>,
     /// How long it is.
     pub bytes: usize,
     /// What it defines, such as `releases.pricing-v2`; what has no name goes by its field.

@@ -16,6 +16,7 @@ use crate::change::{Entry, JournalState};
 use crate::config::AdminChanges;
 use crate::decide::Level;
 use crate::latch::{Incident, Latched, Paused};
+use crate::source::SourceStatus;
 use crate::telemetry::BreakerState;
 
 /// The sidecar as the admin port sees it. Every call but [`AdminView::change`] answers from memory, at once.
@@ -31,6 +32,9 @@ pub trait AdminView: Send + Sync + 'static {
 
     /// Every route with its lanes, in the order of the configuration.
     fn routes(&self) -> Vec<RouteView>;
+
+    /// Every source of the configuration, in the order in which they are merged.
+    fn sources(&self) -> Vec<SourceStatus>;
 
     /// Every upstream.
     fn upstreams(&self) -> Vec<UpstreamView>;
@@ -90,6 +94,8 @@ pub struct ConfigView {
     pub sources: Vec<String>,
     /// The same one by one, with what each defines: a name stands in the one that won it.
     pub documents: Vec<DocumentView>,
+    /// The sources whose documents are STALE: their servers have not answered for too long, or not since the start.
+    pub stale: Vec<Arc<str>>,
     /// The version that was rolled back from, where an earlier one is held in force; `null` else.
     pub pinned: Option<PinView>,
     /// Addresses that take traffic.

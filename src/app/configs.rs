@@ -7,7 +7,7 @@ use super::ledger::Ledger;
 use super::reload::{Desk, listed};
 use crate::admin::{ConfigControl, PastView, SyncControl, SyncError, Synced};
 use crate::change::Plan;
-use crate::config::{self, ReadFiles, Source};
+use crate::config::{self, Source};
 use crate::live::Live;
 use crate::proxy::Snapshot;
 
@@ -24,10 +24,10 @@ const BODY: &str = "body.yaml";
 impl ConfigControl for ConfigDesk {
     fn plan(&self, text: &str) -> Result<Plan, Vec<String>> {
         // Relative paths in it start where those of the first file do.
-        let (texts, _) = self.ledger.texts();
+        let texts = self.ledger.texts();
         let folder = texts.first().and_then(|first| first.path.parent()).unwrap_or(Path::new(""));
         let body = Source { path: folder.join(BODY), text: text.to_owned() };
-        let loaded = config::load_documents(&ReadFiles::of(&[]), &[body]).map_err(|problems| listed(&problems))?;
+        let loaded = config::load_texts(&[body]).map_err(|problems| listed(&problems))?;
         Ok(self.ledger.plan(&self.live.get(), &loaded))
     }
 

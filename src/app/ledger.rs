@@ -2,7 +2,7 @@
 //! earlier versions, and what a plan has to know of the moment.
 
 use std::collections::{BTreeSet, HashMap};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -10,11 +10,12 @@ use tokio::time::MissedTickBehavior;
 
 use super::releases;
 use crate::admin::{DocumentView, PinView};
-use crate::change::{self, AuditAction, AuditRecord, History, Journal, Plan, Side, Standing};
+use crate::change::{self, AuditAction, AuditRecord, History, Journal, Need, Plan, Side, Standing};
 use crate::config::{Loaded, Source};
 use crate::latch::Latches;
 use crate::live::Live;
 use crate::proxy::Snapshot;
+use crate::source::Held;
 
 /// How often what waits is written, and requests are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -35,8 +36,7 @@ pub(super) struct Ledger {
 struct InForce {
     sources: Arc<[Source]>,
     keys: String,
-    /// Texts that came from shared sources.
-    shared: Arc<[PathBuf]>,
+    places: Places,
     pin: Option<Pin>,
 }
 
@@ -49,6 +49,44 @@ struct Pin {
     offered: String,
 }
 
+/// Which texts of a configuration come from which source; the others are files.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Places(Arc<HashMap<PathBuf, Arc<str>>>);
+
+impl Places {
+    /// Of what sources hold.
+    pub(super) fn of(held: &Held) -> Self {
+        let texts = held.sources.iter().filter_map(|source| Some((&source.name, source.documents.as_ref()?)));
+        let places = texts.flat_map(|(name, documents)| {
+            documents.texts.iter().map(move |text| (text.path.clone(), Arc::clone(name)))
+        });
+        Self(Arc::new(places.collect()))
+    }
+
+    /// Of texts that go by `SOURCE:KEY` and are no files.
+    pub(super) fn named<'n>(texts: &[Source], names: impl Iterator<Item = &'n Arc<str>>, files: &[PathBuf]) -> Self {
+        let names: Vec<&Arc<str>> = names.collect();
+        let source_of = |text: &Source| {
+            let (before, _) = text.path.to_str()?.split_once(':')?;
+            let name = names.iter().find(|name| &****name == before)?;
+            (!files.contains(&text.path)).then(|| (text.path.clone(), Arc::clone(name)))
+        };
+        Self(Arc::new(texts.iter().filter_map(source_of).collect()))
+    }
+
+    /// How many texts each source has.
+    fn counts(&self) -> HashMap<Arc<str>, usize> {
+        let mut counts = HashMap::new();
+        self.0.values().for_each(|name| *counts.entry(name.clone()).or_default() += 1);
+        counts
+    }
+
+    /// The source that a text comes from.
+    pub(super) fn source_of(&self, path: &Path) -> Option<&Arc<str>> {
+        self.0.get(path)
+    }
+}
+
 /// The requests of a route when they were last looked at.
 struct Seen {
     requests: u64,
@@ -57,16 +95,11 @@ struct Seen {
 
 impl Ledger {
     /// Begins with the first configuration, and with what an earlier process left.
-    pub(super) fn open(loaded: &Loaded, latches: Arc<Latches>) -> Self {
+    pub(super) fn open(loaded: &Loaded, places: Places, latches: Arc<Latches>) -> Self {
         let dir = loaded.settings.state_dir.as_deref();
         let (journal, history) = (Journal::open(dir), History::open(dir));
         history.add(&loaded.version, SystemTime::now(), &loaded.sources);
-        let force = InForce {
-            sources: loaded.sources.clone().into(),
-            keys: loaded.keys.clone(),
-            shared: Arc::default(),
-            pin: None,
-        };
+        let force = InForce { sources: loaded.sources.clone().into(), keys: loaded.keys.clone(), places, pin: None };
         let ledger = Self { journal, history, latches, force: Mutex::new(force), traffic: Mutex::default() };
         let named: Vec<String> = loaded.sources.iter().map(|source| source.path.display().to_string()).collect();
         let mut first = AuditRecord::now(AuditAction::Applied, named.join(", "));
@@ -74,11 +107,6 @@ impl Ledger {
         ledger.push(first);
         ledger.journal.flush();
         ledger
-    }
-
-    /// The texts at these places of the first configuration came from shared sources.
-    pub(super) fn begin_with_shared(&self, shared: &[PathBuf]) {
-        self.locked().shared = shared.into();
     }
 
     /// The trail.
@@ -115,10 +143,10 @@ impl Ledger {
 
     /// A configuration came into force. `offered`: the version that its source holds, where this is an earlier one.
     pub(super) fn applied(&self, from: &str, next: InForceNext, offered: Option<String>) {
-        let InForceNext { version, sources, keys, shared } = next;
+        let InForceNext { version, sources, keys, places } = next;
         self.history.add(&version, SystemTime::now(), &sources);
         let pin = offered.filter(|offered| *offered != version).map(|offered| Pin { undone: from.to_owned(), offered });
-        *self.locked() = InForce { sources: sources.into(), keys, shared: shared.into(), pin };
+        *self.locked() = InForce { sources: sources.into(), keys, places, pin };
     }
 
     /// Whether the source still holds what was rolled back from.
@@ -137,17 +165,41 @@ impl Ledger {
         let force = self.locked().clone();
         let view = |source: &Source| DocumentView {
             name: source.path.display().to_string(),
-            origin: if force.shared.contains(&source.path) { "shared" } else { "file" },
+            origin: if force.places.source_of(&source.path).is_some() { "shared" } else { "file" },
+            source: force.places.source_of(&source.path).map(ToString::to_string),
             bytes: source.text.len(),
             defines: change::defined(std::slice::from_ref(source)),
         };
         force.sources.iter().map(view).collect()
     }
 
-    /// Texts of the configuration in force, and the places of shared ones among them.
-    pub(super) fn texts(&self) -> (Arc<[Source]>, Arc<[PathBuf]>) {
-        let force = self.locked();
-        (force.sources.clone(), force.shared.clone())
+    /// Texts of the configuration in force.
+    pub(super) fn texts(&self) -> Arc<[Source]> {
+        self.locked().sources.clone()
+    }
+
+    /// Whether a change comes from a source. `places` are those of the configuration that is to come.
+    pub(super) fn origin(&self, next: &Loaded, places: &Places, action: AuditAction) -> change::Origin {
+        if action == AuditAction::RolledBack {
+            return change::Origin::Files;
+        }
+        let force = self.locked().clone();
+        let is_shared = |path: &Path| force.places.source_of(path).or(places.source_of(path)).is_some();
+        change::Origin::of(&force.sources, &next.sources, is_shared)
+    }
+
+    /// The sources that still are named and hold nothing any more, where routes would go with what they held: more likely a
+    /// store that was lost than a wish.
+    pub(super) fn emptied(&self, current: &Snapshot, next: &Loaded, places: &Places) -> Vec<Need> {
+        let is_kept = |name: &str| next.settings.routes.iter().any(|route| &*route.name == name);
+        let before = self.locked().places.clone();
+        let (before, after) = (before.counts(), places.counts());
+        let emptied = next.settings.sources.iter().map(|plan| &plan.name).filter(|name| !after.contains_key(*name));
+        let mut emptied = emptied.filter_map(|name| Some((name, *before.get(name)?))).peekable();
+        if emptied.peek().is_none() || current.routes.iter().all(|route| is_kept(&route.plan.name)) {
+            return Vec::new();
+        }
+        emptied.map(|(name, documents)| Need::SourceEmptied { source: name.to_string(), documents }).collect()
     }
 
     fn standing(&self, current: &Snapshot) -> Standing {
@@ -204,13 +256,13 @@ pub(super) struct InForceNext {
     version: String,
     sources: Vec<Source>,
     keys: String,
-    shared: Vec<PathBuf>,
+    places: Places,
 }
 
 impl InForceNext {
-    /// Of a configuration with these texts from shared sources.
-    pub(super) fn of(loaded: &Loaded, shared: &[PathBuf]) -> Self {
+    /// Of a configuration with texts at these places.
+    pub(super) fn of(loaded: &Loaded, places: &Places) -> Self {
         let Loaded { version, sources, keys, .. } = loaded;
-        Self { version: version.clone(), sources: sources.clone(), keys: keys.clone(), shared: shared.to_vec() }
+        Self { version: version.clone(), sources: sources.clone(), keys: keys.clone(), places: places.clone() }
     }
 }

@@ -3,6 +3,7 @@
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -16,19 +17,21 @@ use super::configs::ConfigDesk;
 use super::doors::Doors;
 use super::facts;
 use super::faults::FaultDesk;
+use super::first::First;
 use super::ledger::Ledger;
 use super::memory;
 use super::merger::Merger;
-use super::reload::{self, Origin, Reloader, Running};
+use super::reload::{self, Reloader, Running};
 use super::signal;
 use super::view::ControlView;
 use super::worker::{self, Parts};
 use crate::admin::AdminState;
-use crate::config::{self, Loaded};
+use crate::config::{self, Loaded, Problems};
 use crate::latch::{Keeping, Latches};
 use crate::live::Live;
 use crate::proxy::{Epoch, Faults, Making, Snapshot, Stop};
 use crate::resilience::Tick;
+use crate::source;
 use crate::telemetry::Telemetry;
 use crate::telemetry::access::{AccessLog, KeyError, Sampling, Sink, UserHash};
 use crate::upstream::{Care, REFRESH};
@@ -51,6 +54,12 @@ pub struct Sidecar {
 /// Why a sidecar does not start. Nothing of it is left running.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
+    /// The configuration is wrong.
+    #[error("the configuration is refused")]
+    Refused(Problems),
+    /// A source never said anything.
+    #[error(transparent)]
+    Sources(#[from] source::StartError),
     /// An address cannot be listened on.
     #[error(transparent)]
     Bind(#[from] BindError),
@@ -68,29 +77,29 @@ pub enum StartError {
 }
 
 impl StartError {
-    fn system(what: &'static str) -> impl FnOnce(io::Error) -> Self {
+    pub(super) fn system(what: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::System { what, source }
     }
 }
 
 impl Sidecar {
-    /// Starts everything a configuration asks for and returns once traffic is accepted.
+    /// Starts everything that these files ask for, with the sources that they name, and returns once traffic is accepted.
     ///
-    /// What `origin` names is read again when it changes, on SIGHUP, and when somebody asks for it.
-    pub fn start(loaded: Loaded, origin: Origin) -> Result<Self, StartError> {
+    /// All of it is read again when it changes, on SIGHUP, and when somebody asks for it.
+    pub fn start(files: Vec<PathBuf>) -> Result<Self, StartError> {
+        let First { loaded, places, workers: count, control, telemetry, supply } = First::find(files)?;
+        loaded.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         let settings = &loaded.settings;
         let admin_address = settings.admin;
-        let count = settings.workers.map_or_else(available_workers, std::num::NonZeroUsize::get);
         let (sampling, key_files) = (sampling(settings.access_log), loaded.key_files.clone());
         let (doors, entrances) = Doors::open(&settings.listeners, count)?;
         let admin_listener = bind::admin(admin_address)?;
         let admin = admin_listener.local_addr().map_err(StartError::system("the admin port"))?;
 
-        let telemetry = Arc::new(Telemetry::new(count));
         let log = AccessLog::start(Sink::Stdout, sampling, UserHash::random()?, telemetry.clone());
         let log = Arc::new(log.map_err(StartError::system("the access log"))?);
         let latches = Arc::new(latches(&loaded, &telemetry));
-        let ledger = Arc::new(Ledger::open(&loaded, latches.clone()));
+        let ledger = Arc::new(Ledger::open(&loaded, places, latches.clone()));
         let epoch = Epoch::now();
         let seed = RandomState::new().hash_one(0);
         let making = Making { workers: count, seed, now: Tick::START };
@@ -99,7 +108,6 @@ impl Sidecar {
         telemetry.config_applied(&snapshot.version);
         let faults = Arc::new(Faults::new(telemetry.clone()));
         faults.configure(&snapshot.settings.faults);
-        let control = control_runtime().map_err(StartError::system("the control threads"))?;
         control.block_on(snapshot.directory.refresh());
         let mut care = Care::new(RandomState::new().hash_one(std::process::id()));
         let hangup = {
@@ -117,7 +125,15 @@ impl Sidecar {
         control.spawn(facts::keep(live.clone()));
         control.spawn(ledger.clone().keep(live.clone()));
         let (shown, entered) = (live.clone(), doors.shown());
-        let view = ControlView::new(shown, telemetry.clone(), latches.clone(), judgements, entered, ledger.clone());
+        let view = ControlView::new(
+            shown,
+            telemetry.clone(),
+            latches.clone(),
+            judgements,
+            entered,
+            ledger.clone(),
+            supply.view(),
+        );
         let view = Arc::new(view);
 
         let (stop, stops) = watch::channel(Stop::No);
@@ -159,10 +175,7 @@ impl Sidecar {
             admin: admin_door,
             retired: Vec::new(),
         };
-        let reloader = {
-            let _inside = control.enter();
-            Reloader::new(origin, key_files, running, view.clone(), ledger.clone(), calls, hangup)
-        };
+        let reloader = Reloader::new(supply, key_files, running, view.clone(), ledger.clone(), calls, hangup);
         control.spawn(reloader.run());
         view.ready();
         Ok(Self { control, workers, stop, admin_end, view, log, latches, ledger, traffic, admin, live })
@@ -171,6 +184,11 @@ impl Sidecar {
     /// The addresses that take traffic, with the ports they really have.
     pub fn traffic(&self) -> &[SocketAddr] {
         &self.traffic
+    }
+
+    /// The version of the configuration in force.
+    pub fn version(&self) -> String {
+        self.live.get().version.clone()
     }
 
     /// The admin address, with the port it really has.
@@ -230,14 +248,6 @@ async fn keep_fresh(live: Arc<Live<Snapshot>>) {
         let directory = live.get().directory.clone();
         directory.refresh().await;
     }
-}
-
-fn control_runtime() -> io::Result<Runtime> {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(1).thread_name("control").enable_all().build()
-}
-
-fn available_workers() -> usize {
-    std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get)
 }
 
 /// What the access log makes of its setting.

@@ -26,6 +26,7 @@ use crate::live::Live;
 use crate::lookup::Answer;
 use crate::proxy::{Route, Snapshot};
 use crate::resilience::State;
+use crate::source::{SourceStatus, SourcesView};
 use crate::telemetry::{BreakerState, ConnectionState, EndpointState, Telemetry};
 use crate::upstream::{AddressState, Upstream};
 
@@ -37,6 +38,7 @@ pub(super) struct ControlView {
     judgements: Arc<Judgements>,
     traffic: Arc<Live<Vec<SocketAddr>>>,
     ledger: Arc<Ledger>,
+    sources: SourcesView,
     /// How many configurations were applied.
     applied: AtomicU64,
     refused: Mutex<Option<RefusedView>>,
@@ -55,9 +57,10 @@ impl ControlView {
         judgements: Arc<Judgements>,
         traffic: Arc<Live<Vec<SocketAddr>>>,
         ledger: Arc<Ledger>,
+        sources: SourcesView,
     ) -> Self {
         let (applied, refused, phase) = (AtomicU64::new(1), Mutex::default(), AtomicU8::new(STARTING));
-        Self { live, telemetry, latches, judgements, traffic, ledger, applied, refused, phase }
+        Self { live, telemetry, latches, judgements, traffic, ledger, sources, applied, refused, phase }
     }
 
     /// Another configuration is in force.
@@ -127,6 +130,7 @@ impl AdminView for ControlView {
             applied: self.applied.load(Ordering::Relaxed),
             refused: self.refused_now().clone(),
             sources: snapshot.sources.clone(),
+            stale: self.sources().into_iter().filter(|source| source.stale).map(|source| source.name).collect(),
             documents: self.ledger.documents(),
             pinned: self.ledger.pin(),
             listeners: self.traffic.get().iter().map(SocketAddr::to_string).collect(),
@@ -194,6 +198,10 @@ impl AdminView for ControlView {
             })
         });
         views.collect()
+    }
+
+    fn sources(&self) -> Vec<SourceStatus> {
+        self.sources.statuses()
     }
 
     fn audit(&self) -> AuditView {

@@ -1,7 +1,7 @@
 //! A change before it is made: what differs, what it does to users, what it is called.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::Path;
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -40,13 +40,11 @@ pub enum Origin {
 }
 
 impl Origin {
-    /// Shared, where a text differs that comes from there: one of those at these paths.
-    pub fn of(old: &[Source], new: &[Source], shared: &[&[PathBuf]]) -> Origin {
-        let from_there = |list: &[Source]| -> Vec<Source> {
-            let is_shared = |source: &&Source| shared.iter().any(|paths| paths.contains(&source.path));
-            list.iter().filter(is_shared).cloned().collect()
-        };
-        if from_there(old) == from_there(new) { Origin::Files } else { Origin::Shared }
+    /// Shared, where a text differs that comes from there.
+    pub fn of(old: &[Source], new: &[Source], is_shared: impl Fn(&Path) -> bool) -> Origin {
+        let (before, after) = (old.iter(), new.iter());
+        let is_shared = |source: &&Source| is_shared(&source.path);
+        if before.filter(is_shared).eq(after.filter(is_shared)) { Origin::Files } else { Origin::Shared }
     }
 }
 
@@ -73,6 +71,13 @@ pub enum Need {
         /// The route.
         route: String,
     },
+    /// A source holds nothing any more, and routes would go with what it held.
+    SourceEmptied {
+        /// The source.
+        source: String,
+        /// How many documents it held.
+        documents: usize,
+    },
 }
 
 impl std::fmt::Display for Need {
@@ -82,6 +87,12 @@ impl std::fmt::Display for Need {
                 write!(f, "{} `{name}` would move up to {to_gray:.0} of 1000 users into gray", subject.as_str())
             }
             Need::StableTaken { route } => write!(f, "the stable lane of route `{route}` would lose all its endpoints"),
+            Need::SourceEmptied { source, documents } => {
+                write!(
+                    f,
+                    "source `{source}` holds none of its {documents} documents any more, and routes would go with them"
+                )
+            }
             Need::RouteRemoved { route } => write!(f, "route `{route}` would go, and it has requests"),
         }
     }

@@ -18,7 +18,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 
-use crate::app::{Origin, Sidecar};
+use crate::app::{Sidecar, StartError};
 use crate::config::{self, KeyFiles, Style};
 use crate::extract::{Extractor, allow_encoded};
 
@@ -124,9 +124,10 @@ pub fn main() -> ExitCode {
 }
 
 fn start_for_demo(folder: &Path) -> anyhow::Result<demo::Running> {
-    let loaded =
-        config::load(&[folder.to_owned()]).map_err(|problems| anyhow::anyhow!("{}", problems.render(Style::Plain)))?;
-    let sidecar = Sidecar::start(loaded, Origin::files(vec![folder.to_owned()]))?;
+    let sidecar = match Sidecar::start(vec![folder.to_owned()]) {
+        Err(StartError::Refused(problems)) => anyhow::bail!("{}", problems.render(Style::Plain)),
+        started => started?,
+    };
     let traffic = *sidecar.traffic().first().context("the demo has a listener")?;
     let admin = sidecar.admin();
     Ok(demo::Running { traffic, admin, stop: Box::new(move || _ = sidecar.drain()) })

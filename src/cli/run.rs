@@ -7,8 +7,8 @@ use anyhow::Context;
 use clap::Args;
 
 use crate::app::log::{self, Format};
-use crate::app::{Origin, Sidecar, wait_for_stop};
-use crate::config::{self, Style};
+use crate::app::{Sidecar, StartError, wait_for_stop};
+use crate::config::Style;
 
 /// The options of `graylane run`.
 #[derive(Debug, Args)]
@@ -47,18 +47,14 @@ pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
         LogForm::Text => Format::Text,
     };
     log::init(&args.log_level, format).context("cannot start the log")?;
-    let loaded = match config::load(&args.config) {
-        Ok(loaded) => loaded,
-        Err(problems) => {
+    let sidecar = match Sidecar::start(args.config.clone()) {
+        Err(StartError::Refused(problems)) => {
             anstream::eprintln!("{}", problems.render(Style::Coloured));
             return Ok(ExitCode::from(BAD_CONFIGURATION));
         }
+        started => started?,
     };
-    for warning in &loaded.warnings {
-        tracing::warn!("{warning}");
-    }
-    let version = loaded.version.clone();
-    let sidecar = Sidecar::start(loaded, Origin::files(args.config.clone()))?;
+    let version = sidecar.version();
     tracing::info!(traffic = ?sidecar.traffic(), admin = %sidecar.admin(), version, "ready");
     let signal = wait_for_stop().context("cannot wait for signals")?;
     tracing::info!(signal, "draining");

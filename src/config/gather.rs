@@ -8,6 +8,7 @@ use super::disk::{MAX_FILE_BYTES, ReadFiles};
 use super::file::{API_VERSION, FileBusinessRule, FileConfig, KIND};
 use super::merge::merge;
 use super::node::{self, Kind, Node};
+use super::outset::refuse_in_documents;
 use super::problem::Findings;
 use super::read::Read;
 use super::text::{Span, Texts};
@@ -21,6 +22,8 @@ pub(super) struct Gathered {
     pub(super) native: bool,
     /// A file could not be read to its end, so what it defines is not known.
     pub(super) incomplete: bool,
+    /// What is read now comes from sources.
+    of_sources: bool,
 }
 
 /// Reads files and folders of files.
@@ -65,6 +68,12 @@ impl Gathered {
         }
     }
 
+    /// Adds the documents of sources: what only files may say is refused in them.
+    pub(super) fn add_documents(&mut self, more: &[Source], texts: &mut Texts, findings: &mut Findings) {
+        self.of_sources = true;
+        self.add(more, texts, findings);
+    }
+
     fn bytes(&mut self, path: &Path, bytes: &[u8], texts: &mut Texts, findings: &mut Findings) {
         let Some(source) = text_of(path, bytes, texts, findings) else {
             self.incomplete = true;
@@ -100,6 +109,9 @@ impl Gathered {
         match FileConfig::read(document, findings) {
             Some(config) => {
                 self.native = true;
+                if self.of_sources {
+                    refuse_in_documents(&config, findings);
+                }
                 merge(&mut self.config, config, findings);
             }
             None => self.incomplete = true,

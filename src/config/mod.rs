@@ -28,7 +28,7 @@ mod guard;
 mod jwt;
 mod lane_limits;
 mod lookup;
-mod pending;
+mod outset;
 mod probe;
 mod remote;
 mod rollback;
@@ -58,6 +58,7 @@ pub use guard::Guard;
 pub use jwt::{JWT_ALGORITHMS, JwtPlan, KeySet, TokenPlace, VerifyKey};
 pub use lane_limits::{AdaptiveBounds, LaneLimits, Overload, RateLimit};
 pub use lookup::{KeyPart, KeyTemplate, LookupPlan, LookupStore};
+pub use outset::{Outset, outset};
 pub use probe::{check_bytes, check_expression};
 pub use problem::{Problem, Problems, Severity, Style};
 pub use remote::{
@@ -115,11 +116,19 @@ pub fn load_with(paths: &[PathBuf], key_files: KeyFiles) -> Result<Loaded, Probl
     finish(&gathered, key_files, texts, findings)
 }
 
-/// Takes files that were read, and then texts of another origin in their order, as one configuration that is to run.
+/// Takes files that were read, and then the documents of sources in their order, as one configuration that is to run.
 pub fn load_documents(files: &ReadFiles, more: &[Source]) -> Result<Loaded, Problems> {
     let (mut texts, mut findings) = (Texts::default(), Findings::default());
     let mut gathered = gather(files, &mut texts, &mut findings);
-    gathered.add(more, &mut texts, &mut findings);
+    gathered.add_documents(more, &mut texts, &mut findings);
+    finish(&gathered, KeyFiles::Needed, texts, findings)
+}
+
+/// Takes texts that were read before, those of files and those of sources, as one configuration that is to run.
+pub fn load_texts(sources: &[Source]) -> Result<Loaded, Problems> {
+    let (mut texts, mut findings) = (Texts::default(), Findings::default());
+    let mut gathered = gather(&ReadFiles::of(&[]), &mut texts, &mut findings);
+    gathered.add(sources, &mut texts, &mut findings);
     finish(&gathered, KeyFiles::Needed, texts, findings)
 }
 

@@ -31,8 +31,8 @@ fn every_metric_of_the_list_is_there_before_any_traffic() {
     let endpoint = telemetry.endpoint("goods-gray", "10.0.0.7:8080");
     let facts = telemetry.facts(&["sku_id"]);
     let fault = telemetry.fault("drill", "delay");
-    let _source = telemetry.source("shared");
-    let _lookup = telemetry.lookup("product");
+    let source = telemetry.source("shared");
+    let lookup = telemetry.lookup("product");
     telemetry.config_applied("4f1c");
     let parsed = scrape(&telemetry);
     for metric in METRICS {
@@ -48,7 +48,7 @@ fn every_metric_of_the_list_is_there_before_any_traffic() {
         }
     }
     assert_eq!(parsed.len(), METRICS.len());
-    drop((route, release, upstream, endpoint, facts, fault));
+    drop((route, release, upstream, endpoint, facts, fault, source, lookup));
 }
 
 #[test]

@@ -56,10 +56,15 @@ impl AdminView for Still {
             refused: None,
             sources: vec!["config/goods.yaml".to_owned()],
             documents: Vec::new(),
+            stale: Vec::new(),
             pinned: None,
             listeners: vec!["127.0.0.1:15080".to_owned()],
             settings: json!({ "workers": 2 }),
         }
+    }
+
+    fn sources(&self) -> Vec<crate::source::SourceStatus> {
+        Vec::new()
     }
 
     fn releases(&self) -> Vec<ReleaseView> {

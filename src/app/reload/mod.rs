@@ -4,14 +4,10 @@
 //! compiled off the runtime, and refuses them whole or puts them in force ([`Running`]). Whoever wants a change (a file, a
 //! signal, a call, a source) only asks for it; asking often costs one more look.
 
-mod feeds;
 mod files;
 mod places;
 mod running;
-#[cfg(test)]
-mod tests;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,16 +15,15 @@ use tokio::signal::unix::Signal;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 
-use super::ledger::{InForceNext, Ledger};
+use super::ledger::{InForceNext, Ledger, Places};
+use super::supply::Supply;
 use super::view::ControlView;
 use crate::admin::{SyncError, Synced};
-use crate::change::{self, AuditAction, AuditRecord, Past, Plan};
-use crate::config::{self, Digest, KeyFile, Loaded, Problems, ReadFiles};
+use crate::change::{AuditAction, AuditRecord, Past, Plan};
+use crate::config::{self, Digest, KeyFile, Loaded, Outset, Problems, ReadFiles};
+use crate::source::Held;
 
-use feeds::Feeds;
 use files::{Files, Taken};
-
-pub use feeds::{Feed, Origin};
 
 pub(super) use running::Running;
 
@@ -45,24 +40,32 @@ const CALLS: usize = 16;
 
 /// What changes the configuration.
 pub(super) struct Reloader {
-    files: Vec<PathBuf>,
+    supply: Supply,
     running: Running,
     view: Arc<ControlView>,
     ledger: Arc<Ledger>,
-    /// Which texts come from shared sources.
-    shared: Vec<PathBuf>,
+    /// Which texts come from which source.
+    places: Places,
     /// The version that the files and sources held when they were read last.
     offered: String,
     calls: Calls,
     hangup: Signal,
-    feeds: Feeds,
-    /// The files hold something else, or a source posted.
+    /// The files hold something else.
     stirred: Arc<Notify>,
     taken: watch::Sender<Taken>,
     /// The problems that the log was told last: it is not told twice of the same.
     told: Option<Vec<String>>,
     /// What nobody waits for is not read again before then.
     not_before: Instant,
+}
+
+/// What the files and sources came to.
+struct Read {
+    /// Of the files.
+    digest: Digest,
+    /// The sources that the files name.
+    wanted: Option<Outset>,
+    loaded: Result<Loaded, Problems>,
 }
 
 /// Somebody asks for a change.
@@ -88,10 +91,10 @@ pub(super) fn desk() -> (Desk, Calls) {
 }
 
 impl Reloader {
-    /// For these files and sources, and the key files of the configuration in force; `hangup` asks for another look as the
-    /// calls do. To be made on the control runtime.
+    /// For what was found at first, and the key files of the configuration in force; `hangup` asks for another look as the
+    /// calls do.
     pub(super) fn new(
-        origin: Origin,
+        supply: Supply,
         key_files: Vec<KeyFile>,
         running: Running,
         view: Arc<ControlView>,
@@ -99,37 +102,23 @@ impl Reloader {
         calls: Calls,
         hangup: Signal,
     ) -> Self {
-        let Origin { files, feeds } = origin;
-        let stirred = Arc::default();
-        let feeds = Feeds::start(feeds, &stirred);
-        let shared: Vec<PathBuf> = feeds.held().texts().into_iter().map(|text| text.path).collect();
-        ledger.begin_with_shared(&shared);
         let taken = watch::Sender::new(Taken { files: None, keys: key_files });
         let (offered, not_before) = (running.current().version.clone(), Instant::now());
-        Self {
-            files,
-            running,
-            view,
-            ledger,
-            shared,
-            offered,
-            calls,
-            hangup,
-            feeds,
-            stirred,
-            taken,
-            told: None,
-            not_before,
-        }
+        let (places, stirred) = (Places::of(&supply.held()), Arc::default());
+        let told = None;
+        Self { supply, running, view, ledger, places, offered, calls, hangup, stirred, taken, told, not_before }
     }
 
     /// Runs on the control runtime until that ends.
     pub(super) async fn run(mut self) {
-        tokio::spawn(Files::new(self.files.clone(), self.taken.subscribe()).watch(self.stirred.clone()));
+        tokio::spawn(Files::new(self.supply.files().to_vec(), self.taken.subscribe()).watch(self.stirred.clone()));
         let mut again = tokio::time::interval(TRY_AGAIN_EVERY);
         again.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut letting_go = tokio::time::interval(LET_GO_EVERY);
         letting_go.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        if self.supply.is_behind() {
+            let _ = self.reload(None, None).await;
+        }
         loop {
             tokio::select! {
                 Some(call) = self.calls.0.recv() => {
@@ -144,13 +133,16 @@ impl Reloader {
                     tracing::info!("SIGHUP: the configuration is read again");
                     let _ = self.reload(Some("SIGHUP"), None).await;
                 }
-                () = stirred(&self.stirred, self.not_before) => {
+                () = stirred(&self.stirred, &mut self.supply, self.not_before) => {
                     let began = Instant::now();
                     let _ = self.reload(None, None).await;
                     self.not_before = Instant::now() + (2 * began.elapsed()).clamp(LEAST_PAUSE, MOST_PAUSE);
                 }
-                _ = again.tick(), if self.told.is_some() => {
-                    let _ = self.reload(None, None).await;
+                _ = again.tick() => {
+                    if self.told.is_some() {
+                        let _ = self.reload(None, None).await;
+                    }
+                    self.supply.keep_again().await;
                 }
                 _ = letting_go.tick() => self.running.let_go(),
             }
@@ -162,35 +154,64 @@ impl Reloader {
         if self.view.is_draining() {
             return Err(SyncError::Away("the sidecar is ending"));
         }
-        let (files, held) = (self.files.clone(), self.feeds.held());
-        let texts = held.texts();
-        self.shared = texts.iter().map(|text| text.path.clone()).collect();
-        let loading = tokio::task::spawn_blocking(move || {
-            let files = ReadFiles::of(&files);
-            (files.digest(), config::load_documents(&files, &texts))
-        });
-        let outcome = match loading.await {
-            Ok((digest, loaded)) => {
+        let (held, read) = self.read().await;
+        self.places = Places::of(&held);
+        let outcome = match read {
+            Some(Read { digest, loaded, .. }) => {
                 let keys = loaded.as_ref().ok().map(|loaded| loaded.key_files.clone());
-                let outcome = match loaded {
-                    Ok(loaded) => self.offered(loaded, by, confirm).await,
-                    Err(problems) => Err(self.refused(None, listed(&problems), by)),
+                let outcome = match (self.supply.missing(&held), loaded) {
+                    (Some(problem), _) => Err(self.refused(None, vec![problem], by)),
+                    (None, Ok(loaded)) => self.offered(loaded, by, confirm).await,
+                    (None, Err(problems)) => Err(self.refused(None, listed(&problems), by)),
                 };
                 self.remember(digest, keys);
                 outcome
             }
-            Err(_) => {
+            None => {
                 let problem = "the configuration could not be read to its end".to_owned();
                 Err(self.refused(None, vec![problem], by))
             }
         };
-        // Sources are told what became of their part.
-        match &outcome {
-            Ok(synced) => self.feeds.accept(&held, &synced.version),
-            Err(SyncError::Refused(problems)) => self.feeds.refuse(&held, problems),
-            Err(other) => self.feeds.refuse(&held, &[other.to_string()]),
-        }
+        self.tell_sources(&held, &outcome).await;
         outcome
+    }
+
+    /// Reads the files, with what sources hold; sources that the files name anew are asked first.
+    async fn read(&mut self) -> (Held, Option<Read>) {
+        let held = self.supply.held();
+        let read = self.load(&held).await;
+        let wanted = read.as_ref().and_then(|read| read.wanted.clone());
+        match wanted.filter(|wanted| !self.supply.follows(&wanted.sources)) {
+            Some(wanted) => {
+                self.supply.follow(wanted).await;
+                let held = self.supply.held();
+                let read = self.load(&held).await;
+                (held, read)
+            }
+            None => (held, read),
+        }
+    }
+
+    async fn load(&self, held: &Held) -> Option<Read> {
+        let (files, texts) = (self.supply.files().to_vec(), held.texts());
+        let loading = tokio::task::spawn_blocking(move || {
+            let files = ReadFiles::of(&files);
+            let loaded = config::load_documents(&files, &texts);
+            Read { digest: files.digest(), wanted: wanted(&files, &loaded), loaded }
+        });
+        loading.await.ok()
+    }
+
+    /// Sources are told what became of their part.
+    async fn tell_sources(&mut self, held: &Held, outcome: &Result<Synced, SyncError>) {
+        match outcome {
+            Ok(_) if self.ledger.pin().is_some() => {
+                self.supply.refuse(held, "an earlier version was put back in force, and stays until this changes");
+            }
+            Ok(synced) => self.supply.accept(held, &synced.version).await,
+            Err(SyncError::Refused(problems)) => self.supply.refuse(held, &problems.join("; ")),
+            Err(other) => self.supply.refuse(held, &other.to_string()),
+        }
     }
 
     /// Remembers which files were taken.
@@ -226,7 +247,7 @@ impl Reloader {
     /// Puts an earlier version in force. It stays until its source holds another text than now.
     async fn roll_back(&mut self, past: &Past, by: &str, confirm: Option<String>) -> Result<Synced, SyncError> {
         let sources = past.sources();
-        let loading = tokio::task::spawn_blocking(move || config::load_documents(&ReadFiles::of(&[]), &sources));
+        let loading = tokio::task::spawn_blocking(move || config::load_texts(&sources));
         let loaded = match loading.await {
             Ok(Ok(loaded)) => loaded,
             Ok(Err(problems)) => return Err(self.refused(None, listed(&problems), Some(by))),
@@ -236,7 +257,13 @@ impl Reloader {
         if version == loaded.version {
             return Ok(Synced { from: version.clone(), version, changed: false, names: Vec::new() });
         }
-        self.judged(loaded, Some(by), confirm, AuditAction::RolledBack).await
+        self.places = self.supply.places_of(&loaded);
+        let texts = loaded.sources.clone();
+        let outcome = self.judged(loaded, Some(by), confirm, AuditAction::RolledBack).await;
+        if let Ok(synced) = &outcome {
+            self.supply.rolled_back(&texts, &self.places, &synced.version).await;
+        }
+        outcome
     }
 
     /// Plans a change, guards it, makes it and records it.
@@ -250,14 +277,11 @@ impl Reloader {
         let (old, ledger) = (self.running.current(), self.ledger.clone());
         let current = old.clone();
         let planning = tokio::task::spawn_blocking(move || (ledger.plan(&current, &loaded), loaded));
-        let Ok((plan, loaded)) = planning.await else {
+        let Ok((mut plan, loaded)) = planning.await else {
             return Err(self.refused(None, vec!["the change could not be planned".to_owned()], by));
         };
-        let (texts, shared) = self.ledger.texts();
-        let origin = match action {
-            AuditAction::RolledBack => change::Origin::Files,
-            _ => change::Origin::of(&texts, &loaded.sources, &[&shared, &self.shared]),
-        };
+        let origin = self.ledger.origin(&loaded, &self.places, action);
+        plan.needs.extend(self.ledger.emptied(&old, &loaded, &self.places));
         let mut confirmations = loaded.settings.confirmations.clone();
         confirmations.extend(confirm);
         if let Err(unconfirmed) = plan.allow(old.settings.guard, origin, &confirmations) {
@@ -268,7 +292,7 @@ impl Reloader {
         let (from, version) = (old.version.clone(), loaded.version.clone());
         drop(old);
         let warnings = loaded.warnings.clone();
-        let next = InForceNext::of(&loaded, &self.shared);
+        let next = InForceNext::of(&loaded, &self.places);
         if let Err(problems) = self.running.apply(loaded).await {
             return Err(self.refused(Some(&plan), problems, by));
         }
@@ -297,8 +321,7 @@ impl Reloader {
             return SyncError::Refused(problems);
         }
         self.running.refused();
-        let files = self.files.iter().map(|file| file.display().to_string());
-        let sources: Vec<String> = files.chain(self.feeds.names()).collect();
+        let sources = self.supply.names();
         let version = self.running.current().version.clone();
         let mut record = AuditRecord::now(AuditAction::Refused, sources.join(", "));
         record.from = Some(version.clone());
@@ -322,10 +345,20 @@ impl Reloader {
     }
 }
 
-/// When something has stirred, and it is not too soon to look again.
-async fn stirred(stirred: &Notify, not_before: Instant) {
+/// When the files or a source have stirred, and it is not too soon to look again.
+async fn stirred(files: &Notify, supply: &mut Supply, not_before: Instant) {
     tokio::time::sleep_until(not_before).await;
-    stirred.notified().await;
+    tokio::select! {
+        () = files.notified() => {}
+        () = supply.changed() => {}
+    }
+}
+
+/// The sources that the files name; unknown where the files are too wrong to tell.
+fn wanted(files: &ReadFiles, loaded: &Result<Loaded, Problems>) -> Option<Outset> {
+    let outset = config::outset(files).ok()?;
+    // Half a file may have lost them.
+    (loaded.is_ok() || !outset.sources.is_empty()).then_some(outset)
 }
 
 /// Each problem as a line, and how many there are besides.

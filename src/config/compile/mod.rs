@@ -32,9 +32,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::file::Environment;
+use super::file::{Environment, FileConfig};
 use super::gather::Gathered;
-use super::pending;
+use super::outset::Outset;
 use super::problem::Findings;
 use super::settings::Settings;
 use super::text::{Span, Texts};
@@ -66,6 +66,14 @@ pub(super) struct Key {
     pub(super) bytes: Vec<u8>,
 }
 
+/// Where more comes from, by what the files say alone.
+pub(super) fn outset(config: &FileConfig, key_files: KeyFiles, texts: &Texts, findings: &mut Findings) -> Outset {
+    let environment = config.environment.as_ref().map_or(Environment::Prod, |environment| environment.value);
+    let written = config.sources.as_deref().unwrap_or_default();
+    let sources = remote::sources(written, environment, key_files, texts, findings);
+    process::outset(config, sources, texts, findings)
+}
+
 /// The settings and the keys that went into them; `None` after an error.
 pub(super) fn compile(
     gathered: &Gathered,
@@ -74,7 +82,6 @@ pub(super) fn compile(
     findings: &mut Findings,
 ) -> Option<(Settings, Vec<Key>)> {
     let config = &gathered.config;
-    pending::warn(config, findings);
     let process = process::process(config, key_files, texts, findings);
     kept::warn(config, findings);
     let overload = limit::overload(config.overload.as_ref(), findings);

@@ -11,7 +11,9 @@ use super::{KeyFiles, address, admin_access};
 use crate::config::file::{
     AccessLogWord, EncodedWord, Environment, FileAdmin, FileConfig, FileLimits, MarkCache, Normalize, ResponseMarkWord,
 };
+use crate::config::outset::Outset;
 use crate::config::problem::Findings;
+use crate::config::remote::SourcePlan;
 use crate::config::settings::{AccessLog, AdminChanges, Endpoint, Limits, ResponseMark};
 use crate::config::text::{At, Texts};
 use crate::config::units::{Size, Time};
@@ -64,11 +66,7 @@ pub(super) fn process(config: &FileConfig, key_files: KeyFiles, texts: &Texts, f
         admin_changes,
         admin_readers,
         trust: config.trust.iter().flatten().filter_map(|written| address::network(written, findings)).collect(),
-        workers: config
-            .workers
-            .as_ref()
-            .and_then(|workers| count(workers, "workers", MOST_WORKERS, findings))
-            .and_then(NonZeroUsize::new),
+        workers: workers(config, findings),
         access_log: match config.access_log.as_ref().map(|log| log.value) {
             None | Some(AccessLogWord::Off) => AccessLog::Off,
             Some(AccessLogWord::All) => AccessLog::All,
@@ -80,8 +78,27 @@ pub(super) fn process(config: &FileConfig, key_files: KeyFiles, texts: &Texts, f
         limits: limits(config.limits.as_ref(), findings),
         drain: time(config.drain.as_ref(), DRAIN),
         sources_wait: positive(config.sources_wait.as_ref(), SOURCES_WAIT, "sources_wait", findings),
-        state_dir: config.state.as_ref().and_then(|state| state.dir.as_ref()).map(|dir| address::path_of(dir, texts)),
+        state_dir: state_dir(config, texts),
     }
+}
+
+/// What has to be known before sources are asked.
+pub(super) fn outset(config: &FileConfig, sources: Vec<SourcePlan>, texts: &Texts, findings: &mut Findings) -> Outset {
+    Outset {
+        sources,
+        sources_wait: positive(config.sources_wait.as_ref(), SOURCES_WAIT, "sources_wait", findings),
+        workers: workers(config, findings),
+        state_dir: state_dir(config, texts),
+    }
+}
+
+fn workers(config: &FileConfig, findings: &mut Findings) -> Option<NonZeroUsize> {
+    let written = config.workers.as_ref()?;
+    count(written, "workers", MOST_WORKERS, findings).and_then(NonZeroUsize::new)
+}
+
+fn state_dir(config: &FileConfig, texts: &Texts) -> Option<PathBuf> {
+    config.state.as_ref().and_then(|state| state.dir.as_ref()).map(|dir| address::path_of(dir, texts))
 }
 
 /// A duration, or its default.
