@@ -70,6 +70,8 @@ impl Release {
             let evidence = merging.evidence(self.id, Cause::Figure, "rollback_on", &detail);
             // A release that is not configured any more has nothing to take back.
             let _ = merging.latches.latch(name, evidence);
+            // It may be lifted again before the next look.
+            self.was_latched = true;
         }
     }
 
