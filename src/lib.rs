@@ -15,6 +15,7 @@ pub mod latch;
 pub mod live;
 pub mod lookup;
 pub mod outbound;
+pub mod products;
 pub mod source;
 
 pub mod wire;

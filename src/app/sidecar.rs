@@ -29,6 +29,7 @@ use crate::admin::AdminState;
 use crate::config::{self, Loaded, Problems};
 use crate::latch::{Keeping, Latches};
 use crate::live::Live;
+use crate::products::Products;
 use crate::proxy::{Epoch, Faults, Making, Snapshot, Stop};
 use crate::resilience::Tick;
 use crate::source;
@@ -110,9 +111,11 @@ impl Sidecar {
         faults.configure(&snapshot.settings.faults);
         control.block_on(snapshot.directory.refresh());
         let mut care = Care::new(RandomState::new().hash_one(std::process::id()));
+        let mut products = Products::new(telemetry.clone());
         let hangup = {
             let _inside = control.enter();
             care.follow(&snapshot.directory);
+            products.follow(&snapshot.settings.products);
             signal::hangups().map_err(StartError::system("waiting for SIGHUP"))?
         };
         let merger = Arc::new(Merger::new(epoch, latches.clone(), snapshot.clone(), succession));
@@ -171,6 +174,7 @@ impl Sidecar {
             workers: count,
             seed,
             care,
+            products,
             doors,
             admin: admin_door,
             retired: Vec::new(),

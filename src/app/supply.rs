@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::ledger::Places;
 use crate::config::{Loaded, Outset, Source, SourcePlan};
-use crate::source::{Documents, Held, HeldSource, LastGood, Sources, SourcesView};
+use crate::source::{Documents, Held, HeldSource, LastGood, SourceStatus, Sources, SourcesView};
 
 /// Files and sources, with what became of the sources' documents.
 pub(super) struct Supply {
@@ -22,6 +22,24 @@ pub(super) struct Supply {
     accepted: Option<(Held, String)>,
     /// The first configuration is not what the sources hold.
     is_behind: bool,
+}
+
+/// Tells how the sources are.
+pub(super) struct SupplyView {
+    sources: SourcesView,
+    last_good: Option<Arc<LastGood>>,
+}
+
+impl SupplyView {
+    /// Every source, in the order in which they are merged.
+    pub(super) fn statuses(&self) -> Vec<SourceStatus> {
+        self.sources.statuses()
+    }
+
+    /// Why what they held is not kept.
+    pub(super) fn problem(&self) -> Option<String> {
+        self.last_good.as_ref().and_then(|last_good| last_good.problem())
+    }
 }
 
 impl Supply {
@@ -69,8 +87,8 @@ impl Supply {
     }
 
     /// For whoever wants to know how they are.
-    pub(super) fn view(&self) -> SourcesView {
-        self.sources.view()
+    pub(super) fn view(&self) -> SupplyView {
+        SupplyView { sources: self.sources.view(), last_good: self.last_good.clone() }
     }
 
     /// Whether these are the sources that are asked.

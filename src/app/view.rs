@@ -13,6 +13,7 @@ use tokio::runtime::Handle;
 use super::judge::Judgements;
 use super::ledger::Ledger;
 use super::releases;
+use super::supply::SupplyView;
 use crate::admin::{
     AddressView, AdminView, AuditView, BreakerView, ChangeError, Changed, ConfigView, EndpointView, ExplainError,
     ExplainRequest, LaneView, NotReady, RefusedView, ReleaseChange, ReleaseView, RouteView, UpstreamView,
@@ -26,7 +27,7 @@ use crate::live::Live;
 use crate::lookup::Answer;
 use crate::proxy::{Route, Snapshot};
 use crate::resilience::State;
-use crate::source::{SourceStatus, SourcesView};
+use crate::source::SourceStatus;
 use crate::telemetry::{BreakerState, ConnectionState, EndpointState, Telemetry};
 use crate::upstream::{AddressState, Upstream};
 
@@ -38,7 +39,7 @@ pub(super) struct ControlView {
     judgements: Arc<Judgements>,
     traffic: Arc<Live<Vec<SocketAddr>>>,
     ledger: Arc<Ledger>,
-    sources: SourcesView,
+    sources: SupplyView,
     /// How many configurations were applied.
     applied: AtomicU64,
     refused: Mutex<Option<RefusedView>>,
@@ -57,7 +58,7 @@ impl ControlView {
         judgements: Arc<Judgements>,
         traffic: Arc<Live<Vec<SocketAddr>>>,
         ledger: Arc<Ledger>,
-        sources: SourcesView,
+        sources: SupplyView,
     ) -> Self {
         let (applied, refused, phase) = (AtomicU64::new(1), Mutex::default(), AtomicU8::new(STARTING));
         Self { live, telemetry, latches, judgements, traffic, ledger, sources, applied, refused, phase }
@@ -149,6 +150,7 @@ impl AdminView for ControlView {
                     "sources": settings.guard.sources,
                 },
                 "state": releases::state(&self.latches),
+                "last_good": { "problem": self.sources.problem() },
                 "history": { "problem": self.ledger.history().problem() },
             }),
         }

@@ -9,6 +9,7 @@
 
 mod shown;
 
+mod concern;
 mod difference;
 mod effect;
 mod opening;
@@ -22,6 +23,7 @@ mod journal;
 mod record;
 
 pub use chain::{ChainError, Head, Verified, verify};
+pub use concern::Concern;
 pub use difference::{Became, Difference, Names, defined};
 pub use effect::{Effect, Standing, Subject};
 pub use history::{History, MOST_VERSIONS, Past};

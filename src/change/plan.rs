@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use super::concern::Concern;
 use super::difference::{self, Difference, Names};
 use super::effect::{self, Effect, Standing, State, Subject};
 use crate::config::{Guard, Loaded, Settings, Source, Written, written};
@@ -115,6 +116,8 @@ pub struct Plan {
     pub omitted: usize,
     /// Who changes sides.
     pub effects: Vec<Effect>,
+    /// The products that it concerns.
+    pub skus: Concern,
     /// Why it is dangerous, whether or not a confirmation is asked for.
     pub needs: Vec<Need>,
 }
@@ -151,7 +154,8 @@ impl Plan {
         let effects = effect::effects(old_state, new_state, standing);
         let needs = needs(old_state, new_state, &effects, old.settings.guard, standing);
         let (from, to) = (old.version.to_owned(), new.version.to_owned());
-        Plan { from, to, digest, names, differences, omitted, effects, needs }
+        let skus = Concern::between(&before, &after);
+        Plan { from, to, digest, names, differences, omitted, effects, skus, needs }
     }
 
     /// Whether nothing differs but how it is written.

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use super::file::{
-    FileAdmin, FileConfig, FileFunctions, FileGeoip, FileGuard, FileJsonBody, FileLimits, FileOverload, FileState,
+    FileAdmin, FileConfig, FileFunctions, FileGeoip, FileGuard, FileInvalidate, FileJsonBody, FileLimits, FileOverload,
+    FileProducts, FileState,
 };
 use super::problem::Findings;
 use super::read::{OneOrMany, Table};
@@ -67,6 +68,18 @@ pub(super) fn merge(into: &mut FileConfig, next: FileConfig, findings: &mut Find
         one(&mut into.delay, next.delay, "overload.delay", f);
     });
 
+    section(&mut into.products, next.products, |into: &mut FileProducts, next| {
+        one(&mut into.version, next.version, "products.version", f);
+        section(&mut into.invalidate, next.invalidate, |into: &mut FileInvalidate, next| {
+            section(&mut into.redis, next.redis, |into, next| {
+                one(&mut into.url, next.url, "products.invalidate.redis.url", f);
+                one(&mut into.channel, next.channel, "products.invalidate.redis.channel", f);
+            });
+            section(&mut into.webhook, next.webhook, |into, next| {
+                one(&mut into.url, next.url, "products.invalidate.webhook.url", f);
+            });
+        });
+    });
     section(&mut into.guard, next.guard, |into: &mut FileGuard, next| {
         one(&mut into.r#move, next.r#move, "guard.move", f);
         one(&mut into.files, next.files, "guard.files", f);

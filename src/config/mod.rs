@@ -30,6 +30,7 @@ mod lane_limits;
 mod lookup;
 mod outset;
 mod probe;
+mod products;
 mod remote;
 mod rollback;
 mod settings;
@@ -61,6 +62,7 @@ pub use lookup::{KeyPart, KeyTemplate, LookupPlan, LookupStore};
 pub use outset::{Outset, outset};
 pub use probe::{check_bytes, check_expression};
 pub use problem::{Problem, Problems, Severity, Style};
+pub use products::ProductsPlan;
 pub use remote::{
     BackoffPlan, EtcdPlan, Login, RedisAddress, RedisPlan, RedisPush, SourceBounds, SourceKind, SourcePlan, TlsFiles,
 };

@@ -16,6 +16,7 @@ use super::guard::Guard;
 use super::jwt::JwtPlan;
 use super::lane_limits::{LaneLimits, Overload};
 use super::lookup::LookupPlan;
+use super::products::ProductsPlan;
 use super::remote::SourcePlan;
 use super::rollback::RollbackPlan;
 use crate::decide::{FactId, LaneId, Permille, Program};
@@ -62,6 +63,8 @@ pub struct Settings {
     pub sources: Vec<SourcePlan>,
     /// How long a start waits for the first answer of every source.
     pub sources_wait: Duration,
+    /// The product data that this was made for, and who is told when a change concerns products.
+    pub products: ProductsPlan,
     /// What is written to the access log.
     pub access_log: AccessLog,
     /// Facts that the access log holds beside its own.

@@ -242,6 +242,17 @@ impl Read for bool {
     }
 }
 
+impl Read for u64 {
+    fn read(node: &Node, findings: &mut Findings) -> Option<Self> {
+        let text = &scalar(node, "a whole number", findings)?.text;
+        let number = text.parse().ok();
+        if number.is_none() {
+            findings.error(node.at, format!("expected a whole number, found `{text}`"));
+        }
+        number
+    }
+}
+
 impl Read for u32 {
     fn read(node: &Node, findings: &mut Findings) -> Option<Self> {
         let text = &scalar(node, "a whole number", findings)?.text;

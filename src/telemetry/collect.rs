@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::label::{BreakerCause, CodeClass, DeadlineField, Limit, LineFate, Refusal, Reload, SourceFault};
 use super::label::{CheckResult, ConnectResult, ConnectionState, EjectionResult, EndpointState};
-use super::label::{LookupResult, TokenFate};
+use super::label::{InvalidationResult, LookupResult, TokenFate};
 use super::metrics::{self, Metric};
 use super::process::ProcessFigures;
 use super::registry::{Registry, RouteEntry};
@@ -263,6 +263,13 @@ fn whole(registry: &Registry, totals: &Totals) -> Vec<Family> {
     for ((name, kind), series) in &registry.faults {
         faults.count(&[name], &[kind], series.sum());
     }
+    let mut invalidations = Family::new(&metrics::INVALIDATIONS);
+    for target in ["redis", "webhook"] {
+        for result in InvalidationResult::ALL {
+            let count = registry.invalidations.get(&(target, result.as_str())).copied();
+            invalidations.count(&[], &[target, result.as_str()], count.unwrap_or(0));
+        }
+    }
     let mut version = Family::new(&metrics::CONFIG_VERSION);
     version.count(&[], &[], registry.applied);
     let mut info = Family::new(&metrics::CONFIG_INFO);
@@ -291,6 +298,7 @@ fn whole(registry: &Registry, totals: &Totals) -> Vec<Family> {
         facts,
         rejected,
         lookups,
+        invalidations,
         expressions,
         faults,
         version,

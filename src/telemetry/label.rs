@@ -226,6 +226,18 @@ label! {
 }
 
 label! {
+    /// What became of an event about products.
+    InvalidationResult {
+        /// The target took it.
+        Sent = "sent",
+        /// The target did not take it; it is tried again.
+        Retried = "retried",
+        /// It is given up.
+        Dropped = "dropped",
+    }
+}
+
+label! {
     /// Why a token was not believed.
     TokenFate {
         /// It is no token.

@@ -124,6 +124,8 @@ metrics! {
         "Times that other documents were taken from the source.";
     SOURCE_ERRORS = Counter "graylane_source_errors_total" ["source", "kind"]
         "What went wrong with the source, by kind.";
+    INVALIDATIONS = Counter "graylane_invalidations_total" ["target", "result"]
+        "Events about products that a change concerns, by target: sent, tried again, or dropped.";
     STATE_KEPT = Gauge "graylane_state_kept" []
         "1 while the state directory holds every latch, 0 while it cannot be written or there is none.";
     LAST_GOOD_KEPT = Gauge "graylane_last_good_kept" []

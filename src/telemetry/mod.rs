@@ -42,7 +42,7 @@ pub use exposition::CONTENT_TYPE;
 pub use fault::FaultSeries;
 pub use label::{BreakerCause, BreakerState, CodeClass, DeadlineField, Limit, LineFate, Refusal, Reload, SourceFault};
 pub use label::{CheckResult, ConnectResult, ConnectionState, EjectionResult, EndpointState};
-pub use label::{LookupResult, TokenFate};
+pub use label::{InvalidationResult, LookupResult, TokenFate};
 pub use lookup::LookupSeries;
 pub use metrics::{ALL as METRICS, Kind, Metric};
 pub use process::resident_memory;
@@ -118,6 +118,11 @@ impl Telemetry {
         let mut registry = self.registry();
         registry.applied += 1;
         registry.version = Some(version.into());
+    }
+
+    /// Something became of an event about products for this target.
+    pub fn invalidation(&self, target: &'static str, result: InvalidationResult) {
+        *self.registry().invalidations.entry((target, result.as_str())).or_default() += 1;
     }
 
     /// A configuration was refused.

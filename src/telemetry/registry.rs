@@ -40,6 +40,8 @@ pub(super) struct Registry {
     pub(super) sources: BTreeMap<Arc<str>, Arc<SourceSeries>>,
     /// The text version of the configuration in use.
     pub(super) version: Option<Arc<str>>,
+    /// Events about products, by target and what became of them.
+    pub(super) invalidations: BTreeMap<(&'static str, &'static str), u64>,
     pub(super) applied: u64,
     pub(super) refused: u64,
     /// Whether the state directory holds what it should.
@@ -61,6 +63,7 @@ impl Registry {
             lookups: BTreeMap::new(),
             faults: BTreeMap::new(),
             sources: BTreeMap::new(),
+            invalidations: BTreeMap::new(),
             version: None,
             applied: 0,
             refused: 0,

@@ -11,6 +11,7 @@ mod harness;
 mod latch;
 mod lifecycle;
 mod limits;
+mod live;
 mod memory;
 mod protocol;
 mod reload;

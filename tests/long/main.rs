@@ -19,6 +19,7 @@ mod source_stage;
 mod bodies;
 mod crowd;
 mod drill;
+mod live;
 mod nacos;
 mod reload;
 mod rules;

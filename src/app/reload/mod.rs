@@ -21,6 +21,7 @@ use super::view::ControlView;
 use crate::admin::{SyncError, Synced};
 use crate::change::{AuditAction, AuditRecord, Past, Plan};
 use crate::config::{self, Digest, KeyFile, Loaded, Outset, Problems, ReadFiles};
+use crate::products::Event;
 use crate::source::Held;
 
 use files::{Files, Taken};
@@ -297,7 +298,12 @@ impl Reloader {
             return Err(self.refused(Some(&plan), problems, by));
         }
         warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
-        let source = self.running.current().sources.join(", ");
+        let now = self.running.current();
+        let bound = now.settings.products.version;
+        if let Some(event) = Event::of(plan.skus.clone(), &now.settings.service, bound, &from, &version) {
+            self.running.products.tell(&event);
+        }
+        let source = now.sources.join(", ");
         let record = AuditRecord { by: by.map(str::to_owned), ..AuditRecord::now(action, source) }.about(&plan);
         let names = record.changed.clone();
         tracing::info!(from, version, by, changed = names.join(", "), "another configuration is in force");
@@ -357,8 +363,9 @@ async fn stirred(files: &Notify, supply: &mut Supply, not_before: Instant) {
 /// The sources that the files name; unknown where the files are too wrong to tell.
 fn wanted(files: &ReadFiles, loaded: &Result<Loaded, Problems>) -> Option<Outset> {
     let outset = config::outset(files).ok()?;
-    // Half a file may have lost them.
-    (loaded.is_ok() || !outset.sources.is_empty()).then_some(outset)
+    // Half a file may have lost them; files that name none have to be good without.
+    let is_whole = || loaded.is_ok() || !outset.sources.is_empty() || config::load_documents(files, &[]).is_ok();
+    is_whole().then_some(outset)
 }
 
 /// Each problem as a line, and how many there are besides.

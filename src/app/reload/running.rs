@@ -11,6 +11,7 @@ use crate::app::sidecar::sampling;
 use crate::config::Loaded;
 use crate::latch::Latches;
 use crate::live::Live;
+use crate::products::Products;
 use crate::proxy::{Epoch, Faults, Making, Snapshot, Succession};
 use crate::telemetry::Telemetry;
 use crate::telemetry::access::AccessLog;
@@ -31,6 +32,7 @@ pub(in crate::app) struct Running {
     pub(in crate::app) workers: usize,
     pub(in crate::app) seed: u64,
     pub(in crate::app) care: Care,
+    pub(in crate::app) products: Products,
     pub(in crate::app) doors: Doors,
     pub(in crate::app) admin: AdminDoor,
     /// Snapshots that are not in force any more and that requests may still hold. The last one to let go of a snapshot
@@ -47,7 +49,7 @@ impl Running {
     /// Puts a configuration in force, or changes nothing and says why.
     pub(in crate::app) async fn apply(&mut self, loaded: Loaded) -> Result<(), Vec<String>> {
         let old = self.current();
-        self.check_restart(&old, &loaded)?;
+        self.check_running(&old, &loaded)?;
         let bound = |error: BindError| vec![error.to_string()];
         let doors = self.doors.plan(&loaded.settings.listeners).map_err(bound)?;
         let admin = self.admin.plan(loaded.settings.admin).map_err(bound)?;
@@ -61,6 +63,7 @@ impl Running {
         self.faults.configure(&snapshot.settings.faults);
         self.log.sample(sampling(snapshot.settings.access_log));
         self.care.follow(&snapshot.directory);
+        self.products.follow(&snapshot.settings.products);
         self.telemetry.config_applied(&snapshot.version);
         self.doors.turn(doors).await;
         if let Some(listener) = admin {
@@ -97,8 +100,8 @@ impl Running {
         building.await.ok()
     }
 
-    /// What a process cannot change of itself.
-    fn check_restart(&self, old: &Snapshot, loaded: &Loaded) -> Result<(), Vec<String>> {
+    /// What a process cannot change of itself, and product data that is older than what is served already.
+    fn check_running(&self, old: &Snapshot, loaded: &Loaded) -> Result<(), Vec<String>> {
         let (was, is) = (&old.settings, &loaded.settings);
         let mut problems = Vec::new();
         let workers = is.workers.map(std::num::NonZeroUsize::get).filter(|workers| *workers != self.workers);
@@ -108,6 +111,11 @@ impl Running {
         }
         if was.state_dir != is.state_dir {
             problems.push("`state.dir`: another folder needs a restart; until then write the one in use".to_owned());
+        }
+        if let (Some(bound), Some(offered)) = (was.products.version, is.products.version)
+            && offered < bound
+        {
+            problems.push(format!("`products.version` {offered} is older than {bound}, which is bound"));
         }
         if problems.is_empty() { Ok(()) } else { Err(problems) }
     }

@@ -1,5 +1,6 @@
 //! Plans over configurations as users write them.
 
+mod concerning;
 mod effects;
 mod guarding;
 mod past;

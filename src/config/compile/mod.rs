@@ -5,6 +5,7 @@ mod admin_access;
 mod kept;
 mod logged;
 mod process;
+mod products;
 
 mod composite;
 mod condition;
@@ -84,6 +85,7 @@ pub(super) fn compile(
     let config = &gathered.config;
     let process = process::process(config, key_files, texts, findings);
     kept::warn(config, findings);
+    let products = products::products(config, findings);
     let overload = limit::overload(config.overload.as_ref(), findings);
     let remotes = config.sources.as_deref().unwrap_or_default();
     let remotes = remote::sources(remotes, process.environment, key_files, texts, findings);
@@ -153,6 +155,7 @@ pub(super) fn compile(
         rollbacks,
         faults,
         sources: remotes,
+        products,
         sources_wait: process.sources_wait,
         access_log: process.access_log,
         access_log_facts,

@@ -9,6 +9,7 @@ mod fault;
 mod guard;
 mod limit;
 mod process;
+mod products;
 mod release;
 mod remote;
 mod route;
@@ -26,6 +27,7 @@ pub(super) use process::{
     AccessLogWord, AdminReadsWord, AdminRole, FileAdmin, FileLimits, FileListener, FileState, RegionCodes,
     ResponseMarkWord,
 };
+pub(super) use products::{FileInvalidate, FileProducts};
 pub(super) use release::{
     FileAb, FileDeveloper, FileExperiment, FileRegions, FileRelease, FileWorse, FileWorseRules, HashKeyWord, Require,
 };
@@ -139,6 +141,8 @@ mirror! {
         faults: Vec<FileFault>,
         /// Shared stores and configuration centres that hold more of this, in the order in which they are merged.
         sources: Vec<FileRemote>,
+        /// The product data that the configuration was made for.
+        products: FileProducts,
         /// How long a start waits for the first answer of every source. Where one never came, that ends the start, unless an
         /// earlier process kept what the source held.
         #[schemars(extend("default" = "10s"))]

@@ -9,4 +9,4 @@ mod etcd_faults;
 mod nacos;
 mod redis;
 mod redis_faults;
-mod stage;
+pub(crate) mod stage;
