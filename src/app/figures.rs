@@ -1,6 +1,8 @@
 //! `rollback_on`: the figures of a release's lanes other than stable, looked at after every merge. One that is bad for as long
 //! as was asked takes the release back.
 
+use std::collections::HashMap;
+
 use super::merger::Merging;
 use crate::config::{RollbackFigure, Settings};
 use crate::decide::ReleaseId;
@@ -36,13 +38,15 @@ impl FigureWatch {
     /// Goes on with the releases of another configuration. How long a figure was bad counts on where the release and
     /// its routes are the same ones.
     pub(super) fn take_over(&mut self, old: &Snapshot, new: &Snapshot) {
-        let mut before = std::mem::replace(&mut self.releases, Self::of(&new.settings).releases);
+        let before = std::mem::replace(&mut self.releases, Self::of(&new.settings).releases);
+        let name = |known: Release| (old.settings.program.release(known.id).name.as_str(), known);
+        let mut before: HashMap<&str, Release> = before.into_iter().map(name).collect();
         for release in &mut self.releases {
-            let name = &new.settings.program.release(release.id).name;
-            let known = before.iter_mut().find(|known| old.settings.program.release(known.id).name == *name);
-            let Some(known) = known else { continue };
+            let name = new.settings.program.release(release.id).name.as_str();
+            let Some(known) = before.get_mut(name) else { continue };
             release.was_latched = known.was_latched;
-            if known.figures == release.figures && lanes(old, known.id) == lanes(new, release.id) {
+            let has_figures = !release.figures.is_empty();
+            if has_figures && known.figures == release.figures && lanes(old, known.id) == lanes(new, release.id) {
                 release.since = std::mem::take(&mut known.since);
             }
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use super::opening::{Moves, Opening};
-use crate::config::{Endpoint, Settings, Written};
+use crate::config::{Endpoint, RoutePlan, Settings, Written};
 use crate::decide::{LaneId, RouteSpec};
 
 /// What is known of the running process besides its configuration.
@@ -80,7 +80,8 @@ pub(super) fn effects(old: State<'_>, new: State<'_>, standing: &Standing) -> Ve
     let names =
         |state: State<'_>| state.settings.program.releases().iter().map(|release| release.name.clone()).collect();
     let names: BTreeSet<String> = BTreeSet::union(&names(old), &names(new)).cloned().collect();
-    for name in names.iter().filter(|name| is_used(old, name) || is_used(new, name)) {
+    let used: BTreeSet<&str> = used(old).chain(used(new)).collect();
+    for name in names.iter().filter(|name| used.contains(name.as_str())) {
         let (before, after) = (opening(old, name, None, standing), opening(new, name, Some(old), standing));
         push(
             &mut found,
@@ -120,9 +121,8 @@ pub(super) fn routes<'a>(
 }
 
 /// Whether a route's stable lane keeps none of the endpoints it had.
-pub(super) fn loses_stable(old: State<'_>, new: State<'_>, route: &str) -> bool {
-    let endpoints = |state: State<'_>| -> Option<Vec<Endpoint>> {
-        let plan = state.settings.routes.iter().find(|plan| &*plan.name == route)?;
+pub(super) fn loses_stable((old, before): (State<'_>, &RoutePlan), (new, after): (State<'_>, &RoutePlan)) -> bool {
+    let endpoints = |state: State<'_>, plan: &RoutePlan| -> Option<Vec<Endpoint>> {
         let (_, upstream) = plan.lanes.iter().find(|(lane, _)| *lane == LaneId::STABLE)?;
         let own = |endpoint: &Endpoint| match (endpoint, &state.settings.local) {
             (Endpoint::Local, Some(local)) => local.clone(),
@@ -130,7 +130,7 @@ pub(super) fn loses_stable(old: State<'_>, new: State<'_>, route: &str) -> bool 
         };
         Some(state.settings.upstreams[upstream.0].endpoints.iter().map(own).collect())
     };
-    let (before, after) = (endpoints(old), endpoints(new));
+    let (before, after) = (endpoints(old, before), endpoints(new, after));
     before.is_some_and(|before| !after.unwrap_or_default().iter().any(|endpoint| before.contains(endpoint)))
 }
 
@@ -147,10 +147,10 @@ fn release_of<'a>(state: State<'a>, route: Option<&RouteSpec>) -> Option<&'a str
     Some(&state.settings.program.release(release).name)
 }
 
-fn is_used(state: State<'_>, release: &str) -> bool {
+/// The releases that routes follow.
+fn used(state: State<'_>) -> impl Iterator<Item = &str> {
     let program = &state.settings.program;
-    let id = program.release_named(release);
-    id.is_some() && program.routes().iter().any(|route| route.release == id)
+    program.routes().iter().filter_map(|route| Some(program.release(route.release?).name.as_str()))
 }
 
 /// How far a release is open; `earlier` is the configuration before, where this is the one after. A release that was

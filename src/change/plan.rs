@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use super::concern::Concern;
 use super::difference::{self, Difference, Names};
 use super::effect::{self, Effect, Standing, State, Subject};
-use crate::config::{Guard, Loaded, Settings, Source, Written, written};
+use crate::config::{Guard, Loaded, RoutePlan, Settings, Source, Written, written};
 
 /// A configuration as plans compare it.
 #[derive(Debug, Clone, Copy)]
@@ -186,14 +186,21 @@ fn needs(old: State<'_>, new: State<'_>, effects: &[Effect], guard: Guard, stand
         to_gray: effect.to_gray,
     });
     let mut needs: Vec<Need> = moving.collect();
-    for (route, before, after) in effect::routes(old, new) {
-        match (before, after) {
-            (Some(_), None) if standing.busy.contains(&route) => needs.push(Need::RouteRemoved { route }),
-            (Some(_), Some(_)) if effect::loses_stable(old, new, &route) => needs.push(Need::StableTaken { route }),
+    let (before, after) = (plans(old), plans(new));
+    for (route, plan) in before {
+        match after.get(route) {
+            None if standing.busy.contains(route) => needs.push(Need::RouteRemoved { route: route.to_owned() }),
+            Some(next) if effect::loses_stable((old, plan), (new, next)) => {
+                needs.push(Need::StableTaken { route: route.to_owned() });
+            }
             _ => {}
         }
     }
     needs
+}
+
+fn plans(state: State<'_>) -> BTreeMap<&str, &RoutePlan> {
+    state.settings.routes.iter().map(|plan| (&*plan.name, plan)).collect()
 }
 
 fn keys_changed() -> Difference {

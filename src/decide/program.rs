@@ -1,5 +1,7 @@
 //! Everything that deciding needs, compiled once from a configuration and never changed.
 
+use std::collections::BTreeMap;
+
 use super::expression::NumberExpression;
 use super::fact::FactId;
 use super::fact_table::FactTable;
@@ -15,6 +17,8 @@ pub struct Program {
     lanes: Lanes,
     facts: FactTable,
     releases: Vec<Release>,
+    /// Of two releases of one name, the first counts.
+    named: BTreeMap<String, ReleaseId>,
     routes: Vec<RouteSpec>,
     index: RouteIndex,
     values: Vec<(String, NumberExpression)>,
@@ -42,7 +46,10 @@ impl Program {
             }
         }
         match RouteIndex::new(&routes) {
-            Ok(index) if errors.is_empty() => Ok(Program { lanes, facts, releases, routes, index, values: Vec::new() }),
+            Ok(index) if errors.is_empty() => {
+                let named = named(&releases);
+                Ok(Program { lanes, facts, releases, named, routes, index, values: Vec::new() })
+            }
             Ok(_) => Err(errors),
             Err(more) => {
                 errors.extend(more);
@@ -98,7 +105,7 @@ impl Program {
 
     /// The release of this name.
     pub fn release_named(&self, name: &str) -> Option<ReleaseId> {
-        self.releases.iter().position(|release| release.name == name).and_then(ReleaseId::from_index)
+        self.named.get(name).copied()
     }
 
     /// The facts that deciding on this route may look at, and those that an explanation always shows.
@@ -138,4 +145,14 @@ impl Program {
         facts.dedup();
         facts
     }
+}
+
+fn named(releases: &[Release]) -> BTreeMap<String, ReleaseId> {
+    let mut named = BTreeMap::new();
+    for (place, release) in releases.iter().enumerate() {
+        if let Some(id) = ReleaseId::from_index(place) {
+            named.entry(release.name.clone()).or_insert(id);
+        }
+    }
+    named
 }

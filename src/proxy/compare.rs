@@ -49,13 +49,22 @@ impl Compared {
     }
 }
 
+/// The places of the routes that are compared, release by release.
+pub(super) fn by_release(settings: &Settings, routes: &[Route]) -> Vec<Vec<usize>> {
+    let mut places = vec![Vec::new(); settings.program.releases().len()];
+    for (place, (spec, route)) in settings.program.routes().iter().zip(routes).enumerate() {
+        if let Some(release) = spec.release.filter(|_| route.compared.is_some()) {
+            places[release.index()].push(place);
+        }
+    }
+    places
+}
+
 impl Snapshot {
     /// What is counted for each route of a release that has both lanes; each route for itself, because they fail at rates of
     /// their own.
     pub fn compared_routes(&self, release: ReleaseId) -> impl Iterator<Item = &Route> {
-        let specs = self.settings.program.routes().iter().zip(&self.routes);
-        let routes = specs.filter(move |(spec, route)| spec.release == Some(release) && route.compared.is_some());
-        routes.map(|(_, route)| route)
+        self.compared.get(release.index()).into_iter().flatten().map(|place| &self.routes[*place])
     }
 }
 

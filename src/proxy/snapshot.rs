@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::breaker::{Guards, Making, Meters, Succession};
-use super::compare::Compared;
+use super::compare::{Compared, by_release};
 use super::limit::{Gauge, Limits};
 use super::succeed::Predecessor;
 use crate::config::{Endpoint, Loaded, MarkCache, Protocol, ResponseMark, RoutePlan, Settings, StableOpen};
@@ -32,6 +32,8 @@ pub struct Snapshot {
     pub(super) upstreams: Vec<Arc<UpstreamSeries>>,
     /// At the index of their `RouteId`.
     pub routes: Vec<Route>,
+    /// At the index of a `ReleaseId`: the places of its routes that have both lanes.
+    pub(super) compared: Vec<Vec<usize>>,
     pub(super) releases: Vec<Arc<ReleaseSeries>>,
     pub(super) latches: Vec<Flag>,
     pub(super) no_release: Arc<ReleaseSeries>,
@@ -128,7 +130,8 @@ impl Snapshot {
             let (limits, budget) = (old.limits(plan), old.budget(plan));
             Route { series, plan: plan.clone(), guards, meters, limits, compared, budget }
         };
-        let routes = settings.routes.iter().enumerate().map(route).collect();
+        let routes: Vec<Route> = settings.routes.iter().enumerate().map(route).collect();
+        let compared = by_release(&settings, &routes);
         let gauge = old.gauge(settings.overload);
         let latches = settings.program.releases().iter().map(|release| latches.flag(&release.name)).collect();
         let facts: Vec<&str> = settings.program.facts().names().collect();
@@ -141,6 +144,7 @@ impl Snapshot {
             directory: Arc::new(directory),
             upstreams,
             routes,
+            compared,
             releases,
             latches,
             no_release: telemetry.release(""),
