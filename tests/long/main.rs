@@ -21,5 +21,6 @@ mod crowd;
 mod drill;
 mod nacos;
 mod reload;
+mod replay;
 mod rules;
 mod watched;
