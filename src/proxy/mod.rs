@@ -44,7 +44,6 @@ mod snapshot;
 mod succeed;
 mod worker;
 
-use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
@@ -62,6 +61,7 @@ use deadline::CallerDeadline;
 use failure::Failure;
 use fields::{Peer, Told, max_forwards, times_passed, wanted_upgrade};
 use gray_drain::GrayDrain;
+use outgoing::target_for;
 use record::Record;
 use refuse::refuse;
 use respond::Responder;
@@ -70,7 +70,7 @@ use snapshot::Target;
 use timer::{Clock, Late, Timer, Waiting};
 use worker::View;
 
-use crate::config::{Normalize, Protocol, StableOpen};
+use crate::config::{Protocol, StableOpen};
 use crate::decide::{Decision, LaneId, NormalPath, Qos, Reason, RouteId};
 use crate::extract::Ahead;
 use crate::resilience::{Admission, Lease, Tick, load};
@@ -391,17 +391,6 @@ fn lease_failure(error: LeaseError, clock: &Clock) -> Failure {
         LeaseError::Connect(ConnectError::Refused(_)) => Failure::Connect,
         LeaseError::Connect(ConnectError::TimedOut) => Failure::ConnectLate,
     }
-}
-
-/// The target as the upstream gets it: as sent, unless the normal form is to be forwarded.
-fn target_for<'t>(snapshot: &Snapshot, head: &'t RequestHead, path: &NormalPath<'_>) -> Cow<'t, str> {
-    if snapshot.settings.normalize == Normalize::Match || path.is_unchanged() {
-        return Cow::Borrowed(head.target());
-    }
-    Cow::Owned(match head.query() {
-        Some(query) => format!("{}?{query}", path.as_str()),
-        None => path.as_str().to_owned(),
-    })
 }
 
 /// Whether peers that are not trusted may not set this field; names come in any case.

@@ -22,7 +22,7 @@ fn samples() -> Map<String, Value> {
         "order_amount_unit": "fen", "json_body": { "max": "1KiB" },
         "functions": {
             "in_stock": 3, "discount_by_tier": { "VIP": "0.2" }, "tag_score": { "new": 1 },
-            "promotions": { "p": { "off": "20%" } }
+            "promotions": { "p": { "off": 20 } }
         },
         "values": { "price": "1 + 1" },
         "geoip": { "database": "g.mmdb", "province": "/a", "city": "/b", "country": "/c", "cities": "c.yaml" },
