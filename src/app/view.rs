@@ -267,9 +267,7 @@ fn breaker_and_upstream(snapshot: &Snapshot, reasoning: &mut Reasoning) {
             reasoning.fall_back(Reason::BreakerOpen);
         }
     }
-    if let Some((_, UpstreamIndex(upstream))) = place(&reasoning.lane).map(|place| route.plan.lanes[place]) {
-        reasoning.upstream = Some(snapshot.settings.upstreams[upstream].name.clone());
-    }
+    reasoning.upstream = snapshot.settings.upstream_of(&reasoning.route, &reasoning.lane).map(str::to_owned);
 }
 
 /// The question of the admin port in the form that explanations take.

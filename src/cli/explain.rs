@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 
 use tokio::runtime::{Builder, Runtime};
 
-use crate::decide::{AllowEncoded, Program};
+use crate::decide::{AllowEncoded, Program, Reasoning};
 use crate::extract::{ExplainError, ExplainRequest, ExplainRequestError, Extractor, Surroundings, explain_with};
 use crate::lookup::Answer;
 
@@ -51,8 +51,7 @@ pub fn answer(
     allow: AllowEncoded,
     asked: &Asked<'_>,
     now_unix: u64,
-    form: Form,
-) -> Result<String, Failure> {
+) -> Result<Reasoning, Failure> {
     let mut request = ExplainRequest::new(asked.method, asked.url)?;
     for line in asked.headers {
         request = request.with_header_line(line)?;
@@ -66,14 +65,62 @@ pub fn answer(
     let stores = Stores::default();
     let look_up = |lookup: usize, key: &str| stores.ask(extractor, lookup, key);
     let surroundings = Surroundings { allow, latched: &|_| false, now_unix };
-    let reasoning = explain_with(program, extractor, &request, surroundings, &look_up)?;
-    Ok(match form {
-        Form::Text => reasoning.to_string(),
+    Ok(explain_with(program, extractor, &request, surroundings, &look_up)?)
+}
+
+/// The reasoning as it is printed.
+pub fn written(reasoning: &Reasoning, form: Form) -> String {
+    match form {
+        Form::Text => coloured(&reasoning.to_string()),
         Form::Json => {
-            let json = serde_json::to_string_pretty(&reasoning).expect("a reasoning has text for keys");
+            let json = serde_json::to_string_pretty(reasoning).expect("a reasoning has text for keys");
             format!("{json}\n")
         }
-    })
+    }
+}
+
+const BOLD: &str = "\x1b[1m";
+const DIM: &str = "\x1b[2m";
+const GREEN: &str = "\x1b[32m";
+const YELLOW: &str = "\x1b[33m";
+const PLAIN: &str = "\x1b[0m";
+
+/// The lines with colours: labels dim, headings bold, and the words that answer in green and yellow. Whoever prints them
+/// takes the colours out again where they are not wanted.
+fn coloured(text: &str) -> String {
+    let line = |line: &str| {
+        // A heading and its rows are set apart by their indent, the head of the page by its labels of nine characters.
+        if let Some(row) = line.strip_prefix("  ") {
+            return format!("  {}\n", answers(row));
+        }
+        match line.split_at_checked(LABEL) {
+            Some((label, rest)) if label.ends_with(' ') && !label.starts_with("conditions") => {
+                let rest = if label.starts_with("lane") { format!("{BOLD}{rest}{PLAIN}") } else { rest.to_owned() };
+                format!("{DIM}{label}{PLAIN}{rest}\n")
+            }
+            _ if line.is_empty() => String::from("\n"),
+            _ => format!("{BOLD}{line}{PLAIN}\n"),
+        }
+    };
+    text.lines().map(line).collect()
+}
+
+/// The width of the labels of the first lines.
+const LABEL: usize = 9;
+
+/// A row with its answer, the word in the second column, coloured.
+fn answers(row: &str) -> String {
+    for (words, colour) in [(["hit", "yes", "chosen"], GREEN), (["miss", "no", "below"], YELLOW)] {
+        for word in words {
+            // The second column is what follows two spaces.
+            let Some(at) = row.find(&format!("  {word}")).map(|at| at + 2) else { continue };
+            let (before, after) = (&row[..at], &row[at + word.len()..]);
+            if after.is_empty() || after.starts_with("  ") {
+                return format!("{before}{colour}{word}{PLAIN}{after}");
+            }
+        }
+    }
+    row.to_owned()
 }
 
 /// Asks the stores of product facts, as the proxy would; begun when first one is asked.
@@ -120,8 +167,8 @@ mod tests {
         let (program, extractor) = world();
         let headers = ["X-User-Id: u1".to_owned()];
         let asked = Asked { method: "GET", url: "/api", headers: &headers, ..Asked::default() };
-        let json = answer(&program, &extractor, AllowEncoded::default(), &asked, 0, Form::Json).unwrap();
-        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        let reasoning = answer(&program, &extractor, AllowEncoded::default(), &asked, 0).unwrap();
+        let json: serde_json::Value = serde_json::from_str(&written(&reasoning, Form::Json)).unwrap();
         assert_eq!(json["bucket"], 68);
         assert_eq!(json["lane"], "stable");
         assert_eq!(json["level"], "none");
@@ -133,10 +180,23 @@ mod tests {
     }
 
     #[test]
+    fn colours_leave_every_character_where_it_is() {
+        let (program, extractor) = world();
+        let headers = ["X-User-Id: u1".to_owned()];
+        let asked = Asked { method: "GET", url: "/api", headers: &headers, ..Asked::default() };
+        let reasoning = answer(&program, &extractor, AllowEncoded::default(), &asked, 0).unwrap();
+        let text = written(&reasoning, Form::Text);
+        assert!(text.contains(&format!("{DIM}lane     {PLAIN}{BOLD}stable{PLAIN}\n")), "{text}");
+        assert!(text.contains(&format!("{YELLOW}miss{PLAIN}")), "{text}");
+        assert!(text.contains(&format!("{BOLD}levels{PLAIN}\n")), "{text}");
+        assert_eq!(anstream::adapter::strip_str(&text).to_string(), reasoning.to_string());
+    }
+
+    #[test]
     fn what_is_no_request_is_refused() {
         let (program, extractor) = world();
         let asked = Asked { method: "GET", url: "api", ..Asked::default() };
-        let error = answer(&program, &extractor, AllowEncoded::default(), &asked, 0, Form::Text).unwrap_err();
+        let error = answer(&program, &extractor, AllowEncoded::default(), &asked, 0).unwrap_err();
         assert_eq!(error.to_string(), "`api` is no URL; write http://host/path or /path");
     }
 }

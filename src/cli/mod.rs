@@ -91,9 +91,12 @@ struct TokenArgs {
     /// The release it is for
     #[arg(long)]
     release: String,
-    /// The lane it chooses: gray or stable
-    #[arg(long)]
+    /// The lane it chooses: gray or stable; may be left out with --explain
+    #[arg(long, required_unless_present = "explain", default_value = "", hide_default_value = true)]
     lane: String,
+    /// Answers tell its bearer how their lane was decided, in the header x-gray-explain
+    #[arg(long)]
+    explain: bool,
     /// Who it is made for; shown in logs
     #[arg(long)]
     subject: String,
@@ -151,14 +154,18 @@ fn explain(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
     };
     let form = if args.json { explain::Form::Json } else { explain::Form::Text };
     let extractor = Extractor::of(settings);
-    let answer = explain::answer(&settings.program, &extractor, allow_encoded(settings), &asked, now_unix(), form)?;
+    let mut reasoning = explain::answer(&settings.program, &extractor, allow_encoded(settings), &asked, now_unix())?;
+    reasoning.upstream = settings.upstream_of(&reasoning.route, &reasoning.lane).map(str::to_owned);
+    let answer = explain::written(&reasoning, form);
     // Whoever closed the pipe has read enough.
     let _ = write!(anstream::stdout().lock(), "{answer}");
     Ok(ExitCode::SUCCESS)
 }
 
 fn token(args: &TokenArgs) -> anyhow::Result<ExitCode> {
-    let token = token::mint(&args.key_file, &args.release, &args.lane, &args.subject, args.ttl, now_unix())?;
+    let TokenArgs { release, lane, subject, ttl, explain, .. } = args;
+    let wish = token::Wish { release, lane, subject, ttl: *ttl, explain: *explain };
+    let token = token::mint(&args.key_file, &wish, now_unix())?;
     writeln!(std::io::stdout().lock(), "{token}").context("cannot write to standard output")?;
     Ok(ExitCode::SUCCESS)
 }

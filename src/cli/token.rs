@@ -36,15 +36,24 @@ pub enum Failure {
     TimeToLive,
 }
 
-/// A token of `subject` for `lane` of `release` that counts for `ttl` from now on.
-pub fn mint(
-    key_file: &Path,
-    release: &str,
-    lane: &str,
-    subject: &str,
-    ttl: Duration,
-    now_unix: u64,
-) -> Result<String, Failure> {
+/// What a token is to say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wish<'a> {
+    /// The release it is for.
+    pub release: &'a str,
+    /// The lane it chooses; may be empty where it explains.
+    pub lane: &'a str,
+    /// To whom it is given.
+    pub subject: &'a str,
+    /// How long it counts from now on.
+    pub ttl: Duration,
+    /// Whether answers tell its bearer how their lane was decided.
+    pub explain: bool,
+}
+
+/// The token, signed with the key of the file.
+pub fn mint(key_file: &Path, wish: &Wish<'_>, now_unix: u64) -> Result<String, Failure> {
+    let Wish { release, lane, subject, ttl, explain } = *wish;
     if ttl < Duration::from_secs(1) || ttl > LONGEST {
         return Err(Failure::TimeToLive);
     }
@@ -56,6 +65,7 @@ pub fn mint(
         lane: lane.into(),
         subject: subject.into(),
         expires_unix: now_unix.saturating_add(ttl.as_secs()),
+        explain,
     };
     Ok(claims.mint(&key)?)
 }
@@ -72,12 +82,15 @@ mod tests {
         let (key, short) = (dir.path().join("override.key"), dir.path().join("short.key"));
         std::fs::write(&key, "0123456789abcdef".repeat(4)).unwrap();
         std::fs::write(&short, "abc\n").unwrap();
-        let minted = |key: &Path, ttl| mint(key, "pricing-v2", "gray", "lin", ttl, 1_800_000_000);
+        let wish = Wish { release: "pricing-v2", lane: "gray", subject: "lin", ttl: HOUR, explain: false };
+        let minted = |key: &Path, ttl| mint(key, &Wish { ttl, ..wish }, 1_800_000_000);
         assert!(minted(&key, HOUR).unwrap().starts_with("v1."));
         assert!(matches!(minted(&short, HOUR), Err(Failure::Key { .. })));
         assert!(matches!(minted(&dir.path().join("none"), HOUR), Err(Failure::KeyFile { .. })));
         assert!(matches!(minted(&key, Duration::ZERO), Err(Failure::TimeToLive)));
         assert!(matches!(minted(&key, LONGEST + HOUR), Err(Failure::TimeToLive)));
-        assert!(matches!(mint(&key, "", "gray", "lin", HOUR, 0), Err(Failure::Claims(_))));
+        let claims = |wish| matches!(mint(&key, &wish, 0), Err(Failure::Claims(_)));
+        assert!(claims(Wish { release: "", ..wish }) && claims(Wish { lane: "", ..wish }));
+        assert!(!claims(Wish { lane: "", explain: true, ..wish }), "who only looks chooses no lane");
     }
 }

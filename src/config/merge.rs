@@ -33,6 +33,8 @@ pub(super) fn merge(into: &mut FileConfig, next: FileConfig, findings: &mut Find
         one(&mut into.bind, next.bind, "admin.bind", f);
         one(&mut into.insecure_changes, next.insecure_changes, "admin.insecure_changes", f);
         one(&mut into.token_file, next.token_file, "admin.token_file", f);
+        one(&mut into.reads, next.reads, "admin.reads", f);
+        list(&mut into.tokens, next.tokens);
     });
     section(&mut into.state, next.state, |into: &mut FileState, next| one(&mut into.dir, next.dir, "state.dir", f));
     section(&mut into.geoip, next.geoip, |into: &mut FileGeoip, next| {

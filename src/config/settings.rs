@@ -95,6 +95,15 @@ pub struct Settings {
     pub lookups: Vec<LookupPlan>,
 }
 
+impl Settings {
+    /// The name of the upstream that a route's lane goes to.
+    pub fn upstream_of(&self, route: &str, lane: &str) -> Option<&str> {
+        let route = self.routes.iter().find(|plan| *plan.name == *route)?;
+        let (_, UpstreamIndex(at)) = route.lanes.iter().find(|(id, _)| self.program.lanes().name(*id) == lane)?;
+        self.upstreams.get(*at).map(|upstream| upstream.name.as_str())
+    }
+}
+
 /// Who may change things through the admin address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AdminChanges {

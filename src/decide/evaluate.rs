@@ -126,8 +126,8 @@ impl Program {
             Verdict { lane, level: Level::None, reason: Reason::LaneMark }
         } else {
             match self.overridden(release, inputs) {
-                Some(Ok(accepted)) => {
-                    Verdict { lane: accepted.lane, level: Level::Developer, reason: Reason::Override }
+                Some(Ok(super::release::Accepted { lane: Some(lane), .. })) => {
+                    Verdict { lane, level: Level::Developer, reason: Reason::Override }
                 }
                 rejected => {
                     override_rejected = rejected.and_then(Result::err);

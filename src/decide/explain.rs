@@ -152,7 +152,7 @@ impl Program {
     fn override_trace(&self, outcome: &Result<Accepted, OverrideError>) -> OverrideTrace {
         match outcome {
             Ok(accepted) => OverrideTrace {
-                lane: Some(self.lanes().name(accepted.lane).to_owned()),
+                lane: accepted.lane.map(|lane| self.lanes().name(lane).to_owned()),
                 subject: accepted.subject.clone(),
                 expires_unix: accepted.expires_unix,
                 rejected: None,
@@ -166,6 +166,7 @@ fn developer(release: &Release, outcome: Option<&Result<Accepted, OverrideError>
     let (hit, why) = match outcome {
         _ if release.developer.is_none() => (false, "the release takes no overrides"),
         None => (false, "the request carries no override"),
+        Some(Ok(Accepted { lane: None, .. })) => (false, "the override only asks for an explanation"),
         Some(Ok(_)) => (true, "the override is valid"),
         Some(Err(OverrideError::Malformed)) => (false, "the override is no token"),
         Some(Err(OverrideError::Signature)) => (false, "the override is signed by none of the keys"),

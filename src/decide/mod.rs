@@ -38,6 +38,7 @@ mod pattern;
 
 mod evaluate;
 mod explain;
+mod one_line;
 mod program;
 mod render;
 mod trace;

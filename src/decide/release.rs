@@ -64,7 +64,8 @@ pub struct Developer {
 /// An override that counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Accepted {
-    pub(super) lane: LaneId,
+    /// The lane it chooses; none where it only asks for explanations.
+    pub(super) lane: Option<LaneId>,
     pub(super) subject: Option<String>,
     pub(super) expires_unix: Option<u64>,
 }
@@ -80,13 +81,24 @@ impl Developer {
         let text = text.trim();
         if let Some(lane) = lanes.id(text) {
             return match self.unsigned {
-                true => Ok(Accepted { lane, subject: None, expires_unix: None }),
+                true => Ok(Accepted { lane: Some(lane), subject: None, expires_unix: None }),
                 false => Err(OverrideError::Unsigned),
             };
         }
         let claims = Claims::verify(text, &self.keys, release, now_unix)?;
-        let lane = lanes.id(&claims.lane).ok_or(OverrideError::UnknownLane)?;
+        let lane = match &*claims.lane {
+            "" if claims.explain => None,
+            lane => Some(lanes.id(lane).ok_or(OverrideError::UnknownLane)?),
+        };
         Ok(Accepted { lane, subject: Some(claims.subject.into_owned()), expires_unix: Some(claims.expires_unix) })
+    }
+}
+
+impl Developer {
+    /// Whether this override was signed for somebody who is to see how lanes are decided. An unsigned one never was, not
+    /// even where unsigned ones choose lanes.
+    pub fn lets_explain(&self, text: &str, release: &str, now_unix: u64) -> bool {
+        Claims::verify(text.trim(), &self.keys, release, now_unix).is_ok_and(|claims| claims.explain)
     }
 }
 

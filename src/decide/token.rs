@@ -95,8 +95,8 @@ pub struct Claims<'a> {
     /// The release it is for.
     #[serde(borrow)]
     pub release: Cow<'a, str>,
-    /// The lane it sends requests to.
-    #[serde(borrow)]
+    /// The lane it sends requests to; empty where it only asks for explanations.
+    #[serde(borrow, default, skip_serializing_if = "str::is_empty")]
     pub lane: Cow<'a, str>,
     /// To whom it was given, for the record.
     #[serde(borrow, rename = "sub")]
@@ -104,13 +104,17 @@ pub struct Claims<'a> {
     /// The second since 1970 from which on it does not count.
     #[serde(rename = "exp")]
     pub expires_unix: u64,
+    /// Whether answers tell its bearer how their lane was decided.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub explain: bool,
 }
 
 impl Claims<'_> {
     /// The signed token.
     pub fn mint(&self, key: &TokenKey) -> Result<String, MintError> {
         for (claim, value) in [("release", &self.release), ("lane", &self.lane), ("subject", &self.subject)] {
-            if value.is_empty() || value.len() > LONGEST_NAME {
+            let may_be_empty = claim == "lane" && self.explain;
+            if (value.is_empty() && !may_be_empty) || value.len() > LONGEST_NAME {
                 return Err(MintError::Claim { claim });
             }
         }
@@ -152,6 +156,7 @@ impl Claims<'_> {
             lane: Cow::Owned(claims.lane.into_owned()),
             subject: Cow::Owned(claims.subject.into_owned()),
             expires_unix: claims.expires_unix,
+            explain: claims.explain,
         })
     }
 }

@@ -63,15 +63,14 @@ pub struct Reasoning {
 }
 
 impl Reasoning {
-    /// What [`Decision::fall_back`](super::Decision::fall_back) does, for the reasoning: stable, for `reason`, and what
-    /// was decided is kept. A decision for stable stays.
+    /// What [`Decision::fall_back`](super::Decision::fall_back) does, for the reasoning: stable, for `reason`, and the answer
+    /// that this replaces is kept as what was decided. A decision for stable stays.
     pub fn fall_back(&mut self, reason: Reason) {
         if self.lane == "stable" {
             return;
         }
         let lane = std::mem::replace(&mut self.lane, String::from("stable"));
-        let decided = DecidedTrace { lane, level: self.level, reason: self.reason };
-        self.decided.get_or_insert(decided);
+        self.decided = Some(DecidedTrace { lane, level: self.level, reason: self.reason });
         self.level = Level::None;
         self.reason = reason;
     }

@@ -49,6 +49,8 @@ static SETTINGS: LazyLock<Settings> = LazyLock::new(|| {
     loaded.expect("the configuration above is valid").settings
 });
 
+static EXTRACTOR: LazyLock<Extractor> = LazyLock::new(|| Extractor::of(&SETTINGS));
+
 /// A request of raw parts: line by line the headers `x-0` to `x-6`, the cookie, the query, the path.
 struct Raw<'a> {
     lines: Vec<&'a [u8]>,
@@ -95,8 +97,7 @@ pub fn check_request(bytes: &[u8]) {
     let Ok(normal) = NormalPath::new(path, AllowEncoded::default()) else { return };
     let program = &SETTINGS.program;
     let Some(found) = program.find(&request, normal.as_str()) else { return };
-    let extractor = Extractor::of(&SETTINGS);
-    let facts = extractor.facts(&request, &found, Peer::local());
+    let facts = EXTRACTOR.facts(&request, &found, Peer::local());
     let (decision, reasoning) =
         (program.decide(found.route, &Inputs::of(&facts)), program.explain_decision(found.route, &Inputs::of(&facts)));
     assert_eq!(program.lanes().name(decision.lane), reasoning.lane);

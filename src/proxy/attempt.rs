@@ -39,7 +39,7 @@ pub(super) struct Call<'r> {
     pub(super) untrusted: &'r dyn Fn(&[u8]) -> bool,
     pub(super) clock: &'r Clock,
     pub(super) limits: Limits,
-    pub(super) mark: Option<Mark<'r>>,
+    pub(super) mark: Mark<'r>,
     /// The bytes a second that the answer's body may have, where a fault makes it slow.
     pub(super) slow: Option<NonZeroU64>,
     /// The shield over this attempt, where there is one.

@@ -12,7 +12,7 @@ use super::body::RequestBody;
 use super::drain::Guest;
 use super::failure::Failure;
 use super::fields::{Peer, connection_has};
-use super::respond::{H1Responder, Responder};
+use super::respond::{H1Responder, Mark, Responder};
 use super::tell::refusal;
 use super::timer::{Late, Timer};
 use super::worker::Worker;
@@ -183,7 +183,7 @@ impl Client {
         });
         let mut record = super::record::Record::default();
         let id = super::tell::request_id(head, worker, &mut record);
-        responder.fail(failure, head, id).await?;
+        responder.fail(failure, head, id, Mark::default()).await?;
         Ok(Persistence::Close)
     }
 

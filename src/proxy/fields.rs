@@ -168,6 +168,8 @@ pub(super) fn to_client(sink: &mut impl FieldSink, head: &ResponseHead, framing:
                 !has_no_length && lengths == 1
             }
             Known::GrayLane => !shows_mark,
+            // Ours alone: what a service writes here is no decision, and nobody asked it.
+            Known::GrayExplain => false,
             known => !known.is_hop_by_hop(),
         };
         // The length frames the body on this side too: `Connection` cannot take it away.
@@ -186,6 +188,7 @@ pub(super) fn clean_trailers(trailers: &mut Fields, head: &Fields, untrusted: im
         let frames = known.is_hop_by_hop()
             || matches!(known, Known::ContentLength | Known::Host | Known::MaxForwards | Known::Expect)
             || matches!(known, Known::GrayLane | Known::GrayRelease | Known::GrayQos | Known::Forwarded)
+            || known == Known::GrayExplain
             || matches!(known, Known::XForwardedFor | Known::XForwardedHost | Known::XForwardedProto)
             || name.eq_ignore_ascii_case(b"trailer");
         if !frames && !is_named(&named, name) && !untrusted(name) {

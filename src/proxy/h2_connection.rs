@@ -10,7 +10,7 @@ use super::body::RequestBody;
 use super::drain::Guest;
 use super::failure::Failure;
 use super::fields::Peer;
-use super::respond::Responder;
+use super::respond::{Mark, Responder};
 use super::tell::refusal;
 use super::timer::Timer;
 use super::worker::Worker;
@@ -130,7 +130,7 @@ impl Stream {
             worker.telemetry.totals().refused(worker.id, refusal(failure));
             let mut record = super::record::Record::default();
             let id = super::tell::request_id(&head, worker, &mut record);
-            let _ = responder.fail(failure, &head, id).await;
+            let _ = responder.fail(failure, &head, id, Mark::default()).await;
             return;
         }
         let length = head.fields.first(Known::ContentLength).and_then(|v| std::str::from_utf8(v).ok()?.parse().ok());

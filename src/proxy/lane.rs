@@ -103,6 +103,7 @@ fn token_fate(fault: TokenFault) -> TokenFate {
     }
 }
 
-fn now_unix() -> u64 {
+/// The second since 1970.
+pub(super) fn now_unix() -> u64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

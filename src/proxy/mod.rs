@@ -33,6 +33,7 @@ mod refuse;
 mod tell;
 
 mod evidence;
+mod explain;
 
 mod deadline;
 mod drain;
@@ -43,7 +44,6 @@ mod snapshot;
 mod succeed;
 mod worker;
 
-use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
@@ -61,15 +61,16 @@ use deadline::CallerDeadline;
 use failure::Failure;
 use fields::{Peer, Told, max_forwards, times_passed, wanted_upgrade};
 use gray_drain::GrayDrain;
+use outgoing::target_for;
 use record::Record;
 use refuse::refuse;
-use respond::{Mark, Responder};
+use respond::Responder;
 use shield::Guard;
 use snapshot::Target;
 use timer::{Clock, Late, Timer, Waiting};
 use worker::View;
 
-use crate::config::{Normalize, Protocol, ResponseMark, StableOpen};
+use crate::config::{Protocol, StableOpen};
 use crate::decide::{Decision, LaneId, NormalPath, Qos, Reason, RouteId};
 use crate::extract::Ahead;
 use crate::resilience::{Admission, Lease, Tick, load};
@@ -109,6 +110,7 @@ async fn serve<'c>(worker: &Worker, request: Request<'_, 'c>, responder: Respond
             let admitted = routed.enter(worker, &view.snapshot, request.started);
             tell::decided(worker, &view.snapshot, &routed.decision);
             routed.compare_split(worker, &view.snapshot, admitted.is_err());
+            routed.explain(&view.snapshot, &request);
             let mut way = Way { responder: &mut responder, timer, record: &mut record };
             match admitted {
                 Ok(()) => send(worker, &view, routed, &mut request, &mut way).await,
@@ -120,7 +122,8 @@ async fn serve<'c>(worker: &Worker, request: Request<'_, 'c>, responder: Respond
     if let Err(failure) = outcome {
         record.failure = Some(failure);
         if let Some(responder) = responder.take() {
-            refuse(responder, failure, &request, worker, &mut record).await;
+            let explain = routed.as_ref().ok().and_then(|routed| routed.explain.as_deref());
+            refuse(responder, failure, &request, worker, &mut record, explain).await;
         }
     }
     tell::told(worker, &view, &request, routed.as_ref().ok(), &mut record);
@@ -143,6 +146,8 @@ struct Routed<'r> {
     room: Option<limit::Room>,
     /// The lane that had no room for it.
     limited: Option<LaneId>,
+    /// How the lane was decided, where a signed debugger asks.
+    explain: Option<Box<str>>,
 }
 
 /// Extract and decide. Where a rule wants to see the body, or a record, this waits for it.
@@ -164,7 +169,18 @@ async fn route<'r, 'c>(
     let route = found.route;
     drop(found);
     let target = snapshot.target(&snapshot.routes[route.index()], decision.lane);
-    Ok(Routed { route, path, decision, ahead, lane: decision.lane, target, lease: None, room: None, limited: None })
+    Ok(Routed {
+        route,
+        path,
+        decision,
+        ahead,
+        lane: decision.lane,
+        target,
+        lease: None,
+        room: None,
+        limited: None,
+        explain: None,
+    })
 }
 
 impl Routed<'_> {
@@ -243,6 +259,7 @@ async fn send<'c>(
     if routed.enter(worker, snapshot, Instant::now()).is_err() {
         return Err(failure);
     }
+    routed.explain_shielded();
     way.record.shielded = Some(failure);
     clock.drain = None;
     judged(worker, view, routed, request, way, &clock, None).await
@@ -304,7 +321,6 @@ async fn attempt<'c>(
     let upgrade = wanted_upgrade(head, request.framing);
     let plan = &snapshot.routes[routed.route.index()].plan;
     let slow = fault::meet(worker, &plan.name, lane, clock, &mut request.body, way).await?;
-    let shows_lane = snapshot.settings.response_mark != ResponseMark::Off;
     let call = Call {
         worker,
         head,
@@ -322,7 +338,7 @@ async fn attempt<'c>(
         untrusted: &untrusted,
         clock,
         limits: snapshot.limits,
-        mark: shows_lane.then(|| Mark { lane, cache: snapshot.cache_field() }),
+        mark: routed.mark(snapshot, lane),
         guard,
         slow,
     };
@@ -375,17 +391,6 @@ fn lease_failure(error: LeaseError, clock: &Clock) -> Failure {
         LeaseError::Connect(ConnectError::Refused(_)) => Failure::Connect,
         LeaseError::Connect(ConnectError::TimedOut) => Failure::ConnectLate,
     }
-}
-
-/// The target as the upstream gets it: as sent, unless the normal form is to be forwarded.
-fn target_for<'t>(snapshot: &Snapshot, head: &'t RequestHead, path: &NormalPath<'_>) -> Cow<'t, str> {
-    if snapshot.settings.normalize == Normalize::Match || path.is_unchanged() {
-        return Cow::Borrowed(head.target());
-    }
-    Cow::Owned(match head.query() {
-        Some(query) => format!("{}?{query}", path.as_str()),
-        None => path.as_str().to_owned(),
-    })
 }
 
 /// Whether peers that are not trusted may not set this field; names come in any case.

@@ -1,12 +1,17 @@
 //! The head of a request as an upstream gets it.
 
+use std::borrow::Cow;
+
 use super::attempt::{Call, Failed};
 use super::failure::Failure;
 use super::fields::to_upstream;
 use super::record::Record;
+use super::snapshot::Snapshot;
+use crate::config::Normalize;
+use crate::decide::NormalPath;
 use crate::upstream::H1Lease;
 use crate::wire::h1::{self, Framing, request_line};
-use crate::wire::{FieldSink, Known};
+use crate::wire::{FieldSink, Known, RequestHead};
 
 /// How the body goes up: a length where there is one, else chunks.
 pub(super) fn upstream_framing(call: &Call<'_>) -> Framing {
@@ -55,4 +60,15 @@ pub(super) fn h2_request(call: &Call<'_>, record: &mut Record) -> Result<http::R
         fields.field(b"te", b"trailers");
     }
     Ok(request)
+}
+
+/// The target as the upstream gets it: as sent, unless the normal form is to be forwarded.
+pub(super) fn target_for<'t>(snapshot: &Snapshot, head: &'t RequestHead, path: &NormalPath<'_>) -> Cow<'t, str> {
+    if snapshot.settings.normalize == Normalize::Match || path.is_unchanged() {
+        return Cow::Borrowed(head.target());
+    }
+    Cow::Owned(match head.query() {
+        Some(query) => format!("{}?{query}", path.as_str()),
+        None => path.as_str().to_owned(),
+    })
 }

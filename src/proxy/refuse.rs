@@ -2,7 +2,7 @@
 
 use super::failure::Failure;
 use super::record::Record;
-use super::respond::Responder;
+use super::respond::{Mark, Responder};
 use super::worker::Worker;
 use super::{Request, tell};
 use crate::wire::Verb;
@@ -14,6 +14,7 @@ pub(super) async fn refuse(
     request: &Request<'_, '_>,
     worker: &Worker,
     record: &mut Record,
+    explain: Option<&str>,
 ) {
     if failure == Failure::InjectedReset {
         record.is_broken = true;
@@ -33,7 +34,7 @@ pub(super) async fn refuse(
         responder.options().await
     } else {
         let id = tell::request_id(request.head, worker, record);
-        responder.fail(failure, request.head, id).await
+        responder.fail(failure, request.head, id, Mark { explain, ..Mark::default() }).await
     };
     match answered {
         Ok(bytes) => record.bytes_out = bytes,

@@ -32,12 +32,14 @@ pub(super) struct H1Responder<'c> {
 }
 
 /// What is added to an answer so that people and shared caches can tell the lanes apart.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub(super) struct Mark<'m> {
-    /// The lane that answered.
-    pub(super) lane: &'m str,
+    /// The lane that answered, where clients are to see it.
+    pub(super) lane: Option<&'m str>,
     /// `Vary` or `Cache-Control`, and its value.
     pub(super) cache: Option<(&'static str, &'m str)>,
+    /// How the lane was decided, for a signed debugger.
+    pub(super) explain: Option<&'m str>,
 }
 
 impl<'c> Responder<'c> {
@@ -66,7 +68,7 @@ impl<'c> Responder<'c> {
         head: &ResponseHead,
         verb: Verb,
         framing: Framing,
-        mark: Option<Mark<'_>>,
+        mark: Mark<'_>,
     ) -> io::Result<BodyWriter<'c>> {
         match self {
             Self::H1(h1) => Ok(h1.begin(head, verb, framing, mark)),
@@ -75,7 +77,7 @@ impl<'c> Responder<'c> {
                 *response.status_mut() = http::StatusCode::from_u16(head.status).map_err(io::Error::other)?;
                 let headers = response.headers_mut();
                 headers.reserve(head.fields.len() + 1);
-                to_client(headers, head, framing, mark.is_some());
+                to_client(headers, head, framing, mark.lane.is_some());
                 add_mark(headers, mark);
                 let ended = framing == Framing::Empty;
                 let stream = stream.send_response(response, ended).map_err(io::Error::other)?;
@@ -86,13 +88,25 @@ impl<'c> Responder<'c> {
 
     /// Answers with a failure: a small JSON body that names the reason and the request, and no address; to a gRPC
     /// client a status of its own protocol. An HTTP/1 connection is closed behind the client's faults of framing.
-    pub(super) async fn fail(self, failure: Failure, request: &RequestHead, request_id: &str) -> io::Result<u64> {
-        soon(self.write_failure(failure, request, request_id)).await
+    pub(super) async fn fail(
+        self,
+        failure: Failure,
+        request: &RequestHead,
+        request_id: &str,
+        mark: Mark<'_>,
+    ) -> io::Result<u64> {
+        soon(self.write_failure(failure, request, request_id, mark)).await
     }
 
-    async fn write_failure(self, failure: Failure, request: &RequestHead, request_id: &str) -> io::Result<u64> {
+    async fn write_failure(
+        self,
+        failure: Failure,
+        request: &RequestHead,
+        request_id: &str,
+        mark: Mark<'_>,
+    ) -> io::Result<u64> {
         if request.is_grpc() {
-            return self.fail_grpc(failure);
+            return self.fail_grpc(failure, mark);
         }
         let body =
             format!("{{\"error\":\"{}\",\"message\":\"{failure}\",\"request_id\":\"{request_id}\"}}\n", failure.word());
@@ -105,7 +119,7 @@ impl<'c> Responder<'c> {
         }
         let has_body = request.verb != Verb::Head;
         let framing = if has_body { Framing::Length(body.len() as u64) } else { Framing::Empty };
-        let mut writer = self.begin(&head, request.verb, framing, None)?;
+        let mut writer = self.begin(&head, request.verb, framing, mark)?;
         if has_body {
             writer.data(body.as_bytes()).await?;
         }
@@ -117,16 +131,16 @@ impl<'c> Responder<'c> {
     pub(super) async fn options(self) -> io::Result<u64> {
         let mut head = ResponseHead::own(204);
         head.fields.push(b"allow", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
-        let mut writer = self.begin(&head, Verb::Options, Framing::Empty, None)?;
+        let mut writer = self.begin(&head, Verb::Options, Framing::Empty, Mark::default())?;
         soon(writer.end()).await.map(|()| 0)
     }
 
-    fn fail_grpc(self, failure: Failure) -> io::Result<u64> {
+    fn fail_grpc(self, failure: Failure, mark: Mark<'_>) -> io::Result<u64> {
         let mut head = ResponseHead::own(200);
         head.fields.push(b"content-type", b"application/grpc");
         head.fields.push(b"grpc-status", failure.grpc_status().as_bytes());
         head.fields.push(b"grpc-message", failure.word().as_bytes());
-        let mut writer = self.begin(&head, Verb::Other, Framing::Empty, None)?;
+        let mut writer = self.begin(&head, Verb::Other, Framing::Empty, mark)?;
         if let BodyWriter::H2(stream) = &mut writer {
             stream.end(None)?;
         }
@@ -150,13 +164,13 @@ impl<'c> Responder<'c> {
 }
 
 impl<'c> H1Responder<'c> {
-    fn begin(self, head: &ResponseHead, verb: Verb, framing: Framing, mark: Option<Mark<'_>>) -> BodyWriter<'c> {
+    fn begin(self, head: &ResponseHead, verb: Verb, framing: Framing, mark: Mark<'_>) -> BodyWriter<'c> {
         if self.guest.is_draining() {
             self.persistence.set(Persistence::Close);
         }
         let out = &mut self.output.buf;
         response_line(out, head.status, head.reason());
-        to_client(out, head, framing, mark.is_some());
+        to_client(out, head, framing, mark.lane.is_some());
         add_mark(out, mark);
         // A body without a length needs chunks, which HTTP/1.0 does not know: there the close ends it.
         let framing = match framing {
@@ -207,11 +221,16 @@ fn has_length(head: &ResponseHead) -> bool {
     head.fields.has(crate::wire::Known::ContentLength)
 }
 
-fn add_mark(sink: &mut impl FieldSink, mark: Option<Mark<'_>>) {
-    if let Some(mark) = mark {
-        sink.field(b"x-gray-lane", mark.lane.as_bytes());
-        if let Some((name, value)) = mark.cache {
-            sink.field(name.as_bytes(), value.as_bytes());
-        }
+fn add_mark(sink: &mut impl FieldSink, mark: Mark<'_>) {
+    if let Some(lane) = mark.lane {
+        sink.field(b"x-gray-lane", lane.as_bytes());
+    }
+    if let Some((name, value)) = mark.cache {
+        sink.field(name.as_bytes(), value.as_bytes());
+    }
+    if let Some(explain) = mark.explain {
+        sink.field(b"x-gray-explain", explain.as_bytes());
+        // It was told to one person.
+        sink.field(b"cache-control", b"private");
     }
 }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::cell::{Cell, OnceCell};
 
+use super::judge::Placed;
 use super::line::{Known, Line, Named};
 use crate::config::{FactSource, Settings};
 use crate::decide::{
@@ -73,6 +74,11 @@ impl<'s> Side<'s> {
             sources: settings.program.facts().ids().map(of).collect(),
             by_host: settings.program.routes().iter().any(|route| !route.hosts.is_empty()),
         }
+    }
+
+    /// The name of the lane where a request goes.
+    pub(super) fn lane(&self, placed: &Placed) -> Option<&'s str> {
+        placed.lane.map(|lane| self.settings.program.lanes().name(lane))
     }
 }
 

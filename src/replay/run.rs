@@ -119,9 +119,7 @@ fn one<'s>(plan: &Plan<'_>, from: &'s Side<'s>, to: &'s Side<'s>, bytes: &[u8], 
     if is_unlike_log(from, &before, &line) {
         tally.unlike(|| Skip::new(at, String::from("the log says another lane"), bytes));
     }
-    let lane =
-        |side: &Side<'_>, placed: &Placed| placed.lane.map(|lane| side.settings.program.lanes().name(lane).to_owned());
-    if lane(from, &before) != lane(to, &after) {
+    if from.lane(&before) != to.lane(&after) {
         tally.changed.add(&line, &goods);
         tally.ways.entry(Way::of(&before, &after)).or_default().add(&line, &goods);
     }
@@ -130,5 +128,5 @@ fn one<'s>(plan: &Plan<'_>, from: &'s Side<'s>, to: &'s Side<'s>, bytes: &[u8], 
 /// Whether the first configuration cannot be the one that the log was written under.
 fn is_unlike_log(from: &Side<'_>, placed: &Placed, line: &Line<'_>) -> bool {
     let Some(decided) = line.decided.as_ref().filter(|decided| !decided.diverted) else { return false };
-    placed.lane.is_none_or(|lane| from.settings.program.lanes().name(lane) != decided.lane)
+    from.lane(placed).is_none_or(|lane| lane != decided.lane)
 }

@@ -187,6 +187,19 @@ fn json_lines_are_read_by_names_and_pointers() {
 }
 
 #[test]
+fn json_numbers_are_hashed_as_the_digits_written() {
+    let rule = to("{ level: permille, permille: 500 }");
+    let map = [("method", "m"), ("uri", "u"), ("user_id", "/a~1b/1/id"), ("category_id", "deep")];
+    for id in ["9007199254740993", "12345678901234567890123", "1.50", "\"9007199254740993\"", "\"\\u0075\\u0031\""] {
+        let log = format!(r#"{{"m":"GET","u":"/sku/8","deep":{{"x":[[[1]]]}},"a/b":[0,{{"id":{id}}}]}}"#);
+        let report = replay_as(&rule, Cursor::new(log), Format::Json, &map);
+        let key = serde_json::from_str::<String>(id).unwrap_or_else(|_| id.to_owned());
+        let moves = u64::from(bucket("r", &key).get() < 500);
+        assert_eq!((report.changed.requests, report.undecided, report.unreadable), (moves, 0, 0), "{id}");
+    }
+}
+
+#[test]
 fn a_map_that_cannot_be_is_refused() {
     let error = |format, pairs: &[(&str, &str)]| {
         let pairs: Vec<_> = pairs.iter().map(|(part, field)| ((*part).to_owned(), (*field).to_owned())).collect();

@@ -44,6 +44,8 @@ pub enum Known {
     GrayRelease,
     /// `x-gray-qos`
     GrayQos,
+    /// `x-gray-explain`
+    GrayExplain,
     /// `x-request-id`
     RequestId,
     /// `traceparent`
@@ -80,6 +82,7 @@ impl Known {
             12 if starts(name, b'c') => (b"content-type", Self::ContentType),
             12 if starts(name, b'g') => (b"grpc-timeout", Self::GrpcTimeout),
             12 => (b"max-forwards", Self::MaxForwards),
+            14 if starts(name, b'x') && name[7] | 0x20 == b'e' => (b"x-gray-explain", Self::GrayExplain),
             14 if starts(name, b'x') => (b"x-gray-release", Self::GrayRelease),
             14 if starts(name, b'h') => (b"http2-settings", Self::Http2Settings),
             14 => (b"content-length", Self::ContentLength),
@@ -156,6 +159,7 @@ mod tests {
             ("X-Gray-Lane", Known::GrayLane),
             ("x-gray-release", Known::GrayRelease),
             ("x-gray-qos", Known::GrayQos),
+            ("X-Gray-Explain", Known::GrayExplain),
             ("X-Request-Id", Known::RequestId),
             ("traceparent", Known::Traceparent),
             ("grpc-timeout", Known::GrpcTimeout),

@@ -22,5 +22,6 @@ mod drill;
 mod live;
 mod nacos;
 mod reload;
+mod replay;
 mod rules;
 mod watched;

@@ -9,6 +9,7 @@ mod faults;
 mod files;
 mod good;
 mod limits;
+mod merged;
 mod mutated;
 mod refused_names;
 mod refused_texts;

@@ -291,3 +291,18 @@ fn rules_of_worse_that_cannot_be_are_told_where_they_stand() {
     check(rollback("require: all, worse: true"), alone);
     check(rollback("require: all, openings: 3"), alone);
 }
+
+#[test]
+fn a_regex_bomb_is_refused_when_it_is_loaded() {
+    let start = std::time::Instant::now();
+    for bomb in ["((a{100}){100}){100}", "(?:x{1000}){1000}", "(.{1000}){100}"] {
+        let condition = format!("{{ key: user_id, operator: REGEX, value: \"{bomb}\" }}");
+        let text = goods("{ key: stock_level, operator: GT, value: 500 }", &condition);
+        let problems = super::load(text).expect_err("it is too large");
+        assert!(super::lines(problems.iter()).contains("44:49: "), "{}", super::lines(problems.iter()));
+        let expression = format!("{{ expression: 'user_id.matches(\"{bomb}\")' }}");
+        let text = goods("{ key: stock_level, operator: GT, value: 500 }", &expression);
+        super::load(text).expect_err("it is too large");
+    }
+    assert!(start.elapsed() < std::time::Duration::from_secs(20), "{:?}", start.elapsed());
+}

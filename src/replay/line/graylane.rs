@@ -96,7 +96,7 @@ pub(super) fn read<'a>(text: &'a str) -> Result<Line<'a>, Unreadable> {
 
 /// A text of the log; borrowed from the line where it holds no escape.
 #[derive(Debug)]
-struct Text<'a>(Cow<'a, str>);
+pub(super) struct Text<'a>(pub(super) Cow<'a, str>);
 
 fn known(value: Option<Text<'_>>) -> Known<'_> {
     match value {

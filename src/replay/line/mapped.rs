@@ -1,22 +1,24 @@
-//! JSON objects of any other log, by a map of fields.
+//! JSON objects of any other log, by a map of fields. Numbers are the digits as written: an id of twenty digits is hashed as it
+//! stands there.
 
 use std::borrow::Cow;
+use std::fmt;
 
-use serde_json::Value;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
 
+use super::graylane::Text;
 use super::{Known, Line, Unreadable, split_target};
 use crate::replay::fields::{Fields, Part, Pick};
 
 pub(super) fn read<'a>(text: &'a str, fields: &'a Fields) -> Result<Line<'a>, Unreadable> {
-    let object: Value = serde_json::from_str(text).map_err(|error| Unreadable::NotJson(error.to_string()))?;
-    if !object.is_object() {
-        return Err(Unreadable::NotJson("it is another value".to_owned()));
-    }
+    let object: Members<'a> = serde_json::from_str(text).map_err(|error| Unreadable::NotJson(error.to_string()))?;
     let mut line = Line::default();
     for (part, pick) in fields.list() {
         let found = match pick {
             Pick::Name(name) => object.get(name),
-            Pick::Pointer(pointer) => object.pointer(pointer),
+            Pick::Pointer(pointer) => object.at(pointer),
             Pick::Place(_) => None,
         };
         let found = found.map_or(Known::Absent, value);
@@ -44,13 +46,67 @@ pub(super) fn read<'a>(text: &'a str, fields: &'a Fields) -> Result<Line<'a>, Un
 }
 
 /// A text, a number or a flag as it is written; `null` and an empty text say that there is none.
-fn value(value: &Value) -> Known<'static> {
-    match value {
-        Value::Null => Known::Absent,
-        Value::String(text) if text.is_empty() => Known::Absent,
-        Value::String(text) => Known::Value(Cow::Owned(text.clone())),
-        Value::Number(number) => Known::Value(Cow::Owned(number.to_string())),
-        Value::Bool(flag) => Known::Value(Cow::Owned(flag.to_string())),
-        Value::Array(_) | Value::Object(_) => Known::Unknown,
+fn value(raw: &RawValue) -> Known<'_> {
+    match raw.get() {
+        "null" | "\"\"" => Known::Absent,
+        text if text.starts_with('"') => {
+            serde_json::from_str::<Text<'_>>(text).map_or(Known::Unknown, |text| Known::Value(text.0))
+        }
+        text if text.starts_with(['{', '[']) => Known::Unknown,
+        text => Known::Value(Cow::Borrowed(text)),
     }
 }
+
+/// The members of an object, as they stand there.
+#[derive(Debug)]
+struct Members<'a>(Vec<(Text<'a>, &'a RawValue)>);
+
+impl<'a> Members<'a> {
+    /// Of a name that stands twice the last counts.
+    fn get(&self, name: &str) -> Option<&'a RawValue> {
+        self.0.iter().rev().find(|(known, _)| known.0 == name).map(|(_, raw)| *raw)
+    }
+
+    /// The value at a pointer of RFC 6901.
+    fn at(&self, pointer: &str) -> Option<&'a RawValue> {
+        let mut tokens = pointer.split('/').skip(1).map(|token| match token.contains('~') {
+            true => Cow::Owned(token.replace("~1", "/").replace("~0", "~")),
+            false => Cow::Borrowed(token),
+        });
+        let mut raw = self.get(&tokens.next()?)?;
+        for token in tokens {
+            raw = match raw.get().as_bytes().first()? {
+                b'{' => serde_json::from_str::<Members<'a>>(raw.get()).ok()?.get(&token)?,
+                b'[' => {
+                    let items: Vec<&'a RawValue> = serde_json::from_str(raw.get()).ok()?;
+                    *items.get(token.parse::<usize>().ok()?)?
+                }
+                _ => return None,
+            };
+        }
+        Some(raw)
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+        impl<'de> Visitor<'de> for Reader {
+            type Value = Members<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Members<'de>, M::Error> {
+                let mut members = Vec::with_capacity(MEMBERS);
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+        deserializer.deserialize_map(Reader)
+    }
+}
+
+/// So many members most lines do not have.
+const MEMBERS: usize = 16;

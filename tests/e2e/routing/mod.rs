@@ -2,6 +2,7 @@
 
 mod buckets;
 mod composite;
+mod explained;
 mod lanes;
 mod local;
 mod marks;

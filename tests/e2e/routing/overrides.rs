@@ -1,6 +1,6 @@
 //! The developer override, by tokens as `graylane token` makes them.
 
-use crate::harness::{Origin, Plan, Sidecar, eventually, graylane};
+use crate::harness::{Origin, Plan, Sidecar, answer, eventually, graylane};
 
 const KEY: &str = "0123456789abcdef0123456789abcdef";
 const DEVELOPER: &str = "developer: { header: x-gray-override, key_file: override.key }";
@@ -85,4 +85,80 @@ fn an_unsigned_override_counts_in_dev_only() {
     assert_eq!(lane_with(&dev, "gray"), "gray");
     let (prod, _stable, _gray) = scene("prod", &release);
     assert_eq!(lane_with(&prod, "gray"), "stable");
+}
+
+fn debug_token(sidecar: &Sidecar, key: &str, further: &[&str]) -> String {
+    let key = sidecar.directory().join(key);
+    let key = key.to_str().expect("a plain path");
+    let mut words = vec!["token", "--key-file", key, "--release", "r", "--subject", "li.wei", "--ttl", "1h"];
+    words.extend(further);
+    let output = graylane(words);
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).expect("text").trim().to_owned()
+}
+
+#[test]
+fn a_signed_debugger_is_told_why_and_nobody_else_is() {
+    let stable = Origin::answering(|_| answer("200 OK", "X-Lane: stable\r\nX-Gray-Explain: forged\r\n", b""));
+    let gray = Origin::lane("gray");
+    let plan = Plan::gray(stable.address(), gray.address(), &format!("level: permille\npermille: 50\n{DEVELOPER}"))
+        .environment("dev")
+        .file("override.key", format!("{KEY}\n"))
+        .file("other.key", "f".repeat(40));
+    let sidecar = Sidecar::start(&plan);
+    let told = |token: &str| {
+        let response = sidecar.get("/", &format!("x-user-id: u1\r\nx-gray-override: {token}\r\n"));
+        (response.get("x-lane").expect("a lane"), response.get("x-gray-explain"), response.get("cache-control"))
+    };
+    // Who only looks goes where everybody would: bucket 68 of this salt and user is outside.
+    let looking = debug_token(&sidecar, "override.key", &["--explain"]);
+    let (lane, explain, cache) = told(&looking);
+    let explain = explain.expect("an explanation");
+    assert_eq!((lane.as_str(), cache.as_deref()), ("stable", Some("private")));
+    for part in
+        ["lane=stable; level=none; reason=bucket_out", "route=all; upstream=stable", "x-user-id", "permille=miss"]
+    {
+        assert!(explain.contains(part), "{part} in {explain}");
+    }
+    assert!(explain.len() <= 2048, "{}", explain.len());
+
+    let both = debug_token(&sidecar, "override.key", &["--explain", "--lane", "gray"]);
+    let (lane, explain, _) = told(&both);
+    assert_eq!(lane, "gray");
+    assert!(explain.expect("an explanation").starts_with("lane=gray; level=developer; reason=override"));
+
+    let silent = debug_token(&sidecar, "override.key", &["--lane", "gray"]);
+    let forged = debug_token(&sidecar, "other.key", &["--explain"]);
+    // Not even where unsigned overrides choose lanes.
+    for token in ["gray", &silent, &forged, "none", "stable"] {
+        assert_eq!(told(token).1, None, "{token}");
+    }
+    assert!(sidecar.get("/", "").get("x-gray-explain").is_none(), "the service's own field does not pass");
+}
+
+#[test]
+fn an_explanation_is_bounded_and_plain_whatever_the_request_holds() {
+    let (stable, gray) = (Origin::lane("stable"), Origin::lane("gray"));
+    let plan = Plan::gray(stable.address(), gray.address(), &format!("level: permille\npermille: 50\n{DEVELOPER}"))
+        .upstream("down", "127.0.0.1:1")
+        .route("down", "/down", "stable: down, gray: down", "release: r")
+        .file("override.key", format!("{KEY}\n"));
+    let sidecar = Sidecar::start(&plan);
+    let token = debug_token(&sidecar, "override.key", &["--explain"]);
+    let fields = format!(
+        "x-gray-override: {token}\r\nx-user-id: {}\r\nx-device-id: 设备; lane=gold\r\nx-user-tags: {}\r\n",
+        "u".repeat(3000),
+        "tag,".repeat(500)
+    );
+    let response = sidecar.get("/", &fields);
+    assert_eq!(response.status(), 200);
+    let explain = response.get("x-gray-explain").expect("an explanation");
+    assert!(explain.len() <= 2048 && explain.bytes().all(|byte| (b' '..=b'~').contains(&byte)), "{explain}");
+    assert!(!explain.contains("; lane=gold"), "{explain}");
+    let failed = sidecar.get("/down", &format!("x-user-id: u1\r\nx-gray-override: {token}\r\n"));
+    assert_eq!(failed.status(), 502);
+    assert!(
+        failed.get("x-gray-explain").is_some_and(|line| line.starts_with("lane=")),
+        "answers of our own tell as well"
+    );
 }
