@@ -7,6 +7,7 @@
 
 mod accept;
 mod connection;
+mod crowd;
 mod h2_connection;
 
 mod fields;
@@ -24,6 +25,7 @@ mod limit;
 mod outgoing;
 mod peek;
 mod shield;
+mod unless_gone;
 mod upgrade;
 
 mod failure;
@@ -50,6 +52,7 @@ use smallvec::SmallVec;
 
 pub use accept::{Door, Stop, Turn, run};
 pub use breaker::{Epoch, Lately, Making, Moved, Succession, Watches};
+pub use crowd::Crowd;
 pub use fault_table::{AddFaultError, Fault, FaultOrigin, Faults};
 pub use snapshot::{Route, Snapshot};
 pub use worker::{Parts, Worker};
@@ -67,6 +70,7 @@ use respond::{Mark, Responder};
 use shield::Guard;
 use snapshot::Target;
 use timer::{Clock, Late, Timer, Waiting};
+use unless_gone::unless_gone;
 use worker::View;
 
 use crate::config::{Normalize, Protocol, ResponseMark, StableOpen};
@@ -333,8 +337,9 @@ async fn attempt<'c>(
         if clock.is_over() {
             return Err(Failure::RequestLate);
         }
-        let leased = timer.race(&clock.last(), pool.lease(dialect, fresh, plan.timeouts.connect)).await;
-        let lease = leased.map_err(|Late| Failure::RequestLate)?.map_err(|error| lease_failure(error, clock))?;
+        let leasing = unless_gone(&mut request.body, responder, pool.lease(dialect, fresh, plan.timeouts.connect));
+        let leased = timer.race(&clock.last(), leasing).await;
+        let lease = leased.map_err(|Late| Failure::RequestLate)??.map_err(|error| lease_failure(error, clock))?;
         clock.wait_for(Waiting::FirstByte, Instant::now());
         record.report = lease.report();
         let exchange = Exchange { body: &mut request.body, responder, timer, record };

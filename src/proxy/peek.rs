@@ -12,6 +12,7 @@ use super::failure::Failure;
 use super::fields::Peer;
 use super::respond::Responder;
 use super::timer::{Late, NEVER, Timer};
+use super::unless_gone::unless_gone;
 use super::worker::{View, Worker};
 use super::{Request, Snapshot};
 use crate::decide::Found;
@@ -47,7 +48,9 @@ pub(super) async fn ahead<'c>(
     if needs.has_records() {
         for wanted in extractor.wanted_records(head, found, peer, &ahead) {
             if let Some(lookup) = extractor.lookups().get(wanted.lookup) {
-                ahead.take_record(wanted.lookup, lookup.get(&wanted.key, worker.id).await);
+                let looking = lookup.get(&wanted.key, worker.id);
+                let record = unless_gone(&mut request.body, responder, looking).await?;
+                ahead.take_record(wanted.lookup, record);
             }
         }
     }

@@ -2,7 +2,10 @@
 
 mod answers;
 mod bodies;
+mod crowds;
+mod floods;
 mod http2;
 mod patience;
+mod raw;
 mod smuggling;
 mod trust;
