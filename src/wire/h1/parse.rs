@@ -227,6 +227,17 @@ mod tests {
 
     const LIMITS: Limits = Limits { head_bytes: 64 * 1024, fields: 8, uri_bytes: 1024 };
 
+    #[test]
+    fn a_limit_above_the_usual_room_is_what_it_says() {
+        let limits = Limits { head_bytes: 64 * 1024, fields: 700, uri_bytes: 1024 };
+        for (more, expected) in [(698, Ok(())), (699, Ok(())), (700, Err(HeadError::TOO_MANY_FIELDS))] {
+            let raw = format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "X: y\r\n".repeat(more));
+            assert_eq!(parse_request(raw.as_bytes(), &limits, &mut RequestHead::default()), expected, "{more}");
+            let raw = format!("HTTP/1.1 200 OK\r\nA: b\r\n{}\r\n", "X: y\r\n".repeat(more));
+            assert_eq!(parse_response(raw.as_bytes(), &limits, &mut ResponseHead::default()), expected, "{more}");
+        }
+    }
+
     fn parse(raw: &str) -> Result<RequestHead, HeadError> {
         let mut head = RequestHead::default();
         parse_request(raw.as_bytes(), &LIMITS, &mut head).map(|()| head)

@@ -7,5 +7,6 @@ mod floods;
 mod http2;
 mod patience;
 mod raw;
+mod sections;
 mod smuggling;
 mod trust;
