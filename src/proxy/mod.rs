@@ -25,7 +25,6 @@ mod limit;
 mod outgoing;
 mod peek;
 mod shield;
-mod unless_gone;
 mod upgrade;
 
 mod failure;
@@ -58,7 +57,7 @@ pub use snapshot::{Route, Snapshot};
 pub use worker::{Parts, Worker};
 
 use attempt::{Call, Exchange, Failed, over_h1, over_h2};
-use body::RequestBody;
+use body::{RequestBody, unless_gone};
 use breaker::whole_seconds;
 use deadline::CallerDeadline;
 use failure::Failure;
@@ -70,7 +69,6 @@ use respond::{Mark, Responder};
 use shield::Guard;
 use snapshot::Target;
 use timer::{Clock, Late, Timer, Waiting};
-use unless_gone::unless_gone;
 use worker::View;
 
 use crate::config::{Normalize, Protocol, ResponseMark, StableOpen};

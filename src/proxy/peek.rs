@@ -6,13 +6,12 @@
 use std::cell::Cell;
 use std::time::Instant;
 
-use super::body::{Peeked, RequestBody};
+use super::body::{Peeked, RequestBody, unless_gone};
 use super::deadline::CallerDeadline;
 use super::failure::Failure;
 use super::fields::Peer;
 use super::respond::Responder;
 use super::timer::{Late, NEVER, Timer};
-use super::unless_gone::unless_gone;
 use super::worker::{View, Worker};
 use super::{Request, Snapshot};
 use crate::decide::Found;

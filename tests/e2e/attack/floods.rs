@@ -195,7 +195,7 @@ fn row_21_a_header_list_that_unfolds_is_refused() {
         }
         let answered = |heard: &Heard| heard.frames.iter().filter(|(kind, ..)| *kind == HEADERS).count();
         raw.leave_after("20 answers or an end", |heard| answered(heard) >= 20 || heard.goaway().is_some());
-        String::from("431, none at the origin")
+        String::from("refused, none at the origin")
     });
     assert!(origin.requests().iter().all(|request| request.head.target() == "/other"));
 }

@@ -170,8 +170,9 @@ pub(super) fn attacked(sidecar: &Sidecar, what: &str, attack: impl Fn() -> Strin
     other.join().expect("somebody else was served");
     let (served, slowest) = (served.load(Ordering::Relaxed), slowest.load(Ordering::Relaxed) as f64 / 1000.0);
     let peak = sidecar.memory_kib("VmHWM:");
+    // The runner may have begun a line.
     println!(
-        "| {what} | {times} | {outcome} | {:.1} MiB | {served} requests, all 200, slowest {slowest:.0} ms |",
+        "\n| {what} | {times} | {outcome} | {:.1} MiB | {served} requests, all 200, slowest {slowest:.0} ms |",
         peak as f64 / 1024.0
     );
     assert!(served > 0, "nobody else was served");
