@@ -40,3 +40,7 @@ bench: ## CPU per request beside nginx and HAProxy, in the same run
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZ_SECONDS (60) each
 	@scripts/fuzz
+
+.PHONY: conformance
+conformance: ## h2spec and Autobahn through a sidecar, see docs/conformance.md
+	@scripts/conformance

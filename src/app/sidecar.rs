@@ -30,7 +30,7 @@ use crate::config::{self, Loaded, Problems};
 use crate::latch::{Keeping, Latches};
 use crate::live::Live;
 use crate::products::Products;
-use crate::proxy::{Epoch, Faults, Making, Snapshot, Stop};
+use crate::proxy::{Crowd, Epoch, Faults, Making, Snapshot, Stop};
 use crate::resilience::Tick;
 use crate::source;
 use crate::telemetry::Telemetry;
@@ -140,10 +140,11 @@ impl Sidecar {
         let view = Arc::new(view);
 
         let (stop, stops) = watch::channel(Stop::No);
-        let mut workers = Vec::new();
+        let (mut workers, crowd) = (Vec::new(), Arc::<Crowd>::default());
         for (id, (first, turns)) in entrances.into_iter().enumerate() {
             let (live, telemetry, faults, stop) = (live.clone(), telemetry.clone(), faults.clone(), stops.clone());
-            let parts = Parts { id, first, turns, live, telemetry, log: log.worker(id), epoch, faults, stop };
+            let crowd = crowd.clone();
+            let parts = Parts { id, first, turns, live, telemetry, log: log.worker(id), epoch, faults, crowd, stop };
             workers.push(worker::start(parts).map_err(StartError::system("a worker"))?);
         }
         let traffic = (*doors.shown().get()).clone();

@@ -142,6 +142,8 @@ impl AdminView for ControlView {
                     "header_bytes": settings.limits.header_bytes,
                     "header_count": settings.limits.header_count,
                     "uri_bytes": settings.limits.uri_bytes,
+                    "connections": settings.limits.connections,
+                    "connections_per_peer": settings.limits.connections_per_peer,
                 },
                 "drain_seconds": settings.drain.as_secs_f64(),
                 "guard": {

@@ -11,7 +11,7 @@ use tokio::runtime;
 use tokio::sync::{mpsc, watch};
 
 use crate::live::Live;
-use crate::proxy::{self, Epoch, Faults, Snapshot, Stop, Turn, Worker};
+use crate::proxy::{self, Crowd, Epoch, Faults, Snapshot, Stop, Turn, Worker};
 use crate::telemetry::Telemetry;
 use crate::telemetry::access::WorkerLog;
 
@@ -25,6 +25,7 @@ pub(super) struct Parts {
     pub(super) log: WorkerLog,
     pub(super) epoch: Epoch,
     pub(super) faults: Arc<Faults>,
+    pub(super) crowd: Arc<Crowd>,
     pub(super) stop: watch::Receiver<Stop>,
 }
 
@@ -41,7 +42,7 @@ pub(super) fn start(parts: Parts) -> io::Result<JoinHandle<usize>> {
 }
 
 fn run(parts: Parts, tell: &SyncSender<io::Result<()>>) -> usize {
-    let Parts { id, first, turns, live, telemetry, log, epoch, faults, stop } = parts;
+    let Parts { id, first, turns, live, telemetry, log, epoch, faults, crowd, stop } = parts;
     // A local runtime is built on the thread that runs it.
     let local = runtime::LocalOptions::default();
     let runtime = match runtime::Builder::new_current_thread().enable_all().build_local(local) {
@@ -51,7 +52,7 @@ fn run(parts: Parts, tell: &SyncSender<io::Result<()>>) -> usize {
     // Balancing and request ids want numbers that differ between workers and processes, not secret ones.
     let seed = RandomState::new().hash_one(id);
     runtime.block_on(async move {
-        let worker = Rc::new(Worker::new(proxy::Parts { id, seed, epoch, live, telemetry, log, faults }));
+        let worker = Rc::new(Worker::new(proxy::Parts { id, seed, epoch, live, telemetry, log, faults, crowd }));
         // Whoever started us may have given up waiting; then the stop comes soon.
         let begun = || _ = tell.send(Ok(()));
         proxy::run(worker, first, turns, stop, begun).await.unwrap_or_else(|error| refuse(tell, error))

@@ -62,6 +62,17 @@ pub(super) fn merge(into: &mut FileConfig, next: FileConfig, findings: &mut Find
         one(&mut into.header_time, next.header_time, "limits.header_time", f);
         one(&mut into.body_idle, next.body_idle, "limits.body_idle", f);
         one(&mut into.idle, next.idle, "limits.idle", f);
+        one(&mut into.connections, next.connections, "limits.connections", f);
+        one(&mut into.connections_per_peer, next.connections_per_peer, "limits.connections_per_peer", f);
+        one(&mut into.h2_streams, next.h2_streams, "limits.h2_streams", f);
+        one(&mut into.h2_resets, next.h2_resets, "limits.h2_resets", f);
+        one(&mut into.h2_resets_per_second, next.h2_resets_per_second, "limits.h2_resets_per_second", f);
+        one(
+            &mut into.h2_control_frames_per_second,
+            next.h2_control_frames_per_second,
+            "limits.h2_control_frames_per_second",
+            f,
+        );
     });
 
     section(&mut into.overload, next.overload, |into: &mut FileOverload, next| {

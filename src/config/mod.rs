@@ -20,6 +20,7 @@ mod units;
 
 mod admin_token;
 mod centres;
+mod client_limits;
 mod compile;
 mod endpoints;
 mod fault;
@@ -46,6 +47,7 @@ use sha2::{Digest as _, Sha256};
 
 pub use admin_token::{AdminToken, AdminTokenError};
 pub use centres::{ApolloPlan, CentrePlan, NacosPlan};
+pub use client_limits::{H2Limits, Limits};
 pub use compile::KeyFiles;
 pub use disk::{Digest, KeyFile, ReadFiles};
 pub use endpoints::{Ejection, EndpointPolicy, Health, Probe};
@@ -68,8 +70,8 @@ pub use remote::{
 };
 pub use rollback::{RollbackFigure, RollbackPlan};
 pub use settings::{
-    AccessLog, AdminChanges, Breaker, Endpoint, FactSource, FactSources, Limits, ResponseMark, RoutePlan, Settings,
-    Shield, Timeouts, Upstream, UpstreamIndex,
+    AccessLog, AdminChanges, Breaker, Endpoint, FactSource, FactSources, ResponseMark, RoutePlan, Settings, Shield,
+    Timeouts, Upstream, UpstreamIndex,
 };
 pub use units::parse_time;
 pub use watched::{Looked, Watched};

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use super::client_limits::Limits;
 use super::endpoints::EndpointPolicy;
 use super::fault::FaultPlan;
 use super::file::{AmountUnit, EncodedWord, Environment, MarkCache, Normalize, Protocol, ShieldWord, StableOpen};
@@ -297,36 +298,6 @@ pub enum ResponseMark {
     Off,
     /// In the response header `x-gray-lane`, with what keeps shared caches apart.
     Header(MarkCache),
-}
-
-/// Bounds on what a client may send, and how slowly.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Longest header section, in bytes.
-    pub header_bytes: usize,
-    /// Most header fields.
-    pub header_count: usize,
-    /// Longest request target, in bytes.
-    pub uri_bytes: usize,
-    /// How long a client may take over the header section.
-    pub header_time: Duration,
-    /// How long a client may pause within a body.
-    pub body_idle: Duration,
-    /// How long a client connection may stay without a request.
-    pub idle: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Limits {
-            header_bytes: 64 << 10,
-            header_count: 128,
-            uri_bytes: 8 << 10,
-            header_time: Duration::from_secs(10),
-            body_idle: Duration::from_secs(30),
-            idle: Duration::from_secs(75),
-        }
-    }
 }
 
 /// Where the facts come from, and which of their values are valid.

@@ -147,7 +147,15 @@ fn serve(worker: Rc<Worker>, stream: tokio::net::TcpStream, address: SocketAddr,
     if stream.set_nodelay(true).is_err() {
         return;
     }
-    let guest = worker.connections.enter(door);
+    let (limits, trusted) = {
+        let view = worker.view();
+        (view.snapshot.settings.limits, view.snapshot.extractor.trust().contains(address.ip()))
+    };
+    let guest = match worker.crowd.admit(address.ip(), trusted, &limits) {
+        Ok(seat) => worker.connections.enter(door).seated(seat),
+        // Nothing is said: an answer would cost more than the connection.
+        Err(why) => return worker.telemetry.totals().closed(worker.id, why),
+    };
     spawn(serve_client(worker, Socket::Tcp(stream), address, guest));
 }
 

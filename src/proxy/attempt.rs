@@ -136,14 +136,10 @@ pub(super) async fn over_h2(call: &Call<'_>, mut lease: H2Lease, exchange: Excha
     let mut side = pin!(upload(body, writer, call, &progress));
     let response = loop {
         let next = poll_fn(|cx| {
-            // The final answer first: after it no interim one is asked for.
-            match Pin::new(&mut response).poll(cx) {
-                Poll::Ready(done) => return Poll::Ready(Ok(done)),
-                Poll::Pending => {}
-            }
+            // Interim answers first: asked for the final one, h2 passes over those that stand before it.
             match response.poll_informational(cx) {
                 Poll::Ready(Some(Ok(interim))) => Poll::Ready(Err(interim)),
-                _ => Poll::Pending,
+                _ => Pin::new(&mut response).poll(cx).map(Ok),
             }
         });
         let waited = beside(call, timer, side.as_mut(), |cx| reset(responder, cx), next).await;

@@ -2,10 +2,14 @@
 
 use std::cell::Cell;
 use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Instant;
 
 use super::attempt::Call;
+use super::failure::Failure;
 use super::fields::clean_trailers;
+use super::respond::Responder;
 use super::timer::Waiting;
 use crate::wire::{BodyError, BodyReader, BodyWriter, Fields, Known, Moved, Part, PumpError, pump};
 
@@ -203,4 +207,26 @@ async fn send(
     pump(reader, upstream, noted).await?;
     call.clock.wait_for(Waiting::FirstByte, Instant::now());
     Ok(())
+}
+
+/// Does some work unless the client leaves first; dropping the work is what ends it. The client is looked at only when
+/// there is something to wait for.
+pub(super) async fn unless_gone<T>(
+    body: &mut RequestBody<'_>,
+    responder: &mut Option<Responder<'_>>,
+    work: impl Future<Output = T>,
+) -> Result<T, Failure> {
+    let mut work = pin!(work);
+    poll_fn(|cx| {
+        if let Poll::Ready(done) = work.as_mut().poll(cx) {
+            return Poll::Ready(Ok(done));
+        }
+        let reset = responder.as_mut().is_some_and(|responder| responder.poll_reset(cx).is_ready());
+        if reset || body.reader.poll_gone(cx).is_ready() {
+            Poll::Ready(Err(Failure::ClientGone))
+        } else {
+            Poll::Pending
+        }
+    })
+    .await
 }

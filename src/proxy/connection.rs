@@ -17,7 +17,7 @@ use super::tell::refusal;
 use super::timer::{Late, Timer};
 use super::worker::Worker;
 use super::{REPLAYED_BODY, Request, h2_connection, serve};
-use crate::telemetry::ConnectionState;
+use crate::telemetry::{Closing, ConnectionState};
 use crate::wire::h1::{self, HeadError, HeadScan, Limits, Persistence, parse_request, request_framing};
 use crate::wire::{BodyReader, RequestHead, Socket, Version};
 
@@ -80,7 +80,10 @@ impl Client {
                 Next::Head => self.exchange(&head).await,
                 Next::End(end) => return end,
                 Next::Refused(error) => self.refuse(Failure::Refused(error), &head).await,
-                Next::Slow => self.refuse(Failure::ClientLate, &head).await,
+                Next::Slow => {
+                    self.worker.telemetry.totals().closed(self.worker.id, Closing::SlowHead);
+                    self.refuse(Failure::ClientLate, &head).await
+                }
             };
             self.worker.keep_request_head(head);
             match goes_on {
@@ -105,10 +108,14 @@ impl Client {
                 if let Poll::Ready(read) = input.poll_idle(cx, &worker.buffers) {
                     return Poll::Ready(read.is_ok_and(|n| n > 0));
                 }
-                if guest.poll_drain(cx).is_ready() || timer.poll_due(cx, idle).is_ready() {
+                if guest.poll_drain(cx).is_ready() {
                     return Poll::Ready(false);
                 }
-                Poll::Pending
+                let late = timer.poll_due(cx, idle);
+                late.map(|()| {
+                    worker.telemetry.totals().closed(worker.id, Closing::Idle);
+                    false
+                })
             });
             if !first.await {
                 return Next::End(End::Closed);

@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
+use super::crowd::Seat;
+
 /// Every client connection of one worker.
 #[derive(Default)]
 pub(super) struct Connections {
@@ -31,7 +33,7 @@ impl Connections {
         self.next.set(id + 1);
         let parking = Rc::new(Parking { door, ..Parking::default() });
         self.open.borrow_mut().insert(id, parking.clone());
-        Guest { id, parking, connections: self.clone() }
+        Guest { id, parking, connections: self.clone(), seat: None }
     }
 
     /// How many there are.
@@ -74,9 +76,17 @@ pub(super) struct Guest {
     id: u64,
     parking: Rc<Parking>,
     connections: Rc<Connections>,
+    /// Held for as long as the guest stays.
+    seat: Option<Seat>,
 }
 
 impl Guest {
+    /// With its place among all clients of the process, for as long as it stays.
+    pub(super) fn seated(mut self, seat: Seat) -> Self {
+        self.seat = Some(seat);
+        self
+    }
+
     /// Whether the process, or the listener that it came by, is ending its connections.
     pub(super) fn is_draining(&self) -> bool {
         self.connections.draining.get() || self.parking.leaving.get()

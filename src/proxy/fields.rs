@@ -120,13 +120,22 @@ fn add_forwarding(sink: &mut impl FieldSink, head: &RequestHead, told: &Told<'_>
         sink.field(b"forwarded", &line);
     }
     line.clear();
-    line.extend_from_slice(if head.version == Version::H2 { b"2 " } else { b"1.1 " });
+    line.extend_from_slice(received_by(head.version));
     line.extend_from_slice(told.pseudonym.as_bytes());
     sink.field(b"via", &line);
     if counts_forwards(head)
         && let Some(left) = max_forwards(head)
     {
         sink.field(b"max-forwards", itoa::Buffer::new().format(left.saturating_sub(1)).as_bytes());
+    }
+}
+
+/// The version of the message as it came (RFC 9110 section 7.6.3).
+fn received_by(version: Version) -> &'static [u8] {
+    match version {
+        Version::Http10 => b"1.0 ",
+        Version::Http11 => b"1.1 ",
+        Version::H2 => b"2 ",
     }
 }
 

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use super::body::RequestBody;
@@ -15,56 +15,44 @@ use super::tell::refusal;
 use super::timer::Timer;
 use super::worker::Worker;
 use super::{REPLAYED_BODY, Request, serve};
-use crate::telemetry::ConnectionState;
+use crate::config::{H2Limits, Limits};
+use crate::telemetry::{Closing, ConnectionState};
 use crate::wire::h1::{self, Framing};
-use crate::wire::{BodyReader, Known, h2};
+use crate::wire::{BodyReader, Flood, FrameLimits, FrameWatch, Input, Known, Output, h2};
 
-/// What a client may open and send before it is read: at most 16 MiB a connection, and that only if it sends so much.
-const STREAMS: u32 = 128;
+/// What a client may send before it is read: at most 1 MiB a connection.
 const STREAM_WINDOW: u32 = 256 * 1024;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
 /// How long a client may take to close a connection that we are leaving.
 const PARTING: Duration = Duration::from_secs(2);
 /// How long a connection may take to begin.
 const GREETING: Duration = Duration::from_secs(10);
+/// How long a connection that is ended for a flood is written to: it is told why, if it listens.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Serves one client for as long as it stays.
 pub(super) async fn serve_client(worker: Rc<Worker>, guest: Guest, connection: h1::Connection, peer: Peer) {
     let h1::Connection { input, output } = connection;
-    let (head_bytes, idle) = {
+    let (head_bytes, times) = {
         let view = worker.view();
-        (view.snapshot.limits.head_bytes as u32, view.snapshot.settings.limits.idle)
+        (view.snapshot.limits.head_bytes as u32, view.snapshot.settings.limits)
     };
-    let limits =
-        h2::Limits { streams: STREAMS, stream_window: STREAM_WINDOW, connection_window: CONNECTION_WINDOW, head_bytes };
-    let greeting = tokio::time::timeout(GREETING, h2::serve(input, output, &limits));
-    let Ok(Ok(mut server)) = greeting.await else { return };
+    let greeting = greet(input, output, head_bytes, times.h2);
+    let Ok(Ok((mut server, frames))) = tokio::time::timeout(GREETING, greeting).await else { return };
     let totals = worker.telemetry.totals();
     totals.client_enters(worker.id, ConnectionState::Active);
     let client = Rc::new(Client { peer, streams: Cell::new(0), quiet_since: Cell::new(Instant::now()) });
     let mut timer = Timer::default();
-    let mut leaving = None;
-    loop {
-        let next = poll_fn(|cx| {
-            if let Poll::Ready(accepted) = server.poll_accept(cx) {
-                return Poll::Ready(Event::Accepted(accepted.map(|one| one.map(Box::new))));
-            }
-            let quiet = client.streams.get() == 0;
-            if let Some(left) = leaving {
-                // A client that does not even answer our GOAWAY is not waited for once nothing is under way.
-                let since = client.quiet_since.get().max(left);
-                return if quiet { timer.poll_due(cx, since + PARTING).map(|()| Event::Gone) } else { Poll::Pending };
-            }
-            if guest.poll_drain(cx).is_ready() {
-                return Poll::Ready(Event::Leave);
-            }
-            let due = if quiet { client.quiet_since.get() + idle } else { Instant::now() + idle };
-            timer.poll_due(cx, due).map(|()| Event::Leave)
-        });
+    let mut watch = Watch { guest, frames, client: client.clone(), times, leaving: None };
+    let why = loop {
+        let next = poll_fn(|cx| watch.poll(cx, &mut server, &mut timer));
         match next.await {
             // A GOAWAY first; streams that are open go on to their end.
             Event::Leave => {
-                leaving = Some(Instant::now());
+                if !watch.guest.is_draining() {
+                    totals.closed(worker.id, Closing::Idle);
+                }
+                watch.leaving = Some(Instant::now());
                 server.graceful_shutdown();
             }
             Event::Accepted(Some(Ok(accepted))) => {
@@ -79,18 +67,92 @@ pub(super) async fn serve_client(worker: Rc<Worker>, guest: Guest, connection: h
             }
             Event::Accepted(Some(Err(error))) => {
                 tracing::debug!(%error, "a client's HTTP/2 connection ended");
-                break;
+                break of_error(&error);
             }
-            Event::Accepted(None) | Event::Gone => break,
+            Event::End(why) => {
+                server.abrupt_shutdown(::h2::Reason::ENHANCE_YOUR_CALM);
+                // Streams that are open fail by this, and with them what worked for them.
+                let _ = tokio::time::timeout(FAREWELL, poll_fn(|cx| server.poll_closed(cx))).await;
+                break Some(why);
+            }
+            Event::Accepted(None) | Event::Gone => break None,
         }
-    }
+    };
+    why.into_iter().for_each(|why| totals.closed(worker.id, why));
     totals.client_leaves(worker.id, ConnectionState::Active);
+}
+
+/// What a connection waits for besides its codec.
+struct Watch {
+    guest: Guest,
+    frames: Rc<FrameWatch>,
+    client: Rc<Client>,
+    times: Limits,
+    leaving: Option<Instant>,
+}
+
+impl Watch {
+    fn poll(&mut self, cx: &mut Context<'_>, server: &mut h2::Server, timer: &mut Timer) -> Poll<Event> {
+        if let Poll::Ready(accepted) = server.poll_accept(cx) {
+            return Poll::Ready(Event::Accepted(accepted.map(|one| one.map(Box::new))));
+        }
+        // It was read by what has just been polled.
+        if let Some(flood) = self.frames.flood() {
+            return Poll::Ready(Event::End(closing(flood)));
+        }
+        if let Some(since) = self.frames.head_since()
+            && timer.poll_due(cx, since + self.times.header_time).is_ready()
+        {
+            return Poll::Ready(Event::End(Closing::SlowHead));
+        }
+        let (quiet, quiet_since) = (self.client.streams.get() == 0, self.client.quiet_since.get());
+        if let Some(left) = self.leaving {
+            // A client that does not even answer our GOAWAY is not waited for once nothing is under way.
+            let since = quiet_since.max(left);
+            return if quiet { timer.poll_due(cx, since + PARTING).map(|()| Event::Gone) } else { Poll::Pending };
+        }
+        if self.guest.poll_drain(cx).is_ready() {
+            return Poll::Ready(Event::Leave);
+        }
+        let due = if quiet { quiet_since + self.times.idle } else { Instant::now() + self.times.idle };
+        timer.poll_due(cx, due).map(|()| Event::Leave)
+    }
+}
+
+async fn greet(
+    input: Input,
+    output: Output,
+    head_bytes: u32,
+    limits: H2Limits,
+) -> Result<(h2::Server, Rc<FrameWatch>), ::h2::Error> {
+    let H2Limits { streams, resets, resets_per_second, control_frames_per_second } = limits;
+    let frames = FrameLimits { resets, resets_per_second, control_frames_per_second };
+    let limits = h2::Limits { streams, stream_window: STREAM_WINDOW, connection_window: CONNECTION_WINDOW, head_bytes };
+    h2::serve(input, output, &limits, frames).await
+}
+
+fn closing(flood: Flood) -> Closing {
+    match flood {
+        Flood::ResetRate => Closing::ResetRate,
+        Flood::Resets => Closing::Resets,
+        Flood::ControlFrames => Closing::ControlFrames,
+    }
+}
+
+/// Whether it was the codec that ended the connection, and over what.
+fn of_error(error: &::h2::Error) -> Option<Closing> {
+    match error.reason().filter(|_| error.is_library())? {
+        ::h2::Reason::NO_ERROR => None,
+        ::h2::Reason::ENHANCE_YOUR_CALM => Some(Closing::Calm),
+        _ => Some(Closing::Protocol),
+    }
 }
 
 type Accepted = (http::Request<::h2::RecvStream>, ::h2::server::SendResponse<bytes::Bytes>);
 
 enum Event {
     Accepted(Option<Result<Box<Accepted>, ::h2::Error>>),
+    End(Closing),
     Leave,
     Gone,
 }

@@ -7,6 +7,7 @@
 
 mod accept;
 mod connection;
+mod crowd;
 mod h2_connection;
 
 mod fields;
@@ -50,12 +51,13 @@ use smallvec::SmallVec;
 
 pub use accept::{Door, Stop, Turn, run};
 pub use breaker::{Epoch, Lately, Making, Moved, Succession, Watches};
+pub use crowd::Crowd;
 pub use fault_table::{AddFaultError, Fault, FaultOrigin, Faults};
 pub use snapshot::{Route, Snapshot};
 pub use worker::{Parts, Worker};
 
 use attempt::{Call, Exchange, Failed, over_h1, over_h2};
-use body::RequestBody;
+use body::{RequestBody, unless_gone};
 use breaker::whole_seconds;
 use deadline::CallerDeadline;
 use failure::Failure;
@@ -349,8 +351,9 @@ async fn attempt<'c>(
         if clock.is_over() {
             return Err(Failure::RequestLate);
         }
-        let leased = timer.race(&clock.last(), pool.lease(dialect, fresh, plan.timeouts.connect)).await;
-        let lease = leased.map_err(|Late| Failure::RequestLate)?.map_err(|error| lease_failure(error, clock))?;
+        let leasing = unless_gone(&mut request.body, responder, pool.lease(dialect, fresh, plan.timeouts.connect));
+        let leased = timer.race(&clock.last(), leasing).await;
+        let lease = leased.map_err(|Late| Failure::RequestLate)??.map_err(|error| lease_failure(error, clock))?;
         clock.wait_for(Waiting::FirstByte, Instant::now());
         record.report = lease.report();
         let exchange = Exchange { body: &mut request.body, responder, timer, record };

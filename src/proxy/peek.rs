@@ -6,7 +6,7 @@
 use std::cell::Cell;
 use std::time::Instant;
 
-use super::body::{Peeked, RequestBody};
+use super::body::{Peeked, RequestBody, unless_gone};
 use super::deadline::CallerDeadline;
 use super::failure::Failure;
 use super::fields::Peer;
@@ -47,7 +47,9 @@ pub(super) async fn ahead<'c>(
     if needs.has_records() {
         for wanted in extractor.wanted_records(head, found, peer, &ahead) {
             if let Some(lookup) = extractor.lookups().get(wanted.lookup) {
-                ahead.take_record(wanted.lookup, lookup.get(&wanted.key, worker.id).await);
+                let looking = lookup.get(&wanted.key, worker.id);
+                let record = unless_gone(&mut request.body, responder, looking).await?;
+                ahead.take_record(wanted.lookup, record);
             }
         }
     }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::breaker::Epoch;
+use super::crowd::Crowd;
 use super::drain::Connections;
 use super::fault_table::Faults;
 use super::limit::Delay;
@@ -45,6 +46,7 @@ pub struct Worker {
     response_heads: RefCell<Vec<ResponseHead>>,
     random: Cell<u64>,
     pub(super) faults: Arc<Faults>,
+    pub(super) crowd: Arc<Crowd>,
 }
 
 /// What a worker is made of.
@@ -63,6 +65,8 @@ pub struct Parts {
     pub log: WorkerLog,
     /// The faults on purpose that its requests may meet.
     pub faults: Arc<Faults>,
+    /// Every client of the process.
+    pub crowd: Arc<Crowd>,
 }
 
 /// A snapshot with this worker's pools to its upstreams; what one request keeps from its start to its end.
@@ -79,7 +83,7 @@ type Budget = Rc<RefCell<RetryBudget>>;
 impl Worker {
     /// Ready to run on its thread.
     pub fn new(parts: Parts) -> Self {
-        let Parts { id, seed, epoch, live, telemetry, log, faults } = parts;
+        let Parts { id, seed, epoch, live, telemetry, log, faults, crowd } = parts;
         let random = Cell::new(seed | 1);
         let (pools, budgets) = (RefCell::default(), RefCell::default());
         let view = View::new(live.get(), &pools, &budgets, id, &random);
@@ -99,6 +103,7 @@ impl Worker {
             response_heads: RefCell::default(),
             random,
             faults,
+            crowd,
         }
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::label::{BreakerCause, CodeClass, DeadlineField, Limit, LineFate, Refusal, Reload, SourceFault};
+use super::label::{BreakerCause, Closing, CodeClass, DeadlineField, Limit, LineFate, Refusal, Reload, SourceFault};
 use super::label::{CheckResult, ConnectResult, ConnectionState, EjectionResult, EndpointState};
 use super::label::{InvalidationResult, LookupResult, TokenFate};
 use super::metrics::{self, Metric};
@@ -229,6 +229,10 @@ fn whole(registry: &Registry, totals: &Totals) -> Vec<Family> {
     for state in ConnectionState::ALL {
         clients.count(&[], &[state.as_str()], totals.clients(*state));
     }
+    let mut closed = Family::new(&metrics::CONNECTIONS_CLOSED);
+    for why in Closing::ALL {
+        closed.count(&[], &[why.as_str()], totals.closings(*why));
+    }
     let mut refused = Family::new(&metrics::REFUSED_REQUESTS);
     for reason in Refusal::ALL {
         refused.count(&[], &[reason.as_str()], totals.refusals(*reason));
@@ -291,6 +295,7 @@ fn whole(registry: &Registry, totals: &Totals) -> Vec<Family> {
     }
     vec![
         clients,
+        closed,
         refused,
         stripped,
         deadlines,

@@ -176,6 +176,30 @@ label! {
 }
 
 label! {
+    /// Why the sidecar ended a client's connection of its own accord.
+    Closing {
+        /// There were as many connections as there may be.
+        Connections = "connections",
+        /// Its peer had as many as a peer may have.
+        PeerConnections = "peer_connections",
+        /// No request came for too long.
+        Idle = "idle",
+        /// A head took too long.
+        SlowHead = "slow_head",
+        /// HTTP/2: streams were reset too fast.
+        ResetRate = "h2_reset_rate",
+        /// HTTP/2: over its life, too many of its streams were reset.
+        Resets = "h2_resets",
+        /// HTTP/2: too many frames that carry nothing.
+        ControlFrames = "h2_control_frames",
+        /// HTTP/2: a bound of the codec was passed: CONTINUATION frames, tiny data, streams broken on purpose.
+        Calm = "h2_calm",
+        /// HTTP/2: what came is against the protocol.
+        Protocol = "h2_protocol",
+    }
+}
+
+label! {
     /// The header in which a caller says how long it still waits.
     DeadlineField {
         /// gRPC's.

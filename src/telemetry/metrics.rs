@@ -88,6 +88,8 @@ metrics! {
         "Times that failing requests took an address of the endpoint out, or would have if not so many were out (capped).";
     CLIENT_CONNECTIONS = Gauge "graylane_client_connections" ["state"]
         "Connections from clients: active ones carry a request, idle ones wait for the next.";
+    CONNECTIONS_CLOSED = Counter "graylane_connections_closed_total" ["reason"]
+        "Connections of clients that the sidecar ended of its own accord, by reason; a drain is none.";
     REFUSED_REQUESTS = Counter "graylane_refused_requests_total" ["reason"]
         "Requests that the sidecar refused before it chose a lane, by reason.";
     STRIPPED_HEADERS = Counter "graylane_stripped_headers_total" []

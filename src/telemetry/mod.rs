@@ -40,7 +40,9 @@ use registry::Registry;
 pub use endpoint::EndpointSeries;
 pub use exposition::CONTENT_TYPE;
 pub use fault::FaultSeries;
-pub use label::{BreakerCause, BreakerState, CodeClass, DeadlineField, Limit, LineFate, Refusal, Reload, SourceFault};
+pub use label::{
+    BreakerCause, BreakerState, Closing, CodeClass, DeadlineField, Limit, LineFate, Refusal, Reload, SourceFault,
+};
 pub use label::{CheckResult, ConnectResult, ConnectionState, EjectionResult, EndpointState};
 pub use label::{InvalidationResult, LookupResult, TokenFate};
 pub use lookup::LookupSeries;

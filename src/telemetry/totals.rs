@@ -1,7 +1,7 @@
 //! What is counted for the sidecar as a whole.
 
 use super::cells::Cells;
-use super::label::{ConnectionState, DeadlineField, LineFate, Refusal, TokenFate};
+use super::label::{Closing, ConnectionState, DeadlineField, LineFate, Refusal, TokenFate};
 use crate::decide::OverrideError;
 
 const REFUSALS: usize = ConnectionState::ALL.len();
@@ -11,13 +11,14 @@ const DEADLINES: usize = LINES + LineFate::ALL.len();
 const TOKENS: usize = DEADLINES + DeadlineField::ALL.len();
 const STRIPPED: usize = TOKENS + TokenFate::ALL.len();
 const EXPRESSIONS: usize = STRIPPED + 1;
+const CLOSINGS: usize = EXPRESSIONS + 1;
 
 /// The series that belong to no route, release or upstream.
 pub struct Totals(Cells);
 
 impl Totals {
     pub(super) fn new(workers: usize) -> Self {
-        Self(Cells::new(workers, EXPRESSIONS + 1))
+        Self(Cells::new(workers, CLOSINGS + Closing::ALL.len()))
     }
 
     /// One client connection more is in this state.
@@ -36,6 +37,12 @@ impl Totals {
     #[inline]
     pub fn refused(&self, worker: usize, reason: Refusal) {
         self.0.add(worker, REFUSALS + reason as usize, 1);
+    }
+
+    /// A client's connection was ended by us.
+    #[inline]
+    pub fn closed(&self, worker: usize, why: Closing) {
+        self.0.add(worker, CLOSINGS + why as usize, 1);
     }
 
     /// `n` headers of an untrusted peer were removed.
@@ -80,6 +87,10 @@ impl Totals {
 
     pub(super) fn refusals(&self, reason: Refusal) -> u64 {
         self.0.sum(REFUSALS + reason as usize)
+    }
+
+    pub(super) fn closings(&self, why: Closing) -> u64 {
+        self.0.sum(CLOSINGS + why as usize)
     }
 
     pub(super) fn expressions_failed_sum(&self) -> u64 {
@@ -146,7 +157,11 @@ mod tests {
         LineFate::ALL.iter().for_each(|fate| totals.lines(0, *fate, 1));
         DeadlineField::ALL.iter().for_each(|field| totals.deadline_ignored(0, *field));
         TokenFate::ALL.iter().for_each(|why| totals.token_rejected(0, *why));
+        Closing::ALL.iter().for_each(|why| totals.closed(0, *why));
         totals.stripped(0, 1);
+        totals.expressions_failed(0, 1);
+        assert!(Closing::ALL.iter().all(|why| totals.closings(*why) == 1));
+        assert_eq!(totals.expressions_failed_sum(), 1);
         assert!(TokenFate::ALL.iter().all(|why| totals.tokens_rejected(*why) == 1));
         assert_eq!(totals.clients(ConnectionState::Active), 0);
         assert_eq!(totals.clients(ConnectionState::Idle), 1);

@@ -9,7 +9,8 @@ use tokio::sync::Semaphore;
 use super::connect::{ConnectError, connect};
 use super::endpoint::Endpoint;
 use super::lease::{H2Lease, Hold};
-use crate::telemetry::ConnectResult;
+use super::pool::Teller;
+use crate::telemetry::{ConnectResult, ConnectionState};
 use crate::wire::h1::Connection;
 use crate::wire::h2;
 
@@ -41,13 +42,30 @@ pub(super) struct H2Connection {
     used: Cell<bool>,
     closed: Cell<bool>,
     idle_since: Cell<Instant>,
+    teller: Teller,
 }
 
 impl H2Connection {
+    fn new(client: h2::Client, teller: Teller) -> Self {
+        teller.enter(ConnectionState::Idle);
+        let (streams, used, closed) = (Cell::new(0), Cell::default(), Cell::default());
+        Self { client, streams, used, closed, idle_since: Cell::new(Instant::now()), teller }
+    }
+
+    /// One stream more. With the first of them the connection, not the stream, counts as active.
+    fn occupy(&self) {
+        if self.streams.replace(self.streams.get() + 1) == 0 {
+            self.teller.leave(ConnectionState::Idle);
+            self.teller.enter(ConnectionState::Active);
+        }
+    }
+
     pub(super) fn release(&self) {
         self.streams.set(self.streams.get() - 1);
         if self.streams.get() == 0 {
             self.idle_since.set(Instant::now());
+            self.teller.leave(ConnectionState::Active);
+            self.teller.enter(ConnectionState::Idle);
         }
     }
 
@@ -57,6 +75,13 @@ impl H2Connection {
 
     fn has_room(&self) -> bool {
         !self.closed.get() && self.streams.get() < MOST_STREAMS.min(self.client.current_max_send_streams())
+    }
+}
+
+impl Drop for H2Connection {
+    /// Leases hold it, so nothing is on it any more.
+    fn drop(&mut self) {
+        self.teller.leave(ConnectionState::Idle);
     }
 }
 
@@ -87,12 +112,12 @@ impl H2Pool {
 
     /// Takes one stream; `None` where the connection turns out to take no more.
     async fn claim(&self, endpoint: &Rc<Endpoint>, connection: Rc<H2Connection>) -> Option<H2Lease> {
-        connection.streams.set(connection.streams.get() + 1);
+        connection.occupy();
         let mut lease = H2Lease {
             client: connection.client.clone(),
             reused: connection.used.replace(true),
             connection: connection.clone(),
-            hold: Hold::new(endpoint.clone()),
+            hold: Hold::of_stream(endpoint.clone()),
         };
         match connection.client.clone().ready().await {
             Ok(client) => {
@@ -113,13 +138,7 @@ impl H2Pool {
         let greeted = greeting.await.map_err(|_| ConnectError::TimedOut)?;
         let (client, driver) = greeted.map_err(|error| ConnectError::Refused(std::io::Error::other(error)))?;
         endpoint.teller.connect(ConnectResult::Connected);
-        let connection = Rc::new(H2Connection {
-            client,
-            streams: Cell::new(0),
-            used: Cell::new(false),
-            closed: Cell::new(false),
-            idle_since: Cell::new(Instant::now()),
-        });
+        let connection = Rc::new(H2Connection::new(client, endpoint.teller.clone()));
         self.connections.borrow_mut().push(connection.clone());
         let (pooled, weak) = (Rc::downgrade(endpoint), Rc::downgrade(&connection));
         // Ends when the peer closes, or when the pool and all streams have let go of the connection.

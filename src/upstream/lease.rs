@@ -33,8 +33,8 @@ impl Lease {
     /// exchange goes.
     pub fn report(&self) -> Option<Report> {
         match self {
-            Self::H1(lease) => lease.hold.0.report(),
-            Self::H2(lease) => lease.hold.0.report(),
+            Self::H1(lease) => lease.hold.endpoint.report(),
+            Self::H2(lease) => lease.hold.endpoint.report(),
         }
     }
 }
@@ -50,17 +50,17 @@ pub struct H1Lease {
 
 impl H1Lease {
     pub(super) fn new(connection: h1::Connection, endpoint: Rc<Endpoint>, reused: bool) -> Self {
-        Self { connection, hold: Hold::new(endpoint), reused }
+        Self { connection, hold: Hold::of_connection(endpoint), reused }
     }
 
     /// Gives the connection back for another exchange; both messages of this one must be over.
     pub fn finish(self, now: Instant) {
-        self.hold.0.give_back(self.connection, now);
+        self.hold.endpoint.give_back(self.connection, now);
     }
 
     /// The endpoint's authority, for a request that came without one.
     pub fn authority(&self) -> String {
-        match &self.hold.0.standing.address {
+        match &self.hold.endpoint.standing.address {
             Address::Unix(_) => String::from("localhost"),
             address => address.to_string(),
         }
@@ -95,19 +95,31 @@ impl Drop for H2Lease {
 }
 
 /// Counts a loan as under way at its endpoint.
-pub(super) struct Hold(Rc<Endpoint>);
+pub(super) struct Hold {
+    endpoint: Rc<Endpoint>,
+    /// Whether the loan is a whole connection; one that is shared counts itself.
+    is_whole: bool,
+}
 
 impl Hold {
-    pub(super) fn new(endpoint: Rc<Endpoint>) -> Self {
-        endpoint.in_flight.set(endpoint.in_flight.get() + 1);
+    fn of_connection(endpoint: Rc<Endpoint>) -> Self {
         endpoint.teller.enter(ConnectionState::Active);
-        Self(endpoint)
+        let mut hold = Self::of_stream(endpoint);
+        hold.is_whole = true;
+        hold
+    }
+
+    pub(super) fn of_stream(endpoint: Rc<Endpoint>) -> Self {
+        endpoint.in_flight.set(endpoint.in_flight.get() + 1);
+        Self { endpoint, is_whole: false }
     }
 }
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        self.0.in_flight.set(self.0.in_flight.get() - 1);
-        self.0.teller.leave(ConnectionState::Active);
+        self.endpoint.in_flight.set(self.endpoint.in_flight.get() - 1);
+        if self.is_whole {
+            self.endpoint.teller.leave(ConnectionState::Active);
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -10,7 +11,9 @@ use h2::{Reason, RecvStream, SendStream};
 use super::body::{BodyError, Part};
 use super::buffer::Rewound;
 use super::h1::{self, HeadError};
-use super::{FieldSink, Fields, Input, Known, Output, RequestHead, ResponseHead, Verb, Version};
+use super::{
+    FieldSink, Fields, FrameLimits, FrameWatch, Input, Known, Metered, Output, RequestHead, ResponseHead, Verb, Version,
+};
 
 /// What a connection allows its peer; bounds on the memory one peer can take.
 #[derive(Debug, Clone, Copy)]
@@ -26,22 +29,32 @@ pub struct Limits {
 }
 
 /// A connection that serves.
-pub type Server = h2::server::Connection<Rewound, Bytes>;
+pub type Server = h2::server::Connection<Metered, Bytes>;
 /// Requests on a connection that asks.
 pub type Client = h2::client::SendRequest<Bytes>;
 /// A connection that asks; it works only while it is polled.
 pub type ClientConnection = h2::client::Connection<Rewound, Bytes>;
 
-/// Begins to serve on a connection whose first bytes may have been read already.
-pub async fn serve(input: Input, output: Output, limits: &Limits) -> Result<Server, h2::Error> {
-    h2::server::Builder::new()
+/// Begins to serve on a connection whose first bytes may have been read already. What its peer's frames come to is told
+/// by the watch.
+pub async fn serve(
+    input: Input,
+    output: Output,
+    limits: &Limits,
+    frames: FrameLimits,
+) -> Result<(Server, Rc<FrameWatch>), h2::Error> {
+    let (metered, watch) = Metered::new(Rewound::new(input, output), frames);
+    let server = h2::server::Builder::new()
         .max_concurrent_streams(limits.streams)
         .initial_window_size(limits.stream_window)
         .initial_connection_window_size(limits.connection_window)
         .max_header_list_size(limits.head_bytes)
         .max_send_buffer_size(limits.stream_window as usize)
-        .handshake(Rewound::new(input, output))
-        .await
+        // Resets that a peer makes us send by breaking its streams (CVE-2025-8671).
+        .max_local_error_reset_streams(Some(frames.resets as usize))
+        .handshake(metered)
+        .await?;
+    Ok((server, watch))
 }
 
 /// Begins to ask on a fresh connection.

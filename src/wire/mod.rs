@@ -12,6 +12,7 @@ mod head;
 mod known;
 
 mod buffer;
+mod frames;
 mod socket;
 
 pub mod h1;
@@ -22,6 +23,7 @@ mod body;
 pub use body::{BodyError, BodyReader, BodyWriter, Moved, Part, PumpError, next_part, pump};
 pub use buffer::{BufferPool, Input, Output, Rewound};
 pub use fields::{FieldSink, Fields, Span};
+pub use frames::{Flood, FrameLimits, FrameWatch, Metered};
 pub use head::{RequestHead, ResponseHead, Verb, Version};
 pub use known::Known;
 pub use socket::{ReadHalf, Socket, WriteHalf};

@@ -8,13 +8,14 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use super::{KeyFiles, address, admin_access};
+use crate::config::client_limits::{H2Limits, Limits};
 use crate::config::file::{
     AccessLogWord, EncodedWord, Environment, FileAdmin, FileConfig, FileLimits, MarkCache, Normalize, ResponseMarkWord,
 };
 use crate::config::outset::Outset;
 use crate::config::problem::Findings;
 use crate::config::remote::SourcePlan;
-use crate::config::settings::{AccessLog, AdminChanges, Endpoint, Limits, ResponseMark};
+use crate::config::settings::{AccessLog, AdminChanges, Endpoint, ResponseMark};
 use crate::config::text::{At, Texts};
 use crate::config::units::{Size, Time};
 use crate::decide::Permille;
@@ -27,6 +28,8 @@ const SOURCES_WAIT: Duration = Duration::from_secs(10);
 const DRAIN: Duration = Duration::from_secs(30);
 const MOST_WORKERS: u32 = 1024;
 const MOST_LISTENERS: usize = 64;
+/// Most header fields, and most streams of an HTTP/2 connection, that can be set.
+const MOST_FIELDS: u32 = 10_000;
 
 /// The part of the settings that no route or release touches.
 pub(super) struct Process {
@@ -187,13 +190,42 @@ fn limits(written: Option<&FileLimits>, findings: &mut Findings) -> Limits {
             usize::try_from(size.value.0).unwrap_or(default)
         }
     };
+    let header_bytes = bytes(&limits.header_bytes, "header_bytes", default.header_bytes);
+    let uri_bytes = bytes(&limits.uri_bytes, "uri_bytes", default.uri_bytes);
+    let mut number = |written: &Option<At<u32>>, what: &str, most: u32, default: usize| {
+        written.as_ref().and_then(|written| count(written, what, most, findings)).unwrap_or(default)
+    };
+    const MANY: u32 = 1_000_000;
+    let header_count = number(&limits.header_count, "header_count", MOST_FIELDS, default.header_count);
+    let connections = number(&limits.connections, "connections", MANY, default.connections);
+    let connections_per_peer =
+        number(&limits.connections_per_peer, "connections_per_peer", MANY, default.connections_per_peer);
+    let mut frames = |written: &Option<At<u32>>, what: &str, most: u32, default: u32| {
+        number(written, what, most, default as usize).try_into().unwrap_or(default)
+    };
+    let h2 = H2Limits {
+        streams: frames(&limits.h2_streams, "h2_streams", MOST_FIELDS, default.h2.streams),
+        resets: frames(&limits.h2_resets, "h2_resets", MANY, default.h2.resets),
+        resets_per_second: frames(
+            &limits.h2_resets_per_second,
+            "h2_resets_per_second",
+            MANY,
+            default.h2.resets_per_second,
+        ),
+        control_frames_per_second: frames(
+            &limits.h2_control_frames_per_second,
+            "h2_control_frames_per_second",
+            MANY,
+            default.h2.control_frames_per_second,
+        ),
+    };
     Limits {
-        header_bytes: bytes(&limits.header_bytes, "header_bytes", default.header_bytes),
-        uri_bytes: bytes(&limits.uri_bytes, "uri_bytes", default.uri_bytes),
-        header_count: match &limits.header_count {
-            Some(written) => count(written, "header_count", 10_000, findings).unwrap_or(default.header_count),
-            None => default.header_count,
-        },
+        header_bytes,
+        uri_bytes,
+        header_count,
+        connections,
+        connections_per_peer,
+        h2,
         header_time: positive(limits.header_time.as_ref(), default.header_time, "header_time", findings),
         body_idle: positive(limits.body_idle.as_ref(), default.body_idle, "body_idle", findings),
         idle: positive(limits.idle.as_ref(), default.idle, "idle", findings),

@@ -188,7 +188,7 @@ mirror! {
         #[schemars(extend("default" = "64KiB"))]
         header_bytes: At<Size>,
         /// Most header fields; more is answered with 431.
-        #[schemars(extend("default" = 128))]
+        #[schemars(extend("default" = 128, "minimum" = 1, "maximum" = 10000))]
         header_count: At<u32>,
         /// Longest request target; more is answered with 414.
         #[schemars(extend("default" = "8KiB"))]
@@ -202,5 +202,25 @@ mirror! {
         /// How long a client connection may stay without a request.
         #[schemars(extend("default" = "75s"))]
         idle: At<Time>,
+        /// Most client connections at a time; more are closed at once.
+        #[schemars(extend("default" = 32768, "minimum" = 1, "maximum" = 1000000))]
+        connections: At<u32>,
+        /// Of these, most from one address that is not in `trust`; an IPv6 peer is its /64 network.
+        #[schemars(extend("default" = 4096, "minimum" = 1, "maximum" = 1000000))]
+        connections_per_peer: At<u32>,
+        /// HTTP/2: most streams at a time on a connection.
+        #[schemars(extend("default" = 128, "minimum" = 1, "maximum" = 10000))]
+        h2_streams: At<u32>,
+        /// HTTP/2: a connection that has reset more streams, and more than half of its streams, is ended.
+        #[schemars(extend("default" = 1000, "minimum" = 1, "maximum" = 1000000))]
+        h2_resets: At<u32>,
+        /// HTTP/2: a connection that resets more streams a second, besides a quarter of those it opens, is ended. Twice
+        /// as many may come at once.
+        #[schemars(extend("default" = 100, "minimum" = 1, "maximum" = 1000000))]
+        h2_resets_per_second: At<u32>,
+        /// HTTP/2: a connection is ended that sends more frames a second which carry nothing (pings, settings, empty
+        /// frames, windows of a few bytes) and which its requests do not explain. Ten times as many may come at once.
+        #[schemars(extend("default" = 1000, "minimum" = 1, "maximum" = 1000000))]
+        h2_control_frames_per_second: At<u32>,
     }
 }

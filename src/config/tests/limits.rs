@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use super::super::{AdaptiveBounds, LaneLimits, OverLimit, Overload, RateLimit};
+use super::super::{AdaptiveBounds, H2Limits, LaneLimits, OverLimit, Overload, RateLimit};
 use super::{check, lines, load};
 
 /// A configuration whose one route has these limits, from line 3, column 13 on.
@@ -94,4 +94,39 @@ fn an_overload_that_is_always_or_never_is_refused() {
     check("{ memory: 64KiB }", "5:21: `memory` is at least 1MiB");
     check("{ delay: 0s }", "5:20: `delay` cannot be 0");
     check("{ delay: 1ms }", "5:20: `delay` is at least 5ms: timers are not more exact");
+}
+
+#[test]
+fn limits_of_clients_are_what_is_written_and_bad_ones_are_told() {
+    let text = |limits: &str| {
+        format!(
+            "service: goods\nlimits: {{ {limits} }}\nupstreams: {{ a: {{ endpoints: [goods:80] }} }}\n\
+             routes: [{{ name: all, match: {{}}, lanes: {{ stable: a }} }}]\n"
+        )
+    };
+    let of = |written: &str| load(text(written)).map(|loaded| loaded.settings.limits);
+    let default = of("idle: 75s").unwrap_or_else(|problems| panic!("{}", lines(problems.iter())));
+    assert_eq!((default.connections, default.connections_per_peer, default.header_count), (32_768, 4096, 128));
+    assert_eq!(default.h2, H2Limits::default());
+    let written = "connections: 7, connections_per_peer: 3, header_count: 10000, h2_streams: 5, h2_resets: 6, \
+                   h2_resets_per_second: 8, h2_control_frames_per_second: 9";
+    let some = of(written).unwrap_or_else(|problems| panic!("{}", lines(problems.iter())));
+    assert_eq!((some.connections, some.connections_per_peer, some.header_count), (7, 3, 10_000));
+    let h2 = H2Limits { streams: 5, resets: 6, resets_per_second: 8, control_frames_per_second: 9 };
+    assert_eq!(some.h2, h2);
+    for (key, most) in [
+        ("header_count", 10_000),
+        ("connections", 1_000_000),
+        ("connections_per_peer", 1_000_000),
+        ("h2_streams", 10_000),
+        ("h2_resets", 1_000_000),
+        ("h2_resets_per_second", 1_000_000),
+        ("h2_control_frames_per_second", 1_000_000),
+    ] {
+        for wrong in [0, most + 1] {
+            let Err(problems) = of(&format!("{key}: {wrong}")) else { panic!("{key}: {wrong} was taken") };
+            let told = lines(problems.iter());
+            assert!(told.contains(&format!("`{key}` is a number from 1 to {most}, not {wrong}")), "{told}");
+        }
+    }
 }

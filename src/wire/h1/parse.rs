@@ -15,8 +15,9 @@ pub struct Limits {
     pub uri_bytes: usize,
 }
 
-/// The most field lines `httparse` is given room for, whatever the setting says.
-const MOST_FIELDS: usize = 256;
+/// Field lines for which there is room on the stack; a head of more, where the limit allows it, is read a second time
+/// with room on the heap.
+const USUAL_FIELDS: usize = 256;
 
 /// Why a head is refused: the status to answer with and a stable word for logs, metrics and the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -65,10 +66,25 @@ impl HeadError {
 
 /// Reads the whole head of a request, found by [`super::HeadScan`].
 pub fn parse_request(raw: &[u8], limits: &Limits, head: &mut RequestHead) -> Result<(), HeadError> {
+    let mut room = [const { MaybeUninit::uninit() }; USUAL_FIELDS];
+    let read = request_in(&mut room[..limits.fields.min(USUAL_FIELDS)], raw, limits, head);
+    if read == Err(HeadError::TOO_MANY_FIELDS) && limits.fields > USUAL_FIELDS {
+        return request_in(&mut vec![MaybeUninit::uninit(); limits.fields], raw, limits, head);
+    }
+    read
+}
+
+/// Room for field lines.
+type Room<'r> = [MaybeUninit<httparse::Header<'r>>];
+
+fn request_in<'r>(
+    room: &mut Room<'r>,
+    raw: &'r [u8],
+    limits: &Limits,
+    head: &mut RequestHead,
+) -> Result<(), HeadError> {
     head.clear();
-    let mut room = [const { MaybeUninit::uninit() }; MOST_FIELDS];
     let mut parsed = httparse::Request::new(&mut []);
-    let room = &mut room[..limits.fields.min(MOST_FIELDS)];
     match parsed.parse_with_uninit_headers(raw, room).map_err(head_error)? {
         httparse::Status::Complete(n) if n == raw.len() => {}
         _ => return Err(HeadError::START_LINE),
@@ -93,10 +109,17 @@ pub fn parse_request(raw: &[u8], limits: &Limits, head: &mut RequestHead) -> Res
 
 /// Reads the whole head of a response, found by [`super::HeadScan`].
 pub fn parse_response(raw: &[u8], limits: &Limits, head: &mut ResponseHead) -> Result<(), HeadError> {
+    let mut room = [const { MaybeUninit::uninit() }; USUAL_FIELDS];
+    let read = response_in(&mut room[..limits.fields.min(USUAL_FIELDS)], raw, head);
+    if read == Err(HeadError::TOO_MANY_FIELDS) && limits.fields > USUAL_FIELDS {
+        return response_in(&mut vec![MaybeUninit::uninit(); limits.fields], raw, head);
+    }
+    read
+}
+
+fn response_in<'r>(room: &mut Room<'r>, raw: &'r [u8], head: &mut ResponseHead) -> Result<(), HeadError> {
     head.clear();
-    let mut room = [const { MaybeUninit::uninit() }; MOST_FIELDS];
     let mut parsed = httparse::Response::new(&mut []);
-    let room = &mut room[..limits.fields.min(MOST_FIELDS)];
     let config = httparse::ParserConfig::default();
     match config.parse_response_with_uninit_headers(&mut parsed, raw, room).map_err(head_error)? {
         httparse::Status::Complete(n) if n == raw.len() => {}
@@ -203,6 +226,17 @@ mod tests {
     use super::*;
 
     const LIMITS: Limits = Limits { head_bytes: 64 * 1024, fields: 8, uri_bytes: 1024 };
+
+    #[test]
+    fn a_limit_above_the_usual_room_is_what_it_says() {
+        let limits = Limits { head_bytes: 64 * 1024, fields: 700, uri_bytes: 1024 };
+        for (more, expected) in [(698, Ok(())), (699, Ok(())), (700, Err(HeadError::TOO_MANY_FIELDS))] {
+            let raw = format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "X: y\r\n".repeat(more));
+            assert_eq!(parse_request(raw.as_bytes(), &limits, &mut RequestHead::default()), expected, "{more}");
+            let raw = format!("HTTP/1.1 200 OK\r\nA: b\r\n{}\r\n", "X: y\r\n".repeat(more));
+            assert_eq!(parse_response(raw.as_bytes(), &limits, &mut ResponseHead::default()), expected, "{more}");
+        }
+    }
 
     fn parse(raw: &str) -> Result<RequestHead, HeadError> {
         let mut head = RequestHead::default();

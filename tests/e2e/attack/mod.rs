@@ -2,7 +2,11 @@
 
 mod answers;
 mod bodies;
+mod crowds;
+mod floods;
 mod http2;
 mod patience;
+mod raw;
+mod sections;
 mod smuggling;
 mod trust;

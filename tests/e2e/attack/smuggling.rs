@@ -99,8 +99,8 @@ fn ask_after(client: &mut Client, shown: &str) {
     }
 }
 
-#[test]
-fn two_framings_or_a_disguised_one_never_split_a_request() {
+fn two_framings_or_a_disguised_one_never_split_a_request_cases() -> Vec<(Vec<u8>, To)> {
+    let mut cases = Vec::new();
     let hidden = format!("0\r\n\r\n{HIDDEN}");
     let refused = [
         "Content-Length: 5\r\nTransfer-Encoding: chunked",
@@ -138,14 +138,20 @@ fn two_framings_or_a_disguised_one_never_split_a_request() {
         "Content-Length: 5\r\nX: y\r\rTransfer-Encoding: chunked",
         "Transfer-Encoding: chunked\r\n\rX: y",
     ];
-    check(refused.map(|fields| (post(fields, &hidden), Refused)));
+    cases.extend(refused.map(|fields| (post(fields, &hidden), Refused)));
     let old = format!("POST /case HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n{hidden}");
-    check([(raw(&old), Refused)]);
+    cases.push((raw(&old), Refused));
+    cases
 }
 
 #[test]
-fn framings_with_one_meaning_are_understood_as_that() {
-    check([
+fn two_framings_or_a_disguised_one_never_split_a_request() {
+    check(two_framings_or_a_disguised_one_never_split_a_request_cases());
+}
+
+fn framings_with_one_meaning_are_understood_as_that_cases() -> Vec<(Vec<u8>, To)> {
+    let mut cases = Vec::new();
+    cases.extend([
         (post("Transfer-Encoding: CHUNKED", "5\r\nhello\r\n0\r\n\r\n"), One("hello")),
         (post("Transfer-Encoding:\tchunked \t", "5\r\nhello\r\n0\r\n\r\n"), One("hello")),
         (post("transfer-encoding:chunked", "5\r\nhello\r\n0\r\n\r\n"), One("hello")),
@@ -162,10 +168,16 @@ fn framings_with_one_meaning_are_understood_as_that() {
         (raw("HEAD /case HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"), One("hello")),
         (raw("GET /case HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n!\r\n0\r\n\r\n"), One("!")),
     ]);
+    cases
 }
 
 #[test]
-fn lengths_that_are_read_in_two_ways_never_split_a_request() {
+fn framings_with_one_meaning_are_understood_as_that() {
+    check(framings_with_one_meaning_are_understood_as_that_cases());
+}
+
+fn lengths_that_are_read_in_two_ways_never_split_a_request_cases() -> Vec<(Vec<u8>, To)> {
+    let mut cases = Vec::new();
     let refused = [
         "Content-Length: +5",
         "Content-Length: -5",
@@ -195,11 +207,17 @@ fn lengths_that_are_read_in_two_ways_never_split_a_request() {
         "X: y\nContent-Length: 5",
         "Content-Length: \r\n 5",
     ];
-    check(refused.map(|fields| (post(fields, HIDDEN), Refused)));
+    cases.extend(refused.map(|fields| (post(fields, HIDDEN), Refused)));
+    cases
 }
 
 #[test]
-fn chunks_that_are_read_in_two_ways_never_split_a_request() {
+fn lengths_that_are_read_in_two_ways_never_split_a_request() {
+    check(lengths_that_are_read_in_two_ways_never_split_a_request_cases());
+}
+
+fn chunks_that_are_read_in_two_ways_never_split_a_request_cases() -> Vec<(Vec<u8>, To)> {
+    let mut cases = Vec::new();
     let refused = [
         "x\r\n",
         "\r\n",
@@ -236,14 +254,20 @@ fn chunks_that_are_read_in_two_ways_never_split_a_request() {
         "0\r\nA: \0\r\n\r\n",
         "0\r\n: b\r\n\r\n",
     ];
-    check(refused.map(|body| (chunks_hiding(body), Refused)));
+    cases.extend(refused.map(|body| (chunks_hiding(body), Refused)));
     let long = format!("5;{}\r\nhello\r\n0\r\n\r\n", "a".repeat(300));
-    check([(chunks(&long), Refused)]);
+    cases.push((chunks(&long), Refused));
+    cases
 }
 
 #[test]
-fn chunks_with_one_meaning_are_understood_as_that() {
-    check([
+fn chunks_that_are_read_in_two_ways_never_split_a_request() {
+    check(chunks_that_are_read_in_two_ways_never_split_a_request_cases());
+}
+
+fn chunks_with_one_meaning_are_understood_as_that_cases() -> Vec<(Vec<u8>, To)> {
+    let mut cases = Vec::new();
+    cases.extend([
         (chunks("0005\r\nhello\r\n0\r\n\r\n"), One("hello")),
         (chunks("0000000000000005\r\nhello\r\n0000\r\n\r\n"), One("hello")),
         (chunks("A\r\n0\r\n\r\nhello\r\n0\r\n\r\n"), One("0\r\n\r\nhello")),
@@ -251,10 +275,16 @@ fn chunks_with_one_meaning_are_understood_as_that() {
         (chunks("0\r\n\r\n"), One("")),
         (chunks("1\r\n!\r\n0\r\nContent-Length: 50\r\nTransfer-Encoding: chunked\r\nHost: b\r\n\r\n"), One("!")),
     ]);
+    cases
 }
 
 #[test]
-fn start_lines_that_are_read_in_two_ways_never_pass() {
+fn chunks_with_one_meaning_are_understood_as_that() {
+    check(chunks_with_one_meaning_are_understood_as_that_cases());
+}
+
+fn start_lines_that_are_read_in_two_ways_never_pass_cases() -> Vec<(Vec<u8>, To)> {
+    let mut cases = Vec::new();
     let refused: [&[u8]; 24] = [
         b"GET /case HTTP/1.1 \r\nHost: a\r\n\r\n",
         b"GET  /case HTTP/1.1\r\nHost: a\r\n\r\n",
@@ -281,16 +311,22 @@ fn start_lines_that_are_read_in_two_ways_never_pass() {
         b"GET http:///case HTTP/1.1\r\nHost: a\r\n\r\n",
         b"GET http://a\\@b/case HTTP/1.1\r\nHost: a\r\n\r\n",
     ];
-    check(refused.map(|request| (raw(request), Refused)));
-    check([
+    cases.extend(refused.map(|request| (raw(request), Refused)));
+    cases.extend([
         (raw("GET http://b/case HTTP/1.1\r\nHost: a\r\n\r\n"), One("")),
         (raw("GET /case?x=%0d%0aHost:%20b HTTP/1.1\r\nHost: a\r\n\r\n"), One("")),
         (raw("\r\n\r\nGET /case HTTP/1.1\r\nHost: a\r\n\r\n"), One("")),
     ]);
+    cases
 }
 
 #[test]
-fn hosts_and_names_that_are_read_in_two_ways_never_pass() {
+fn start_lines_that_are_read_in_two_ways_never_pass() {
+    check(start_lines_that_are_read_in_two_ways_never_pass_cases());
+}
+
+fn hosts_and_names_that_are_read_in_two_ways_never_pass_cases() -> Vec<(Vec<u8>, To)> {
+    let mut cases = Vec::new();
     let refused: [&[u8]; 16] = [
         b"GET /case HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n",
         b"GET /case HTTP/1.1\r\nHost: a, b\r\n\r\n",
@@ -309,5 +345,35 @@ fn hosts_and_names_that_are_read_in_two_ways_never_pass() {
         b"GET /case HTTP/1.1\r\nHost: a\r\n\xef\xbb\xbfX: 1\r\n\r\n",
         b"GET /case HTTP/1.1\r\nHost: a\r\n@: \x7f\r\n\r\n",
     ];
-    check(refused.map(|request| (raw(request), Refused)));
+    cases.extend(refused.map(|request| (raw(request), Refused)));
+    cases
+}
+
+#[test]
+fn hosts_and_names_that_are_read_in_two_ways_never_pass() {
+    check(hosts_and_names_that_are_read_in_two_ways_never_pass_cases());
+}
+
+/// The figures of `docs/protocol.md`: every case is tried twice, whole and byte by byte, by the tests above.
+#[test]
+fn the_corpus_is_as_large_as_is_said() {
+    let families = [
+        two_framings_or_a_disguised_one_never_split_a_request_cases(),
+        framings_with_one_meaning_are_understood_as_that_cases(),
+        lengths_that_are_read_in_two_ways_never_split_a_request_cases(),
+        chunks_that_are_read_in_two_ways_never_split_a_request_cases(),
+        chunks_with_one_meaning_are_understood_as_that_cases(),
+        start_lines_that_are_read_in_two_ways_never_pass_cases(),
+        hosts_and_names_that_are_read_in_two_ways_never_pass_cases(),
+    ];
+    let refused = families.iter().flatten().filter(|(_, to)| matches!(to, Refused)).count();
+    let cases = families.iter().map(Vec::len).sum::<usize>();
+    let from_http_2 = super::http2::refused_cases().len() + super::http2::good_cases().len();
+    println!(
+        "smuggling corpus: {} cases: {} refused, {} passed clean, none split; {cases} as HTTP/1, {from_http_2} as HTTP/2",
+        cases + from_http_2,
+        refused + super::http2::refused_cases().len(),
+        cases - refused + super::http2::good_cases().len(),
+    );
+    assert!(cases >= 150, "{cases}");
 }

@@ -80,6 +80,12 @@ fn row_11_via_is_added_behind_the_hops_before() {
 }
 
 #[test]
+fn row_11_via_names_the_version_of_the_message_that_came() {
+    let (head, _) = through("GET / HTTP/1.0\r\nHost: a\r\n\r\n", EMPTY);
+    assert!(head.get("via").is_some_and(|via| via.starts_with("1.0 ")), "{head:?}");
+}
+
+#[test]
 fn row_25_header_case_order_and_repeats_pass_unharmed() {
     let (head, response) = through(
         "GET / HTTP/1.1\r\nhOsT: a\r\nX-CamelCase: 1\r\nx-list: a\r\nX-List: b\r\nAccept: */*\r\n\r\n",

@@ -251,3 +251,70 @@ async fn an_error_of_the_sidecars_own_is_json_in_http_2_too() {
     let body: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
     assert_eq!(body["error"], "no_route", "{body}");
 }
+
+#[test]
+fn upstream_connections_are_connections_and_not_streams() {
+    let origin = H2Origin::start(|request, mut respond| async move {
+        if request.uri().path() == "/stay" {
+            let _ = std::future::poll_fn(|context| respond.poll_reset(context)).await;
+            return;
+        }
+        let _ = respond.send_response(Response::new(()), true);
+    });
+    let sidecar = to_h2(&origin);
+    let count = |state| sidecar.metric("graylane_upstream_connections", &[("state", state)]);
+    assert_eq!(sidecar.get("/", "").status(), 200);
+    sidecar.wait_for_metric("graylane_upstream_connections", &[("state", "idle")], 1.0);
+    assert_eq!(count("active"), 0.0);
+    let mut clients: Vec<_> = (0..5).map(|_| sidecar.client()).collect();
+    clients.iter_mut().for_each(|client| client.send(b"GET /stay HTTP/1.1\r\nHost: a\r\n\r\n"));
+    eventually("six requests at the origin", || (origin.seen().len() == 6).then_some(()));
+    assert_eq!((count("active"), count("idle")), (1.0, 0.0));
+    drop(clients);
+    sidecar.wait_for_metric("graylane_upstream_connections", &[("state", "idle")], 1.0);
+    assert_eq!(count("active"), 0.0);
+}
+
+/// Nobody ever answers the attempt to connect, for a minute; a client that leaves is not to wait for it.
+fn never_connected() -> (Sidecar, crate::failure::deadlines::Deaf) {
+    let deaf = crate::failure::deadlines::deaf();
+    let plan = Plan::new().upstream("stable", deaf.address);
+    let plan = plan.route("rest", "/{*rest}", "stable: stable", "timeouts: { connect: 60s, first_byte: 60s }");
+    (Sidecar::start(&plan.more("access_log: all")), deaf)
+}
+
+#[test]
+fn row_20_a_client_that_leaves_while_we_connect_is_noticed_at_once() {
+    let (sidecar, _deaf) = never_connected();
+    let requests: [&[u8]; 3] = [
+        b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello",
+        b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 500000\r\n\r\nhello",
+    ];
+    for (number, request) in requests.into_iter().enumerate() {
+        let mut client = sidecar.client();
+        client.send(request);
+        sidecar.wait_for_metric("graylane_inflight_requests", &[], 1.0);
+        drop(client);
+        sidecar.wait_for_metric("graylane_inflight_requests", &[], 0.0);
+        assert_eq!(sidecar.wait_for_log(number + 1)[number]["status"], 499);
+    }
+}
+
+#[tokio::test]
+async fn row_20_a_stream_that_is_reset_while_we_connect_is_noticed_at_once() {
+    let (sidecar, _deaf) = never_connected();
+    let mut client = h2_client(sidecar.traffic()).await;
+    let request = Request::get("http://shop.test/").body(()).expect("a request");
+    let (response, mut stream) = client.send_request(request, true).expect("a stream");
+    let waiting = tokio::spawn(response);
+    let sidecar = tokio::task::spawn_blocking(move || {
+        sidecar.wait_for_metric("graylane_inflight_requests", &[], 1.0);
+        sidecar
+    });
+    let sidecar = sidecar.await.expect("it is under way");
+    stream.send_reset(h2::Reason::CANCEL);
+    let seen = tokio::task::spawn_blocking(move || sidecar.wait_for_metric("graylane_inflight_requests", &[], 0.0));
+    seen.await.expect("it is noticed");
+    assert!(waiting.await.expect("the task ran").is_err());
+}

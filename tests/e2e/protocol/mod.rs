@@ -1,5 +1,6 @@
 //! Being a good proxy: `docs/protocol.md` has the table, and the tests here carry the number of its row.
 
+mod across;
 mod bodies;
 mod expect;
 mod fields;
