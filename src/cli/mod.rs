@@ -18,7 +18,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 
-use crate::app::{Origin, Sidecar};
+use crate::app::{Inherited, Leave, Origin, Sidecar};
 use crate::config::{self, KeyFiles, Style};
 use crate::extract::{Extractor, allow_encoded};
 
@@ -91,6 +91,9 @@ struct TokenArgs {
     /// The release it is for
     #[arg(long)]
     release: String,
+    /// The service it is for, as `service` in the configuration; without one, every service that has the key
+    #[arg(long)]
+    service: Option<String>,
     /// The lane it chooses: gray or stable
     #[arg(long)]
     lane: String,
@@ -126,10 +129,10 @@ pub fn main() -> ExitCode {
 fn start_for_demo(folder: &Path) -> anyhow::Result<demo::Running> {
     let loaded =
         config::load(&[folder.to_owned()]).map_err(|problems| anyhow::anyhow!("{}", problems.render(Style::Plain)))?;
-    let sidecar = Sidecar::start(loaded, Origin::files(vec![folder.to_owned()]))?;
+    let sidecar = Sidecar::start(loaded, Origin::files(vec![folder.to_owned()]), Inherited::default())?;
     let traffic = *sidecar.traffic().first().context("the demo has a listener")?;
     let admin = sidecar.admin();
-    Ok(demo::Running { traffic, admin, stop: Box::new(move || _ = sidecar.drain()) })
+    Ok(demo::Running { traffic, admin, stop: Box::new(move || _ = sidecar.drain(Leave::AtOnce)) })
 }
 
 fn explain(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
@@ -157,7 +160,8 @@ fn explain(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn token(args: &TokenArgs) -> anyhow::Result<ExitCode> {
-    let token = token::mint(&args.key_file, &args.release, &args.lane, &args.subject, args.ttl, now_unix())?;
+    let TokenArgs { key_file, release, service, lane, subject, ttl } = args;
+    let token = token::mint(key_file, service.as_deref(), release, lane, subject, *ttl, now_unix())?;
     writeln!(std::io::stdout().lock(), "{token}").context("cannot write to standard output")?;
     Ok(ExitCode::SUCCESS)
 }

@@ -36,9 +36,10 @@ pub enum Failure {
     TimeToLive,
 }
 
-/// A token of `subject` for `lane` of `release` that counts for `ttl` from now on.
+/// A token of `subject` for `lane` of `release` that counts for `ttl` from now on, at `service` alone where one is named.
 pub fn mint(
     key_file: &Path,
+    service: Option<&str>,
     release: &str,
     lane: &str,
     subject: &str,
@@ -53,6 +54,7 @@ pub fn mint(
     let key = TokenKey::from_file_bytes(&bytes).map_err(|cause| Failure::Key { path: path(), cause })?;
     let claims = Claims {
         release: release.into(),
+        service: service.map(Into::into),
         lane: lane.into(),
         subject: subject.into(),
         expires_unix: now_unix.saturating_add(ttl.as_secs()),
@@ -72,12 +74,12 @@ mod tests {
         let (key, short) = (dir.path().join("override.key"), dir.path().join("short.key"));
         std::fs::write(&key, "0123456789abcdef".repeat(4)).unwrap();
         std::fs::write(&short, "abc\n").unwrap();
-        let minted = |key: &Path, ttl| mint(key, "pricing-v2", "gray", "lin", ttl, 1_800_000_000);
+        let minted = |key: &Path, ttl| mint(key, Some("goods"), "pricing-v2", "gray", "lin", ttl, 1_800_000_000);
         assert!(minted(&key, HOUR).unwrap().starts_with("v1."));
         assert!(matches!(minted(&short, HOUR), Err(Failure::Key { .. })));
         assert!(matches!(minted(&dir.path().join("none"), HOUR), Err(Failure::KeyFile { .. })));
         assert!(matches!(minted(&key, Duration::ZERO), Err(Failure::TimeToLive)));
         assert!(matches!(minted(&key, LONGEST + HOUR), Err(Failure::TimeToLive)));
-        assert!(matches!(mint(&key, "", "gray", "lin", HOUR, 0), Err(Failure::Claims(_))));
+        assert!(matches!(mint(&key, None, "", "gray", "lin", HOUR, 0), Err(Failure::Claims(_))));
     }
 }

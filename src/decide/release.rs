@@ -55,6 +55,8 @@ pub struct Developer {
     pub header: Option<String>,
     /// The cookie that carries it.
     pub cookie: Option<String>,
+    /// The service whose requests these are; tokens for another one do not count.
+    pub service: String,
     /// Keys that sign overrides; several while one is rotated.
     pub keys: Vec<TokenKey>,
     /// Whether the bare name of a lane counts too: in the environment `dev` alone.
@@ -84,7 +86,7 @@ impl Developer {
                 false => Err(OverrideError::Unsigned),
             };
         }
-        let claims = Claims::verify(text, &self.keys, release, now_unix)?;
+        let claims = Claims::verify(text, &self.keys, &self.service, release, now_unix)?;
         let lane = lanes.id(&claims.lane).ok_or(OverrideError::UnknownLane)?;
         Ok(Accepted { lane, subject: Some(claims.subject.into_owned()), expires_unix: Some(claims.expires_unix) })
     }

@@ -105,10 +105,10 @@ impl Client {
                 if let Poll::Ready(read) = input.poll_idle(cx, &worker.buffers) {
                     return Poll::Ready(read.is_ok_and(|n| n > 0));
                 }
-                if guest.poll_drain(cx).is_ready() || timer.poll_due(cx, idle).is_ready() {
-                    return Poll::Ready(false);
-                }
-                Poll::Pending
+                // Draining wakes us, so that the time that is left is looked at again.
+                let _ = guest.poll_drain(cx);
+                let due = guest.leaves_by().map_or(idle, |by| idle.min(by));
+                timer.poll_due(cx, due).map(|()| false)
             });
             if !first.await {
                 return Next::End(End::Closed);

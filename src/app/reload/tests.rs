@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 
 use super::feeds::{Post, Source};
 use super::{Feed, Origin};
-use crate::app::Sidecar;
+use crate::app::{Inherited, Leave, Sidecar};
 use crate::config::{self, ReadFiles};
 use crate::source::{Documents, Verdict};
 
@@ -84,7 +84,10 @@ impl Scene {
         let files = vec![folder.path().join("base.yaml")];
         std::fs::write(&files[0], BASE).unwrap();
         let loaded = config::load_documents(&ReadFiles::of(&files), &[]).unwrap();
-        Self { sidecar: Sidecar::start(loaded, Origin { files, feeds }).unwrap(), _folder: folder }
+        Self {
+            sidecar: Sidecar::start(loaded, Origin { files, feeds }, Inherited::default()).unwrap(),
+            _folder: folder,
+        }
     }
 
     /// Whether a route takes this path: its upstream is not there, which is another answer than that of no route.
@@ -114,7 +117,7 @@ fn a_source_adds_to_the_files_and_is_told_what_became_of_it() {
     let next = script.post("3", &MORE.replace("/more", "/other")).expect("it is good");
     assert_ne!(first, next);
     assert!(scene.has("/other") && !scene.has("/more"));
-    assert_eq!(scene.sidecar.drain(), 0);
+    assert_eq!(scene.sidecar.drain(Leave::AtOnce), 0);
 }
 
 #[test]
@@ -128,5 +131,5 @@ fn a_name_that_two_of_them_define_is_refused_with_both_places() {
     assert!(problems.contains("upstream `shared` is defined twice"), "{problems}");
     second.post("2", MORE).expect("it is good");
     assert!(scene.has("/more") && scene.has("/shared"));
-    assert_eq!(scene.sidecar.drain(), 0);
+    assert_eq!(scene.sidecar.drain(Leave::AtOnce), 0);
 }
