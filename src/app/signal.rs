@@ -45,7 +45,7 @@ impl Signals {
     }
 
     /// Blocks until the next signal.
-    pub fn next(&mut self) -> Asked {
+    pub fn wait(&mut self) -> Asked {
         let Self { runtime, terminate, interrupt, replace } = self;
         runtime.block_on(async {
             tokio::select! {

@@ -72,7 +72,7 @@ pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     let leave = until_leaving(&sidecar, &mut signals, &program);
     let cutter = sidecar.cutter();
     std::thread::spawn(move || {
-        while !matches!(signals.next(), Asked::Stop(_)) {}
+        while !matches!(signals.wait(), Asked::Stop(_)) {}
         tracing::warn!("asked to end a second time: what is under way is cut off");
         cutter.cut();
     });
@@ -87,7 +87,7 @@ pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
 /// Blocks until the sidecar is to be drained; says how.
 fn until_leaving(sidecar: &Sidecar, signals: &mut Signals, program: &Path) -> Leave {
     loop {
-        let asked = signals.next();
+        let asked = signals.wait();
         let signal = match asked {
             Asked::Stop(signal) => signal,
             Asked::HandOver => match hand_over(sidecar, signals, program) {

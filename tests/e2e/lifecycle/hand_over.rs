@@ -5,13 +5,13 @@ use std::process::{Command, Stdio};
 
 use command_fds::{CommandFdExt, FdMapping};
 
-use super::succession::{Succession, Visitors};
+use super::succession::{Succession, Visitors, with_workers};
 use crate::harness::{Client, Origin, Plan, Port, eventually};
 
 #[test]
 fn replacing_the_process_loses_no_request() {
     let origin = Origin::lane("stable");
-    let mut line = Succession::start(&Plan::to(origin.address()));
+    let mut line = Succession::start(&Plan::to(origin.address()), 2);
     let visitors = Visitors::start(line.traffic, 2);
     for _ in 0..3 {
         let before = visitors.answered();
@@ -28,10 +28,11 @@ fn replacing_the_process_loses_no_request() {
 #[test]
 fn the_next_process_may_have_another_number_of_workers() {
     let origin = Origin::lane("stable");
-    let mut line = Succession::start(&Plan::to(origin.address()));
-    let text = std::fs::read_to_string(line.config()).expect("it was written");
-    for workers in ["workers: 1", "workers: 4"] {
-        std::fs::write(line.config(), text.replace("workers: 3", workers)).expect("a writable directory");
+    let plan = Plan::to(origin.address());
+    let mut line = Succession::start(&plan, 3);
+    let text = std::fs::read_to_string(line.config()).expect("it was written").replace("workers: 3", "workers: 1");
+    for workers in [1, 4] {
+        std::fs::write(line.config(), with_workers(&text, workers)).expect("a writable directory");
         line.replace();
         // The kernel spreads connections over every socket, so one that nobody accepts from would show.
         for _ in 0..100 {
@@ -43,7 +44,7 @@ fn the_next_process_may_have_another_number_of_workers() {
 #[test]
 fn a_process_that_cannot_start_takes_nothing_over() {
     let origin = Origin::lane("stable");
-    let line = Succession::start(&Plan::to(origin.address()));
+    let line = Succession::start(&Plan::to(origin.address()), 2);
     std::fs::write(line.config(), "nonsense: true\n").expect("a writable directory");
     line.signal("USR2");
     eventually("the hand-over to fail", || line.log().contains("ended before it was ready").then_some(()));

@@ -24,12 +24,13 @@ pub(crate) struct Succession {
 }
 
 impl Succession {
-    pub(crate) fn start(plan: &Plan) -> Self {
+    /// The first one, with so many workers.
+    pub(crate) fn start(plan: &Plan, workers: usize) -> Self {
         let ports = (Port::reserve(), Port::reserve());
         let (traffic, admin) = (ports.0.address(), ports.1.address());
         let directory = TempDir::new().expect("a temporary directory");
         let config = directory.path().join("graylane.yaml");
-        std::fs::write(&config, plan.render(traffic, admin)).expect("a writable directory");
+        std::fs::write(&config, with_workers(&plan.render(traffic, admin), workers)).expect("a writable directory");
         // Not a pipe: whoever reads it to its end would wait for the last process.
         let log = File::create(directory.path().join("log")).expect("a writable directory");
         let first = Command::new(env!("CARGO_BIN_EXE_graylane"))
@@ -88,6 +89,12 @@ impl Succession {
             eventually("the process before to end", || (!lives(old)).then_some(()));
         }
     }
+}
+
+/// The text of a plan, which has one worker, with another number of them.
+pub(crate) fn with_workers(text: &str, workers: usize) -> String {
+    assert!(text.contains("workers: 1\n"), "{text}");
+    text.replace("workers: 1\n", &format!("workers: {workers}\n"))
 }
 
 /// Whether a process lives; one that only waits to be reaped does not.
