@@ -44,7 +44,7 @@ deny: ## licences, sources and forbidden crates of what is built in; needs cargo
 .PHONY: soak
 soak: ## SOAK_MINUTES (30) of everything at once; memory and descriptors must not grow
 	@scripts/setup-test-env
-	SOAK_MINUTES=$${SOAK_MINUTES:-30} cargo test --locked --release --test long soak:: -- --ignored --nocapture --test-threads=1
+	SOAK_MINUTES=$${SOAK_MINUTES:-30} cargo test --locked --release --test long soak:: -- --nocapture --test-threads=1
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZ_SECONDS (60) each
