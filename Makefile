@@ -37,6 +37,15 @@ bench: ## CPU per request beside nginx and HAProxy, in the same run
 	cargo build --locked --release
 	scripts/bench-peers
 
+.PHONY: deny
+deny: ## licences, sources and forbidden crates of what is built in; needs cargo-deny (cargo install --locked cargo-deny)
+	cargo deny --locked check licenses bans sources
+
+.PHONY: soak
+soak: ## SOAK_MINUTES (30) of everything at once; memory and descriptors must not grow
+	@scripts/setup-test-env
+	SOAK_MINUTES=$${SOAK_MINUTES:-30} cargo test --locked --release --test long soak:: -- --nocapture --test-threads=1
+
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZ_SECONDS (60) each
 	@scripts/fuzz

@@ -2,10 +2,12 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use tokio::sync::watch;
 
 use super::bind::{self, BindError};
+use super::inherit::Spares;
 use crate::admin::{self, AdminState};
 
 /// The admin port.
@@ -14,12 +16,18 @@ pub(super) struct AdminDoor {
     wanted: SocketAddr,
     /// Servers of a lower number end, when the requests of that moment are answered.
     least: watch::Sender<u64>,
+    spares: Arc<Spares>,
 }
 
 impl AdminDoor {
     /// Answers on `listener`, which was bound for `wanted`; on the control runtime.
-    pub(super) fn open(state: AdminState, wanted: SocketAddr, listener: std::net::TcpListener) -> io::Result<Self> {
-        let door = Self { state, wanted, least: watch::Sender::new(0) };
+    pub(super) fn open(
+        state: AdminState,
+        wanted: SocketAddr,
+        listener: std::net::TcpListener,
+        spares: Arc<Spares>,
+    ) -> io::Result<Self> {
+        let door = Self { state, wanted, least: watch::Sender::new(0), spares };
         door.serve(listener)?;
         Ok(door)
     }
@@ -46,6 +54,7 @@ impl AdminDoor {
 
     fn serve(&self, listener: std::net::TcpListener) -> io::Result<()> {
         let (own, state) = (*self.least.borrow(), self.state.clone());
+        self.spares.keep_admin(listener.try_clone()?);
         let listener = tokio::net::TcpListener::from_std(listener)?;
         let mut least = self.least.subscribe();
         let ended = async move { _ = least.wait_for(|least| *least > own).await };

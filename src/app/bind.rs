@@ -30,6 +30,26 @@ fn reason(error: &io::Error) -> String {
     }
 }
 
+/// Listeners that were handed to us, spread over the workers: each of them is accepted from, or connections would wait in
+/// it for ever, and each worker has one.
+pub(super) fn spread(
+    address: SocketAddr,
+    workers: usize,
+    handed: Vec<TcpListener>,
+) -> Result<Vec<(usize, TcpListener)>, BindError> {
+    let failed = |source| BindError { address, used_for: "traffic", source };
+    let count = handed.len();
+    let mut all: Vec<(usize, TcpListener)> = Vec::new();
+    for worker in count..workers {
+        all.push((worker, handed[worker % count].try_clone().map_err(failed)?));
+    }
+    for (at, listener) in handed.into_iter().enumerate() {
+        listener.set_nonblocking(true).map_err(failed)?;
+        all.push((at % workers, listener));
+    }
+    Ok(all)
+}
+
 /// One listener for each of `workers` on an address; port 0 becomes one free port for all. `own` are the addresses that
 /// this process has listeners on.
 pub(super) fn listeners(
@@ -50,6 +70,11 @@ pub(super) fn listeners(
         all.push(bind(bound, Sharing::Yes).map_err(failed)?);
     }
     Ok((bound, all))
+}
+
+/// A second hold of a listener, for a process that takes it over.
+pub(super) fn spare(listener: &TcpListener, address: SocketAddr) -> Result<TcpListener, BindError> {
+    listener.try_clone().map_err(|source| BindError { address, used_for: "traffic", source })
 }
 
 /// The admin port's one listener.
@@ -78,6 +103,16 @@ fn bind(address: SocketAddr, sharing: Sharing) -> io::Result<TcpListener> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_listener_that_was_handed_over_has_a_worker_and_every_worker_a_listener() {
+        for (handed, workers) in [(1, 1), (1, 3), (3, 1), (2, 3), (3, 2), (4, 4)] {
+            let (bound, listeners) = listeners("127.0.0.1:0".parse().unwrap(), handed, &[]).unwrap();
+            let spread = spread(bound, workers, listeners).unwrap();
+            assert_eq!(spread.len(), handed.max(workers));
+            assert!((0..workers).all(|worker| spread.iter().any(|(own, _)| *own == worker)), "{handed} {workers}");
+        }
+    }
 
     #[test]
     fn workers_share_one_free_port_and_nobody_else_does() {

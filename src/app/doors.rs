@@ -1,11 +1,12 @@
 //! The listeners of the process, as the configuration wants them.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
 use super::bind::{self, BindError};
+use super::inherit::{Inherited, Spares};
 use crate::live::Live;
 use crate::proxy::{Door, Turn};
 
@@ -18,6 +19,7 @@ pub(super) struct Doors {
     next: Door,
     turns: Vec<mpsc::Sender<Turn>>,
     shown: Arc<Live<Vec<SocketAddr>>>,
+    spares: Arc<Spares>,
 }
 
 #[derive(Clone, Copy)]
@@ -34,17 +36,24 @@ pub(super) struct Plan {
     next: Door,
     /// For each worker.
     turns: Vec<Turn>,
+    spares: Vec<(Door, TcpListener)>,
 }
 
 /// What a worker begins with, and how it is told of others.
 pub(super) type Entrance = (Turn, mpsc::Receiver<Turn>);
 
 impl Doors {
-    /// The first listeners, and for each worker what it begins with and how it is told of others.
-    pub(super) fn open(wanted: &[SocketAddr], workers: usize) -> Result<(Self, Vec<Entrance>), BindError> {
+    /// The first listeners, those that were handed to us where they fit, and for each worker what it begins with and how it
+    /// is told of others.
+    pub(super) fn open(
+        wanted: &[SocketAddr],
+        workers: usize,
+        inherited: &mut Inherited,
+        spares: Arc<Spares>,
+    ) -> Result<(Self, Vec<Entrance>), BindError> {
         let (turns, told): (Vec<_>, Vec<_>) = (0..workers).map(|_| mpsc::channel(TURNS)).unzip();
-        let mut doors = Self { open: Vec::new(), next: 0, turns, shown: Arc::new(Live::new(Arc::default())) };
-        let plan = doors.plan(wanted)?;
+        let mut doors = Self { open: Vec::new(), next: 0, turns, shown: Arc::new(Live::new(Arc::default())), spares };
+        let plan = doors.plan_with(wanted, inherited)?;
         let first = doors.take(plan);
         Ok((doors, first.into_iter().zip(told).collect()))
     }
@@ -56,23 +65,36 @@ impl Doors {
 
     /// Binds what is wanted and not open. A listener that stays is not touched.
     pub(super) fn plan(&self, wanted: &[SocketAddr]) -> Result<Plan, BindError> {
+        self.plan_with(wanted, &mut Inherited::default())
+    }
+
+    fn plan_with(&self, wanted: &[SocketAddr], inherited: &mut Inherited) -> Result<Plan, BindError> {
         let mut left = self.open.clone();
         let own: Vec<SocketAddr> = left.iter().map(|one| one.bound).collect();
         let mut turns: Vec<Turn> = self.turns.iter().map(|_| Turn::default()).collect();
-        let (mut open, mut next) = (Vec::new(), self.next);
+        let (mut open, mut next, mut spares) = (Vec::new(), self.next, Vec::new());
         for wanted in wanted {
             if let Some(at) = left.iter().position(|known| known.wanted == *wanted) {
                 open.push(left.remove(at));
                 continue;
             }
-            let (bound, sockets) = bind::listeners(*wanted, self.turns.len(), &own)?;
-            turns.iter_mut().zip(sockets).for_each(|(turn, socket)| turn.open.push((next, socket)));
+            let handed = inherited.take(*wanted);
+            let (bound, sockets) = if handed.is_empty() {
+                let (bound, sockets) = bind::listeners(*wanted, self.turns.len(), &own)?;
+                (bound, sockets.into_iter().enumerate().collect())
+            } else {
+                (*wanted, bind::spread(*wanted, self.turns.len(), handed)?)
+            };
+            for (worker, socket) in sockets {
+                spares.push((next, bind::spare(&socket, bound)?));
+                turns[worker].open.push((next, socket));
+            }
             open.push(Listening { door: next, wanted: *wanted, bound });
             next += 1;
         }
         let closed: Vec<Door> = left.iter().map(|gone| gone.door).collect();
         turns.iter_mut().for_each(|turn| turn.close.clone_from(&closed));
-        Ok(Plan { open, next, turns })
+        Ok(Plan { open, next, turns, spares })
     }
 
     /// Puts a plan in force: every worker opens what is new before it closes what is not wanted any more.
@@ -90,6 +112,8 @@ impl Doors {
             self.shown.publish(Arc::new(bound(&plan.open)));
         }
         (self.open, self.next) = (plan.open, plan.next);
+        // Before a worker closes one: a listener that a spare holds open would let connections in that nobody takes.
+        self.spares.keep_traffic(|door| self.open.iter().any(|one| one.door == door), plan.spares);
         plan.turns
     }
 }

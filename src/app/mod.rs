@@ -2,7 +2,7 @@
 //!
 //! Start: addresses are bound before anything is promised, names are looked up before traffic is accepted, workers
 //! run before readiness is told. End: readiness first, then the listeners, then the requests under way, then the
-//! admin port, then the log.
+//! admin port, then the log. Where another process takes over, it has the listeners before this one lets go of them.
 
 mod admin_door;
 mod bind;
@@ -12,6 +12,8 @@ mod facts;
 mod faults;
 mod figures;
 mod first;
+mod hand_over;
+mod inherit;
 mod judge;
 mod ledger;
 mod memory;
@@ -26,5 +28,7 @@ mod worker;
 
 pub use crate::telemetry::log;
 pub use bind::BindError;
-pub use sidecar::{Sidecar, StartError};
-pub use signal::wait_for_stop;
+pub use hand_over::{HandOverError, Handing, tell_predecessor};
+pub use inherit::{InheritError, Inherited};
+pub use sidecar::{Cutter, Leave, Sidecar, StartError};
+pub use signal::{Asked, Signals};

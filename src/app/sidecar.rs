@@ -18,6 +18,7 @@ use super::doors::Doors;
 use super::facts;
 use super::faults::FaultDesk;
 use super::first::First;
+use super::inherit::{Inherited, Spares};
 use super::ledger::Ledger;
 use super::memory;
 use super::merger::Merger;
@@ -45,11 +46,12 @@ pub struct Sidecar {
     admin_end: watch::Sender<u64>,
     view: Arc<ControlView>,
     log: Arc<AccessLog>,
-    latches: Arc<Latches>,
+    pub(super) latches: Arc<Latches>,
     ledger: Arc<Ledger>,
     traffic: Vec<SocketAddr>,
     admin: SocketAddr,
     live: Arc<Live<Snapshot>>,
+    pub(super) spares: Arc<Spares>,
 }
 
 /// Why a sidecar does not start. Nothing of it is left running.
@@ -86,15 +88,20 @@ impl StartError {
 impl Sidecar {
     /// Starts everything that these files ask for, with the sources that they name, and returns once traffic is accepted.
     ///
-    /// All of it is read again when it changes, on SIGHUP, and when somebody asks for it.
-    pub fn start(files: Vec<PathBuf>) -> Result<Self, StartError> {
+    /// All of it is read again when it changes, on SIGHUP, and when somebody asks for it. It listens with what was handed
+    /// to it as far as that fits, and binds the rest.
+    pub fn start(files: Vec<PathBuf>, mut inherited: Inherited) -> Result<Self, StartError> {
         let First { loaded, places, workers: count, control, telemetry, supply } = First::find(files)?;
         loaded.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         let settings = &loaded.settings;
         let admin_address = settings.admin;
         let (sampling, key_files) = (sampling(settings.access_log), loaded.key_files.clone());
-        let (doors, entrances) = Doors::open(&settings.listeners, count)?;
-        let admin_listener = bind::admin(admin_address)?;
+        let spares = Arc::new(Spares::default());
+        let (doors, entrances) = Doors::open(&settings.listeners, count, &mut inherited, spares.clone())?;
+        let handed = inherited.take(admin_address).pop();
+        let admin_listener = handed.map_or_else(|| bind::admin(admin_address), Ok)?;
+        admin_listener.set_nonblocking(true).map_err(StartError::system("the admin port"))?;
+        inherited.forget_rest();
         let admin = admin_listener.local_addr().map_err(StartError::system("the admin port"))?;
 
         let log = AccessLog::start(Sink::Stdout, sampling, UserHash::random()?, telemetry.clone());
@@ -161,7 +168,8 @@ impl Sidecar {
         };
         let admin_door = {
             let _inside = control.enter();
-            AdminDoor::open(state, admin_address, admin_listener).map_err(StartError::system("the admin port"))?
+            AdminDoor::open(state, admin_address, admin_listener, spares.clone())
+                .map_err(StartError::system("the admin port"))?
         };
         let admin_end = admin_door.end();
         let running = Running {
@@ -183,7 +191,7 @@ impl Sidecar {
         let reloader = Reloader::new(supply, key_files, running, view.clone(), ledger.clone(), calls, hangup);
         control.spawn(reloader.run());
         view.ready();
-        Ok(Self { control, workers, stop, admin_end, view, log, latches, ledger, traffic, admin, live })
+        Ok(Self { control, workers, stop, admin_end, view, log, latches, ledger, traffic, admin, live, spares })
     }
 
     /// The addresses that take traffic, with the ports they really have.
@@ -201,13 +209,33 @@ impl Sidecar {
         self.admin
     }
 
-    /// Ends in order: nothing more is accepted, what is under way is finished within the configured time, then the
-    /// rest is cut off. Returns how many connections that were.
-    pub fn drain(self) -> usize {
-        let Self { control, workers, stop, admin_end, view, log, latches, ledger, live, .. } = self;
-        let drain = live.get().settings.drain;
+    /// What can end a drain before its time, from another thread.
+    pub fn cutter(&self) -> Cutter {
+        Cutter(self.stop.clone())
+    }
+
+    /// Ends in order: readiness is taken back, after a while (`leave`) nothing more is accepted, what is under way is
+    /// finished within the configured time, then the rest is cut off. Returns how many connections that were.
+    pub fn drain(self, leave: Leave) -> usize {
+        let Self { control, workers, stop, admin_end, view, log, latches, ledger, live, spares, .. } = self;
+        let snapshot = live.get();
+        let settings = &snapshot.settings;
         view.draining();
-        stop.send_replace(Stop::Drain(drain));
+        match leave {
+            Leave::WhenNoticed => wait(&control, &stop, settings.drain_wait.unwrap_or_else(usual_wait)),
+            Leave::AtOnce => {}
+            // The other process answers on the same port.
+            Leave::HandedOver => _ = admin_end.send_replace(u64::MAX),
+        }
+        // What a spare holds open would let connections in that nobody takes.
+        spares.drop_all();
+        stop.send_if_modified(|stop| {
+            let goes_on = *stop == Stop::No;
+            if goes_on {
+                *stop = Stop::Drain(settings.drain);
+            }
+            goes_on
+        });
         // A worker that panicked outside of its connections has nothing left to drain.
         let cut = workers.into_iter().map(|worker| worker.join().unwrap_or(0)).sum();
         admin_end.send_replace(u64::MAX);
@@ -218,6 +246,45 @@ impl Sidecar {
     }
 }
 
+/// How long a sidecar that is told to end goes on as before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leave {
+    /// For `drain_wait`: so long others may still send it what is new.
+    WhenNoticed,
+    /// Not at all.
+    AtOnce,
+    /// Not at all, and another process has the listeners.
+    HandedOver,
+}
+
+/// Ends a drain before its time.
+pub struct Cutter(watch::Sender<Stop>);
+
+impl Cutter {
+    /// What is under way is cut off.
+    pub fn cut(&self) {
+        self.0.send_replace(Stop::Now);
+    }
+}
+
+/// Goes on as before for a while, unless the drain is cut.
+fn wait(control: &Runtime, stop: &watch::Sender<Stop>, within: Duration) {
+    if within.is_zero() {
+        return;
+    }
+    let mut told = stop.subscribe();
+    control.block_on(async {
+        let _ = tokio::time::timeout(within, told.wait_for(|stop| *stop == Stop::Now)).await;
+    });
+}
+
+/// Kubernetes takes a pod out of its services while it is told to end, and both take their time.
+fn usual_wait() -> Duration {
+    if std::env::var_os("KUBERNETES_SERVICE_HOST").is_some() { IN_KUBERNETES } else { Duration::ZERO }
+}
+
+/// How long a sidecar that is told to end goes on in Kubernetes.
+const IN_KUBERNETES: Duration = Duration::from_secs(5);
 /// How long control work may take to end.
 const CONTROL_END: Duration = Duration::from_secs(1);
 /// How long the state directory may take to hold the last changes.

@@ -18,7 +18,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 
-use crate::app::{Sidecar, StartError};
+use crate::app::{Inherited, Leave, Sidecar, StartError};
 use crate::config::{self, KeyFiles, Style};
 use crate::extract::{Extractor, allow_encoded};
 
@@ -91,6 +91,9 @@ struct TokenArgs {
     /// The release it is for
     #[arg(long)]
     release: String,
+    /// The service it is for, as `service` in the configuration; without one, every service that has the key
+    #[arg(long)]
+    service: Option<String>,
     /// The lane it chooses: gray or stable; may be left out with --explain
     #[arg(long, required_unless_present = "explain", default_value = "", hide_default_value = true)]
     lane: String,
@@ -127,13 +130,13 @@ pub fn main() -> ExitCode {
 }
 
 fn start_for_demo(folder: &Path) -> anyhow::Result<demo::Running> {
-    let sidecar = match Sidecar::start(vec![folder.to_owned()]) {
+    let sidecar = match Sidecar::start(vec![folder.to_owned()], Inherited::default()) {
         Err(StartError::Refused(problems)) => anyhow::bail!("{}", problems.render(Style::Plain)),
         started => started?,
     };
     let traffic = *sidecar.traffic().first().context("the demo has a listener")?;
     let admin = sidecar.admin();
-    Ok(demo::Running { traffic, admin, stop: Box::new(move || _ = sidecar.drain()) })
+    Ok(demo::Running { traffic, admin, stop: Box::new(move || _ = sidecar.drain(Leave::AtOnce)) })
 }
 
 fn explain(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
@@ -163,8 +166,8 @@ fn explain(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn token(args: &TokenArgs) -> anyhow::Result<ExitCode> {
-    let TokenArgs { release, lane, subject, ttl, explain, .. } = args;
-    let wish = token::Wish { release, lane, subject, ttl: *ttl, explain: *explain };
+    let TokenArgs { release, service, lane, subject, ttl, explain, .. } = args;
+    let wish = token::Wish { release, service: service.as_deref(), lane, subject, ttl: *ttl, explain: *explain };
     let token = token::mint(&args.key_file, &wish, now_unix())?;
     writeln!(std::io::stdout().lock(), "{token}").context("cannot write to standard output")?;
     Ok(ExitCode::SUCCESS)

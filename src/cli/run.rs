@@ -1,13 +1,13 @@
 //! `graylane run`: the sidecar.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Args;
 
 use crate::app::log::{self, Format};
-use crate::app::{Sidecar, StartError, wait_for_stop};
+use crate::app::{Asked, Handing, Inherited, Leave, Sidecar, Signals, StartError, tell_predecessor};
 use crate::config::Style;
 
 /// The options of `graylane run`.
@@ -37,17 +37,22 @@ pub enum LogForm {
 /// Exit 2 for a bad configuration, before anything is started.
 const BAD_CONFIGURATION: u8 = 2;
 
-/// Runs the sidecar until SIGTERM or SIGINT, then drains it.
+/// Runs the sidecar until SIGTERM or SIGINT, or until SIGUSR2 had another process take over; then drains it. A second
+/// signal to end cuts the drain off.
 ///
 /// # Errors
 /// Whatever keeps it from starting: exit 1.
 pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
+    // Before there are threads.
+    let inherited = Inherited::from_environment()?;
+    // As it was called: a link that leads to another program by then is followed anew.
+    let program = PathBuf::from(std::env::args_os().next().context("cannot tell which program this is")?);
     let format = match args.log_format {
         LogForm::Json => Format::Json,
         LogForm::Text => Format::Text,
     };
     log::init(&args.log_level, format).context("cannot start the log")?;
-    let sidecar = match Sidecar::start(args.config.clone()) {
+    let sidecar = match Sidecar::start(args.config.clone(), inherited) {
         Err(StartError::Refused(problems)) => {
             anstream::eprintln!("{}", problems.render(Style::Coloured));
             return Ok(ExitCode::from(BAD_CONFIGURATION));
@@ -55,13 +60,62 @@ pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
         started => started?,
     };
     let version = sidecar.version();
+    let mut signals = Signals::listen().context("cannot wait for signals")?;
     tracing::info!(traffic = ?sidecar.traffic(), admin = %sidecar.admin(), version, "ready");
-    let signal = wait_for_stop().context("cannot wait for signals")?;
-    tracing::info!(signal, "draining");
-    let cut = sidecar.drain();
+    if let Err(error) = tell_predecessor() {
+        tracing::warn!(%error, "the process before this one is gone");
+    }
+    let leave = until_leaving(&sidecar, &mut signals, &program);
+    let cutter = sidecar.cutter();
+    std::thread::spawn(move || {
+        while !matches!(signals.wait(), Asked::Stop(_)) {}
+        tracing::warn!("asked to end a second time: what is under way is cut off");
+        cutter.cut();
+    });
+    let cut = sidecar.drain(leave);
     if cut > 0 {
         tracing::warn!(connections = cut, "cut off: they took longer than the drain allows");
     }
     tracing::info!("drained");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Blocks until the sidecar is to be drained; says how.
+fn until_leaving(sidecar: &Sidecar, signals: &mut Signals, program: &Path) -> Leave {
+    loop {
+        let asked = signals.wait();
+        let signal = match asked {
+            Asked::Stop(signal) => signal,
+            Asked::HandOver => match hand_over(sidecar, signals, program) {
+                Some(leave) => return leave,
+                None => continue,
+            },
+        };
+        tracing::info!(signal, "draining");
+        return Leave::WhenNoticed;
+    }
+}
+
+/// Has another process take over; nothing where that failed, and this one goes on.
+fn hand_over(sidecar: &Sidecar, signals: &mut Signals, program: &Path) -> Option<Leave> {
+    tracing::info!(program = %program.display(), "SIGUSR2: another process is to take over");
+    let begun = Handing::begin(sidecar, program);
+    let ended = begun.and_then(|handing| {
+        let pid = handing.id();
+        Ok((pid, signals.until_ready(handing)?))
+    });
+    match ended {
+        Ok((pid, None)) => {
+            tracing::info!(pid, "handed over; draining");
+            Some(Leave::HandedOver)
+        }
+        Ok((_, Some(asked))) => {
+            tracing::info!(?asked, "draining; nothing was handed over");
+            Some(Leave::WhenNoticed)
+        }
+        Err(error) => {
+            tracing::error!(%error, "nothing was handed over; this process goes on");
+            None
+        }
+    }
 }

@@ -41,6 +41,8 @@ pub enum Failure {
 pub struct Wish<'a> {
     /// The release it is for.
     pub release: &'a str,
+    /// The only service where it counts, where one is named.
+    pub service: Option<&'a str>,
     /// The lane it chooses; may be empty where it explains.
     pub lane: &'a str,
     /// To whom it is given.
@@ -53,7 +55,7 @@ pub struct Wish<'a> {
 
 /// The token, signed with the key of the file.
 pub fn mint(key_file: &Path, wish: &Wish<'_>, now_unix: u64) -> Result<String, Failure> {
-    let Wish { release, lane, subject, ttl, explain } = *wish;
+    let Wish { release, service, lane, subject, ttl, explain } = *wish;
     if ttl < Duration::from_secs(1) || ttl > LONGEST {
         return Err(Failure::TimeToLive);
     }
@@ -62,6 +64,7 @@ pub fn mint(key_file: &Path, wish: &Wish<'_>, now_unix: u64) -> Result<String, F
     let key = TokenKey::from_file_bytes(&bytes).map_err(|cause| Failure::Key { path: path(), cause })?;
     let claims = Claims {
         release: release.into(),
+        service: service.map(Into::into),
         lane: lane.into(),
         subject: subject.into(),
         expires_unix: now_unix.saturating_add(ttl.as_secs()),
@@ -82,7 +85,14 @@ mod tests {
         let (key, short) = (dir.path().join("override.key"), dir.path().join("short.key"));
         std::fs::write(&key, "0123456789abcdef".repeat(4)).unwrap();
         std::fs::write(&short, "abc\n").unwrap();
-        let wish = Wish { release: "pricing-v2", lane: "gray", subject: "lin", ttl: HOUR, explain: false };
+        let wish = Wish {
+            release: "pricing-v2",
+            service: Some("goods"),
+            lane: "gray",
+            subject: "lin",
+            ttl: HOUR,
+            explain: false,
+        };
         let minted = |key: &Path, ttl| mint(key, &Wish { ttl, ..wish }, 1_800_000_000);
         assert!(minted(&key, HOUR).unwrap().starts_with("v1."));
         assert!(matches!(minted(&short, HOUR), Err(Failure::Key { .. })));

@@ -27,6 +27,7 @@ pub(super) fn merge(into: &mut FileConfig, next: FileConfig, findings: &mut Find
     one(&mut into.sku_format, next.sku_format, "sku_format", f);
     one(&mut into.order_amount_unit, next.order_amount_unit, "order_amount_unit", f);
     one(&mut into.drain, next.drain, "drain", f);
+    one(&mut into.drain_wait, next.drain_wait, "drain_wait", f);
     one(&mut into.sources_wait, next.sources_wait, "sources_wait", f);
 
     section(&mut into.admin, next.admin, |into: &mut FileAdmin, next| {

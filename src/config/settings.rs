@@ -82,6 +82,8 @@ pub struct Settings {
     pub overload: Overload,
     /// How long requests in flight may take once the process was told to end.
     pub drain: Duration,
+    /// How long it goes on as before, once it says that it is not ready; none: where it runs decides.
+    pub drain_wait: Option<Duration>,
     /// Which changes need a confirmation.
     pub guard: Guard,
     /// The confirmations that were written.

@@ -171,6 +171,7 @@ fn developer(release: &Release, outcome: Option<&Result<Accepted, OverrideError>
         Some(Err(OverrideError::Malformed)) => (false, "the override is no token"),
         Some(Err(OverrideError::Signature)) => (false, "the override is signed by none of the keys"),
         Some(Err(OverrideError::Expired)) => (false, "the override is over"),
+        Some(Err(OverrideError::OtherService)) => (false, "the override is for another service"),
         Some(Err(OverrideError::OtherRelease)) => (false, "the override is for another release"),
         Some(Err(OverrideError::UnknownLane)) => (false, "the override is for a lane that does not exist"),
         Some(Err(OverrideError::Unsigned)) => (false, "the override is not signed"),

@@ -65,7 +65,7 @@ pub use region::{RegionCodes, RegionError, Regions};
 pub use release::{Developer, HashKey, LoggedKey, Release, ReleaseId};
 pub use request::RequestParts;
 pub use route::{HeaderMatch, HeaderPattern, RouteError, RouteId, RouteSpec};
-pub use token::{Claims, MintError, OverrideError, TokenKey, TokenKeyError};
+pub use token::{Claims, MintError, OverrideError, TokenKey, TokenKeyError, check_token};
 pub use trace::{
     BreakerTrace, CompositeTrace, ConditionTrace, DecidedTrace, DedicatedTrace, ExpressionTrace, FactTrace, KeyTrace,
     LevelTrace, MarkTrace, OverrideTrace, Reasoning, StrategyTrace, TestTrace, Tried, ValueTrace,

@@ -55,6 +55,8 @@ pub struct Developer {
     pub header: Option<String>,
     /// The cookie that carries it.
     pub cookie: Option<String>,
+    /// The service whose requests these are; tokens for another one do not count.
+    pub service: String,
     /// Keys that sign overrides; several while one is rotated.
     pub keys: Vec<TokenKey>,
     /// Whether the bare name of a lane counts too: in the environment `dev` alone.
@@ -85,7 +87,7 @@ impl Developer {
                 false => Err(OverrideError::Unsigned),
             };
         }
-        let claims = Claims::verify(text, &self.keys, release, now_unix)?;
+        let claims = Claims::verify(text, &self.keys, &self.service, release, now_unix)?;
         let lane = match &*claims.lane {
             "" if claims.explain => None,
             lane => Some(lanes.id(lane).ok_or(OverrideError::UnknownLane)?),
@@ -98,7 +100,7 @@ impl Developer {
     /// Whether this override was signed for somebody who is to see how lanes are decided. An unsigned one never was, not
     /// even where unsigned ones choose lanes.
     pub fn lets_explain(&self, text: &str, release: &str, now_unix: u64) -> bool {
-        Claims::verify(text.trim(), &self.keys, release, now_unix).is_ok_and(|claims| claims.explain)
+        Claims::verify(text.trim(), &self.keys, &self.service, release, now_unix).is_ok_and(|claims| claims.explain)
     }
 }
 

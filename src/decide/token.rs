@@ -30,6 +30,8 @@ words! {
         Expired = "expired",
         /// Signed for another release.
         OtherRelease = "other_release",
+        /// Signed for another service.
+        OtherService = "other_service",
         /// For a lane that does not exist.
         UnknownLane = "unknown_lane",
         /// Not signed, where only signed ones count.
@@ -98,6 +100,10 @@ pub struct Claims<'a> {
     /// The lane it sends requests to; empty where it only asks for explanations.
     #[serde(borrow, default, skip_serializing_if = "str::is_empty")]
     pub lane: Cow<'a, str>,
+    /// The service it is for: where one key opens releases of several services, the token of one opens no other's. None: all
+    /// that have the key.
+    #[serde(borrow, rename = "aud", default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<Cow<'a, str>>,
     /// To whom it was given, for the record.
     #[serde(borrow, rename = "sub")]
     pub subject: Cow<'a, str>,
@@ -118,6 +124,9 @@ impl Claims<'_> {
                 return Err(MintError::Claim { claim });
             }
         }
+        if self.service.as_ref().is_some_and(|service| service.is_empty() || service.len() > LONGEST_NAME) {
+            return Err(MintError::Claim { claim: "service" });
+        }
         let claims = serde_json::to_vec(self).expect("texts and a number are always JSON");
         let mut token = format!("{VERSION}.{}", URL_SAFE_NO_PAD.encode(claims));
         let mac = key.mac(&token).finalize().into_bytes();
@@ -126,10 +135,11 @@ impl Claims<'_> {
         Ok(token)
     }
 
-    /// The claims of a token that one of `keys` signed, that is for `release` and not over.
+    /// The claims of a token that one of `keys` signed, that is for `service` and `release` and not over.
     pub(super) fn verify(
         token: &str,
         keys: &[TokenKey],
+        service: &str,
         release: &str,
         now_unix: u64,
     ) -> Result<Claims<'static>, OverrideError> {
@@ -145,6 +155,9 @@ impl Claims<'_> {
             return Err(OverrideError::Signature);
         }
         let claims: Claims<'_> = serde_json::from_slice(&claims).map_err(|_| OverrideError::Malformed)?;
+        if claims.service.as_ref().is_some_and(|meant| meant != service) {
+            return Err(OverrideError::OtherService);
+        }
         if claims.release != release {
             return Err(OverrideError::OtherRelease);
         }
@@ -153,10 +166,27 @@ impl Claims<'_> {
         }
         Ok(Claims {
             release: Cow::Owned(claims.release.into_owned()),
+            service: claims.service.map(|service| Cow::Owned(service.into_owned())),
             lane: Cow::Owned(claims.lane.into_owned()),
             subject: Cow::Owned(claims.subject.into_owned()),
             expires_unix: claims.expires_unix,
             explain: claims.explain,
         })
+    }
+}
+
+/// An entry for fuzzing: panics if bytes count as a token of a key that never signed one, or if a signed one whose bytes were
+/// changed still counts.
+pub fn check_token(bytes: &[u8]) {
+    let key = TokenKey(Hmac::new_from_slice(&[7; TokenKey::SHORTEST]).expect("HMAC takes a key of any length"));
+    let keys = [key];
+    let verify = |text: &str| Claims::verify(text, &keys, "goods", "r", 1);
+    let text = String::from_utf8_lossy(bytes);
+    assert!(verify(&text).is_err(), "nobody signed {text:?}");
+    // The same claims, signed: read or refused, and never for another release.
+    let signed = format!("{VERSION}.{}", URL_SAFE_NO_PAD.encode(bytes));
+    let mac = URL_SAFE_NO_PAD.encode(keys[0].mac(&signed).finalize().into_bytes());
+    if let Ok(claims) = verify(&format!("{signed}.{mac}")) {
+        assert_eq!(claims.release, "r");
     }
 }

@@ -38,7 +38,7 @@ pub use fit::Fit;
 pub use json::{JsonText, Pointer};
 pub use jwt::{TokenFault, Verifier};
 pub use parts::{path_value, query_value};
-pub use probe::check_request;
+pub use probe::{check_forwarded, check_request};
 pub use request_facts::RequestFacts;
 pub use source::{Region, Source};
 pub use untrusted::Untrusted;

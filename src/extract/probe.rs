@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::LazyLock;
 
-use super::client::Peer;
+use super::client::{Peer, Trust, client_ip};
 use super::extractor::Extractor;
 use crate::config::{KeyFiles, Settings, load_text};
 use crate::decide::{AllowEncoded, Inputs, NormalPath, RequestParts};
@@ -103,4 +103,20 @@ pub fn check_request(bytes: &[u8]) {
     assert_eq!(program.lanes().name(decision.lane), reasoning.lane);
     assert_eq!(decision.reason, reasoning.reason);
     drop((reasoning.to_string(), serde_json::to_string(&reasoning)));
+}
+
+/// Reads bytes, line by line, as the values of `X-Forwarded-For` from a trusted peer and from another one; panics where a
+/// peer that is not trusted has a say, or where what stands to the left of the client has one.
+pub fn check_forwarded(bytes: &[u8]) {
+    let trust = Trust::new(["10.0.0.0/8".parse().expect("a network")]);
+    let ask = |peer: &str, first: Option<&[u8]>| {
+        let lines = first.into_iter().chain(bytes.split(|byte| *byte == b'\n'));
+        let peer = Peer::at(peer.parse().expect("an address"), &trust);
+        client_ip(peer, &trust, |tell| lines.for_each(tell)).expect("the peer at least")
+    };
+    assert_eq!(ask("192.0.2.1", None).to_string(), "192.0.2.1");
+    let client = ask("10.0.0.1", None);
+    if !trust.contains(client) {
+        assert_eq!(client, ask("10.0.0.1", Some(b"203.0.113.66, not an address")));
+    }
 }

@@ -280,6 +280,9 @@ fn bytes_that_are_no_values_are_absent_and_never_a_panic() {
     let nothing: &[&[u8]] =
         &[b"", b"\n\n\n\n\n\n\n\n\n\n\n", b"\xe9\n\xff\nNaN\n\x00,\x00\ninf\n1e999\n99\n;=;\n%%%\n/%2f/", &digits];
     nothing.iter().for_each(|bytes| check_request(bytes));
+    for list in ["10.0.0.2", "192.0.2.7, 10.0.0.2", "::ffff:10.0.0.2,\n192.0.2.9", "x,,192.0.2.9:80, [::1]:7", ","] {
+        check_forwarded(list.as_bytes());
+    }
     let mut bits = 7_u32;
     for length in 0..400 {
         let noise = (0..length).map(|_| {
@@ -288,6 +291,8 @@ fn bytes_that_are_no_values_are_absent_and_never_a_panic() {
             let common = b"019.-,=; \nAuvip%/\xe9";
             if bits >> 28 == 0 { (bits >> 16) as u8 } else { common[(bits >> 16) as usize % common.len()] }
         });
-        check_request(&noise.collect::<Vec<u8>>());
+        let noise = noise.collect::<Vec<u8>>();
+        check_request(&noise);
+        check_forwarded(&noise);
     }
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -21,8 +21,14 @@ pub enum Stop {
     No,
     /// Accept nothing more, finish what is under way, at most for this long.
     Drain(Duration),
+    /// Cut off what is under way.
+    Now,
 }
 
+/// How long a connection that is being ended may wait for one more request, so that one that is on its way is answered.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// Connections that are taken from the system's queue when a listener is closed; no queue of ours is longer.
+const MOST_QUEUED: usize = 4096;
 /// How long to wait when the system has no descriptor left for another connection.
 const EXHAUSTED: Duration = Duration::from_millis(50);
 
@@ -62,6 +68,7 @@ pub async fn run(
     let limit = loop {
         match *stop.borrow_and_update() {
             Stop::Drain(limit) => break limit,
+            Stop::Now => break Duration::ZERO,
             Stop::No => {}
         }
         tokio::select! {
@@ -70,22 +77,42 @@ pub async fn run(
         }
     };
     doors.close_all().await;
-    worker.connections.drain();
+    worker.connections.drain(Instant::now() + PATIENCE.min(limit / 2));
     let drained = std::future::poll_fn(|cx| worker.connections.poll_empty(cx));
-    let _ = tokio::time::timeout(limit, drained).await;
+    let now = async {
+        if stop.wait_for(|stop| *stop == Stop::Now).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! { () = drained => {}, () = tokio::time::sleep(limit) => {}, () = now => {} }
     sweeping.abort();
     Ok(worker.connections.len())
 }
 
-/// The listeners of one worker.
+/// The listeners of one worker; behind one door there may be several, where another process handed them to us.
 #[derive(Default)]
-struct Doors(HashMap<Door, (oneshot::Sender<()>, JoinHandle<()>)>);
+struct Doors(HashMap<Door, Vec<Accepting>>);
+
+struct Accepting {
+    close: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl Accepting {
+    /// Accepts nothing more, after what the system has let in already.
+    async fn end(self) {
+        // A task that is gone listens on nothing.
+        let _ = self.close.send(());
+        let _ = self.task.await;
+    }
+}
 
 impl Doors {
     fn open(&mut self, worker: &Rc<Worker>, door: Door, listener: std::net::TcpListener) -> io::Result<()> {
         let listener = TcpListener::from_std(listener)?;
         let (close, closed) = oneshot::channel();
-        self.0.insert(door, (close, tokio::task::spawn_local(accept(worker.clone(), listener, door, closed))));
+        let task = tokio::task::spawn_local(accept(worker.clone(), listener, door, closed));
+        self.0.entry(door).or_default().push(Accepting { close, task });
         Ok(())
     }
 
@@ -98,18 +125,18 @@ impl Doors {
             }
         }
         for door in turn.close {
-            let Some((close, task)) = self.0.remove(&door) else { continue };
-            let _ = close.send(());
-            let _ = task.await;
-            worker.connections.close(door);
+            let Some(listeners) = self.0.remove(&door) else { continue };
+            for listener in listeners {
+                listener.end().await;
+            }
+            worker.connections.close(door, Instant::now() + PATIENCE);
         }
     }
 
     /// Listeners are closed when their tasks are gone: from then on nobody is let in only to be cut off.
     async fn close_all(self) {
-        for (_, (_, task)) in self.0 {
-            task.abort();
-            let _ = task.await;
+        for listener in self.0.into_values().flatten() {
+            listener.end().await;
         }
     }
 }
@@ -134,7 +161,8 @@ async fn accept(worker: Rc<Worker>, listener: TcpListener, door: Door, mut close
     }
     // The system has let them in already, and would reset them when the listener goes.
     let Ok(listener) = listener.into_std() else { return };
-    while let Ok((stream, address)) = listener.accept() {
+    for _ in 0..MOST_QUEUED {
+        let Ok((stream, address)) = listener.accept() else { return };
         let stream = stream.set_nonblocking(true).and_then(|()| tokio::net::TcpStream::from_std(stream));
         if let Ok(stream) = stream {
             serve(worker.clone(), stream, address, door);

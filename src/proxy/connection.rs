@@ -108,12 +108,14 @@ impl Client {
                 if let Poll::Ready(read) = input.poll_idle(cx, &worker.buffers) {
                     return Poll::Ready(read.is_ok_and(|n| n > 0));
                 }
-                if guest.poll_drain(cx).is_ready() {
-                    return Poll::Ready(false);
-                }
-                let late = timer.poll_due(cx, idle);
-                late.map(|()| {
-                    worker.telemetry.totals().closed(worker.id, Closing::Idle);
+                // Draining wakes us, so that the time that is left is looked at again.
+                let _ = guest.poll_drain(cx);
+                let leaves_by = guest.leaves_by();
+                let due = leaves_by.map_or(idle, |by| idle.min(by));
+                timer.poll_due(cx, due).map(|()| {
+                    if leaves_by.is_none() {
+                        worker.telemetry.totals().closed(worker.id, Closing::Idle);
+                    }
                     false
                 })
             });

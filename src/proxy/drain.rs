@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
+use std::time::Instant;
 
 use super::crowd::Seat;
 
@@ -12,7 +13,8 @@ use super::crowd::Seat;
 pub(super) struct Connections {
     open: RefCell<HashMap<u64, Rc<Parking>>>,
     next: Cell<u64>,
-    draining: Cell<bool>,
+    /// The process ends; connections may wait for another request until then.
+    draining: Cell<Option<Instant>>,
     empty: RefCell<Option<Waker>>,
 }
 
@@ -22,8 +24,8 @@ pub(super) struct Parking {
     waker: RefCell<Option<Waker>>,
     /// The listener that it came by.
     door: u64,
-    /// That listener is closed, so it is not to wait for another request.
-    leaving: Cell<bool>,
+    /// That listener is closed, so it is not to wait for another request after this.
+    leaving: Cell<Option<Instant>>,
 }
 
 impl Connections {
@@ -41,21 +43,21 @@ impl Connections {
         self.open.borrow().len()
     }
 
-    /// From now on no connection that came by this listener waits for another request.
-    pub(super) fn close(&self, door: u64) {
+    /// From `by` on no connection that came by this listener waits for another request, and all are told now.
+    pub(super) fn close(&self, door: u64, by: Instant) {
         let open = self.open.borrow();
         let own: Vec<_> = open.values().filter(|parking| parking.door == door).cloned().collect();
         drop(open);
         for parking in own {
-            parking.leaving.set(true);
+            parking.leaving.set(Some(by));
             let waker = parking.waker.borrow_mut().take();
             waker.into_iter().for_each(Waker::wake);
         }
     }
 
-    /// From now on no connection waits for another request.
-    pub(super) fn drain(&self) {
-        self.draining.set(true);
+    /// From `by` on no connection waits for another request, and all are told now.
+    pub(super) fn drain(&self, by: Instant) {
+        self.draining.set(Some(by));
         let wakers: Vec<Waker> =
             self.open.borrow().values().filter_map(|parking| parking.waker.borrow_mut().take()).collect();
         wakers.into_iter().for_each(Waker::wake);
@@ -89,7 +91,14 @@ impl Guest {
 
     /// Whether the process, or the listener that it came by, is ending its connections.
     pub(super) fn is_draining(&self) -> bool {
-        self.connections.draining.get() || self.parking.leaving.get()
+        self.leaves_by().is_some()
+    }
+
+    /// Until when it may wait for another request, if it is being ended. A request that is on its way when we decide to
+    /// end would find the connection closed, and not every client may send it again; so whoever keeps asking is answered
+    /// once more, with `Connection: close`.
+    pub(super) fn leaves_by(&self) -> Option<Instant> {
+        [self.connections.draining.get(), self.parking.leaving.get()].into_iter().flatten().min()
     }
 
     /// Ready when draining begins; polled beside whatever else the connection waits for.
@@ -132,7 +141,7 @@ mod tests {
             drop(guest);
         };
         let ending = async {
-            connections.drain();
+            connections.drain(Instant::now());
             poll_fn(|cx| connections.poll_empty(cx)).await;
         };
         let both = futures_join(waiting, ending);
@@ -145,7 +154,7 @@ mod tests {
         let connections = Rc::<Connections>::default();
         let (one, other) = (connections.enter(1), connections.enter(2));
         let waiting = poll_fn(|cx| one.poll_drain(cx));
-        futures_join(waiting, async { connections.close(1) }).await;
+        futures_join(waiting, async { connections.close(1, Instant::now()) }).await;
         assert!(one.is_draining() && !other.is_draining());
         assert!(!connections.enter(1).is_draining(), "numbers are not given twice");
     }

@@ -25,6 +25,8 @@ const STREAM_WINDOW: u32 = 256 * 1024;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
 /// How long a client may take to close a connection that we are leaving.
 const PARTING: Duration = Duration::from_secs(2);
+/// How long the last GOAWAY may take to be written.
+const LAST_WORD: Duration = Duration::from_millis(250);
 /// How long a connection may take to begin.
 const GREETING: Duration = Duration::from_secs(10);
 /// How long a connection that is ended for a flood is written to: it is told why, if it listens.
@@ -47,7 +49,8 @@ pub(super) async fn serve_client(worker: Rc<Worker>, guest: Guest, connection: h
     let why = loop {
         let next = poll_fn(|cx| watch.poll(cx, &mut server, &mut timer));
         match next.await {
-            // A GOAWAY first; streams that are open go on to their end.
+            // A GOAWAY that allows every stream, with a ping; once that is answered nothing is on its way any more, and
+            // a second one names the last stream. Streams that are open go on to their end.
             Event::Leave => {
                 if !watch.guest.is_draining() {
                     totals.closed(worker.id, Closing::Idle);
@@ -75,7 +78,14 @@ pub(super) async fn serve_client(worker: Rc<Worker>, guest: Guest, connection: h
                 let _ = tokio::time::timeout(FAREWELL, poll_fn(|cx| server.poll_closed(cx))).await;
                 break Some(why);
             }
-            Event::Accepted(None) | Event::Gone => break None,
+            Event::Accepted(None) => break None,
+            // The last word: a second GOAWAY, now with the last stream that was served (RFC 9113 section 6.8). It went out
+            // already if the client answered the ping behind the first.
+            Event::Gone => {
+                server.abrupt_shutdown(::h2::Reason::NO_ERROR);
+                let _ = tokio::time::timeout(LAST_WORD, poll_fn(|cx| server.poll_closed(cx))).await;
+                break None;
+            }
         }
     };
     why.into_iter().for_each(|why| totals.closed(worker.id, why));

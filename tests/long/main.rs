@@ -16,12 +16,18 @@ mod changing;
 #[path = "../e2e/source/stage/mod.rs"]
 mod source_stage;
 
+#[allow(dead_code, reason = "the line of processes is shared with the end-to-end tests")]
+#[path = "../e2e/lifecycle/succession.rs"]
+mod succession;
+
 mod bodies;
 mod crowd;
 mod drill;
+mod hand_over;
 mod live;
 mod nacos;
 mod reload;
 mod replay;
 mod rules;
+mod soak;
 mod watched;

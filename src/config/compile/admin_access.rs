@@ -39,6 +39,15 @@ pub(super) fn access(
             .error(reads.at, "`reads: token` needs a token, and none is given")
             .help("write `tokens: [{ file: read.token, role: read }]`");
     }
+    let insecure = admin.insecure_changes.as_ref().is_some_and(|flag| flag.value);
+    if let Some(bind) = admin.bind.as_ref().filter(|_| !bound.ip().is_loopback() && readers.is_empty()) {
+        // What is shown there (figures, names, addresses) is for those who may; whoever opens the port says who that is.
+        if !admin.flawed && !insecure {
+            findings
+                .error(bind.at, format!("the admin port is on {bound}, beyond loopback, and there is no token"))
+                .help("write `tokens: [{ file: read.token, role: read }]`, or bind to 127.0.0.1");
+        }
+    }
     let readers = reads.map(|_| readers);
     let changes = match admin.insecure_changes.as_ref().filter(|flag| flag.value) {
         Some(flag) if !bound.ip().is_loopback() => {

@@ -57,6 +57,7 @@ struct Context<'c> {
     texts: &'c Texts,
     findings: &'c mut Findings,
     environment: Environment,
+    service: String,
     key_files: KeyFiles,
     keys: Vec<Key>,
 }
@@ -99,7 +100,14 @@ pub(super) fn compile(
     let mut facts = KnownFacts { table, used: Vec::new(), vocabulary: Vocabulary::default(), texts };
     expression::vocabulary(config, &mut facts, findings);
 
-    let mut context = Context { texts, findings, environment: process.environment, key_files, keys };
+    let mut context = Context {
+        texts,
+        findings,
+        environment: process.environment,
+        service: process.service.clone(),
+        key_files,
+        keys,
+    };
     let mut releases = release::releases(config.releases.as_ref(), &experiments, &mut facts, &mut context);
     let names = Names {
         upstreams: Places::new("upstream", config.upstreams.as_ref()),
@@ -165,6 +173,7 @@ pub(super) fn compile(
         limits: process.limits,
         overload,
         drain: process.drain,
+        drain_wait: process.drain_wait,
         guard: guard::guard(config.guard.as_ref()),
         confirmations: guard::confirmations(config),
         state_dir: process.state_dir,

@@ -48,6 +48,7 @@ pub(super) struct Process {
     pub(super) allow_encoded: Vec<EncodedWord>,
     pub(super) limits: Limits,
     pub(super) drain: Duration,
+    pub(super) drain_wait: Option<Duration>,
     pub(super) sources_wait: Duration,
     pub(super) state_dir: Option<PathBuf>,
 }
@@ -80,6 +81,7 @@ pub(super) fn process(config: &FileConfig, key_files: KeyFiles, texts: &Texts, f
         allow_encoded: config.allow_encoded.iter().flatten().map(|word| word.value).collect(),
         limits: limits(config.limits.as_ref(), findings),
         drain: time(config.drain.as_ref(), DRAIN),
+        drain_wait: config.drain_wait.as_ref().map(|wait| wait.value.0),
         sources_wait: positive(config.sources_wait.as_ref(), SOURCES_WAIT, "sources_wait", findings),
         state_dir: state_dir(config, texts),
     }

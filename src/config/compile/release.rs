@@ -138,6 +138,7 @@ fn developer(written: &FileDeveloper, context: &mut Context<'_>) -> Developer {
     Developer {
         header: written.header.as_ref().map(|name| name.value.to_ascii_lowercase()),
         cookie: written.cookie.as_ref().map(|name| name.value.clone()),
+        service: context.service.clone(),
         keys,
         unsigned: dev,
     }

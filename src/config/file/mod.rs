@@ -158,5 +158,9 @@ mirror! {
         /// How long requests in flight may take once the process was told to end.
         #[schemars(extend("default" = "30s"))]
         drain: At<Time>,
+        /// How long the process goes on as before once it was told to end and says that it is not ready: so long others may
+        /// take to notice. `5s` in Kubernetes (where `KUBERNETES_SERVICE_HOST` is set), else `0s`.
+        #[schemars(extend("examples" = ["5s"]))]
+        drain_wait: At<Time>,
     }
 }

@@ -192,4 +192,8 @@ fn changes_without_a_token_stay_on_loopback() {
             11:49: changes without a token need the admin port on loopback, not on 0.0.0.0:15090
         ",
     );
+    check(
+        goods("admin: { bind: 127.0.0.1:15090 }", "admin: { bind: 0.0.0.0:15090 }"),
+        "11:16: the admin port is on 0.0.0.0:15090, beyond loopback, and there is no token",
+    );
 }

@@ -9,14 +9,25 @@ fn key(byte: u8) -> TokenKey {
 }
 
 fn claims(release: &'static str, lane: &'static str) -> Claims<'static> {
-    Claims { release: release.into(), lane: lane.into(), subject: "lin".into(), expires_unix: NOW + 60, explain: false }
+    Claims {
+        release: release.into(),
+        service: None,
+        lane: lane.into(),
+        subject: "lin".into(),
+        expires_unix: NOW + 60,
+        explain: false,
+    }
 }
 
 /// A closed release that takes overrides signed with one of two keys, and whose conditions hold of nobody.
 fn release() -> Release {
     let never = Condition::test(&mut FactTable::new(), "user_id", Operator::Eq, vec![text("nobody")]).unwrap();
-    let developer =
-        Developer { header: Some("x-gray-override".into()), keys: vec![key(1), key(2)], ..Developer::default() };
+    let developer = Developer {
+        header: Some("x-gray-override".into()),
+        service: "goods".into(),
+        keys: vec![key(1), key(2)],
+        ..Developer::default()
+    };
     Release { developer: Some(developer), conditions: vec![never], ..Release::closed("pricing-v2") }
 }
 
@@ -59,6 +70,11 @@ fn wrong_overrides_are_ignored_and_told() {
     rejected(&"x".repeat(3000), OverrideError::Malformed);
     rejected(&claims("pricing-v2", "gray").mint(&key(3)).unwrap(), OverrideError::Signature);
     rejected(&good.replacen("v1.", "v2.", 1), OverrideError::Malformed);
+    let other = Claims { service: Some("orders".into()), ..claims("pricing-v2", "gray") };
+    rejected(&other.mint(&key(1)).unwrap(), OverrideError::OtherService);
+    let own = Claims { service: Some("goods".into()), ..claims("pricing-v2", "gray") };
+    assert_eq!(decide(release(), &own.mint(&key(1)).unwrap(), NOW).override_rejected, None);
+    assert!(Claims { service: Some("".into()), ..claims("r", "gray") }.mint(&key(1)).is_err());
     rejected(&claims("other", "gray").mint(&key(1)).unwrap(), OverrideError::OtherRelease);
     rejected(&claims("pricing-v2", "gold").mint(&key(1)).unwrap(), OverrideError::UnknownLane);
     assert_eq!(decide(release(), &good, NOW + 59).override_rejected, None);
@@ -73,6 +89,22 @@ fn one_changed_character_breaks_a_token() {
         forged[place] = if forged[place] == b'A' { b'B' } else { b'A' };
         let decision = decide(release(), &String::from_utf8(forged).unwrap(), NOW);
         assert_ne!(decision.reason, Reason::Override, "place {place}");
+    }
+}
+
+#[test]
+fn bytes_that_nobody_signed_never_count() {
+    let good = claims("r", "gray").mint(&key(1)).unwrap();
+    check_token(good.as_bytes());
+    check_token(br#"{"release":"r","lane":"gray","sub":"lin","exp":2}"#);
+    check_token(br#"{"release":"r","lane":"gray","sub":"lin","exp":2,"aud":"goods"}"#);
+    for place in 0..good.len() {
+        for byte in [0, b'.', b'=', b'{', 0xff] {
+            let mut bytes = good.clone().into_bytes();
+            bytes[place] = byte;
+            check_token(&bytes);
+            check_token(&bytes[..place]);
+        }
     }
 }
 

@@ -9,6 +9,7 @@ mod chunked;
 mod encode;
 mod framing;
 mod parse;
+mod probe;
 mod scan;
 
 pub use body::{BodyReader, BodyWriter};
@@ -17,6 +18,7 @@ pub(super) use framing::content_length;
 pub use framing::{Framing, request_framing, response_framing};
 pub(super) use parse::is_authority;
 pub use parse::{HeadError, Limits, parse_request, parse_response};
+pub use probe::{check_chunked, check_head};
 pub use scan::HeadScan;
 
 use super::{Input, Output, Socket};

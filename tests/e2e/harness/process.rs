@@ -28,6 +28,7 @@ impl Process {
         let mut child = Command::new(env!("CARGO_BIN_EXE_graylane"))
             .args(arguments)
             .env_remove("RUST_LOG")
+            .env_remove("KUBERNETES_SERVICE_HOST")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -3,6 +3,7 @@
 use std::sync::{Mutex, mpsc};
 
 use http::Request;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::harness::{Client, Origin, Plan, Sidecar, answer, collect, eventually, h2_client, patient};
 
@@ -127,4 +128,156 @@ fn ctrl_c_drains_too() {
     assert_eq!(sidecar.get("/", "").status(), 200);
     sidecar.signal("INT");
     assert_eq!(sidecar.wait().code(), Some(0), "{}", sidecar.stderr());
+}
+
+#[test]
+fn readiness_goes_first_and_requests_are_served_until_the_wait_is_over() {
+    let origin = Origin::lane("stable");
+    let mut sidecar = Sidecar::start(&Plan::to(origin.address()).more("drain_wait: 3s\n"));
+    let start = std::time::Instant::now();
+    sidecar.terminate();
+    eventually("/readyz to answer 503", || (sidecar.admin_get("/readyz").status() == 503).then_some(()));
+    let mut client = sidecar.client();
+    assert_eq!(client.get("/", "").status(), 200, "a new connection");
+    assert_eq!(client.get("/", "").status(), 200, "a kept connection");
+    assert_eq!(sidecar.wait().code(), Some(0), "{}", sidecar.stderr());
+    assert!(start.elapsed() >= std::time::Duration::from_secs(3), "{:?}", start.elapsed());
+}
+
+#[test]
+fn a_second_signal_cuts_the_wait_and_the_drain_off() {
+    for more in ["drain: 1h\n", "drain: 1h\ndrain_wait: 1h\n"] {
+        let (origin, _let_go) = holding();
+        let mut sidecar = Sidecar::start(&Plan::to(origin.address()).more(more));
+        let mut client = sidecar.client();
+        client.send(b"GET /held HTTP/1.1\r\nHost: a\r\n\r\n");
+        origin.wait_for(1);
+        sidecar.terminate();
+        eventually("the first signal to be seen", || sidecar.stderr().contains("draining").then_some(()));
+        assert_eq!(sidecar.exited(), None, "one signal waits");
+        sidecar.terminate();
+        assert_eq!(sidecar.wait().code(), Some(0), "{}", sidecar.stderr());
+        assert!(client.try_answer("GET").is_err());
+        assert!(sidecar.stderr().contains("second time"), "{}", sidecar.stderr());
+    }
+}
+
+#[test]
+fn whoever_keeps_asking_is_told_before_the_connection_closes() {
+    let origin = Origin::lane("stable");
+    let mut sidecar = Sidecar::start(&Plan::to(origin.address()));
+    let mut client = sidecar.client();
+    assert_eq!(client.get("/", "").status(), 200);
+    sidecar.terminate();
+    let told = |said: String| said == "close";
+    while !client.get("/", "").get("connection").is_some_and(told) {}
+    client.assert_closed();
+    assert_eq!(sidecar.wait().code(), Some(0), "{}", sidecar.stderr());
+}
+
+/// A connection in HTTP/2 frame by frame.
+struct Frames(tokio::net::TcpStream);
+
+const HEADERS: u8 = 1;
+const PING: u8 = 6;
+const GOAWAY: u8 = 7;
+
+impl Frames {
+    async fn connect(sidecar: &Sidecar) -> Self {
+        let stream = tokio::net::TcpStream::connect(sidecar.traffic()).await.expect("it accepts");
+        let mut frames = Self(stream);
+        frames.0.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.expect("it reads");
+        frames.send(4, 0, 0, &[]).await;
+        frames
+    }
+
+    async fn send(&mut self, kind: u8, flags: u8, stream: u8, payload: &[u8]) {
+        let length = u8::try_from(payload.len()).expect("a short frame");
+        let bytes = [&[0, 0, length, kind, flags, 0, 0, 0, stream], payload].concat();
+        self.0.write_all(&bytes).await.expect("it reads");
+    }
+
+    /// `GET http://a/` (RFC 7541: three entries of the static table, and an authority).
+    async fn ask(&mut self, stream: u8) {
+        self.send(HEADERS, 5, stream, &[0x82, 0x86, 0x84, 0x41, 1, b'a']).await;
+    }
+
+    /// The next frame of a kind: its stream and its payload.
+    async fn next(&mut self, wanted: u8) -> (u32, Vec<u8>) {
+        let reading = async {
+            loop {
+                let mut head = [0; 9];
+                self.0.read_exact(&mut head).await.expect("another frame");
+                let length = usize::from(head[0]) * 65536 + usize::from(head[1]) * 256 + usize::from(head[2]);
+                let mut payload = vec![0; length];
+                self.0.read_exact(&mut payload).await.expect("a whole frame");
+                let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
+                // An acknowledgement of our own is no ping.
+                if head[3] == wanted && !(wanted == PING && head[4] == 1) {
+                    return (stream, payload);
+                }
+            }
+        };
+        patient("a frame", reading).await
+    }
+
+    /// The last stream that a GOAWAY without an error names.
+    async fn last_stream(&mut self) -> u32 {
+        let (_, payload) = self.next(GOAWAY).await;
+        assert_eq!(payload[4..8], [0; 4], "NO_ERROR");
+        u32::from_be_bytes([payload[0], payload[1], payload[2], payload[3]])
+    }
+}
+
+/// RFC 9113 section 6.8: a stream that is on its way when the server decides to leave is served.
+#[tokio::test]
+async fn goaway_comes_twice_and_a_stream_between_is_served() {
+    let origin = Origin::lane("stable");
+    let mut sidecar = Sidecar::start(&Plan::to(origin.address()));
+    let mut frames = Frames::connect(&sidecar).await;
+    frames.ask(1).await;
+    assert_eq!(frames.next(HEADERS).await.0, 1);
+    sidecar.terminate();
+    assert_eq!(frames.last_stream().await, (1 << 31) - 1, "the first allows every stream");
+    let (_, ping) = frames.next(PING).await;
+    frames.ask(3).await;
+    let (stream, answer) = frames.next(HEADERS).await;
+    assert_eq!((stream, answer[0]), (3, 0x88), ":status 200");
+    frames.send(PING, 1, 0, &ping).await;
+    assert_eq!(frames.last_stream().await, 3, "the second names the last");
+    let mut rest = Vec::new();
+    patient("the end", frames.0.read_to_end(&mut rest)).await.expect("closed in order");
+    let status = tokio::task::spawn_blocking(move || sidecar.wait());
+    assert_eq!(status.await.expect("it ends").code(), Some(0));
+}
+
+#[tokio::test]
+async fn a_client_that_answers_no_ping_gets_its_second_goaway_too() {
+    let origin = Origin::lane("stable");
+    let mut sidecar = Sidecar::start(&Plan::to(origin.address()));
+    let mut frames = Frames::connect(&sidecar).await;
+    frames.ask(1).await;
+    assert_eq!(frames.next(HEADERS).await.0, 1);
+    sidecar.terminate();
+    assert_eq!(frames.last_stream().await, (1 << 31) - 1);
+    assert_eq!(frames.last_stream().await, 1);
+    let status = tokio::task::spawn_blocking(move || sidecar.wait());
+    assert_eq!(status.await.expect("it ends").code(), Some(0));
+}
+
+#[test]
+fn a_tunnel_ends_at_the_limit() {
+    let origin = Origin::start(|visit| {
+        let Some(head) = visit.head() else { return };
+        visit.note(&head);
+        let _ = visit.send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: bytes\r\n\r\n");
+        while visit.wire.take(1).is_ok() {}
+    });
+    let mut sidecar = Sidecar::start(&Plan::to(origin.address()).more("drain: 1s\n"));
+    let mut client = sidecar.client();
+    client.send(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: bytes\r\n\r\n");
+    assert_eq!(client.answer().status(), 101);
+    sidecar.terminate();
+    assert_eq!(sidecar.wait().code(), Some(0), "{}", sidecar.stderr());
+    assert!(sidecar.stderr().contains("cut off"), "{}", sidecar.stderr());
 }

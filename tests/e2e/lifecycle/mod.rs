@@ -3,5 +3,8 @@
 mod admin;
 mod demo;
 mod drain;
+mod hand_over;
 mod log;
 mod metrics;
+mod secrets;
+mod succession;

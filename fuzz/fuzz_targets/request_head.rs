@@ -1,0 +1,8 @@
+//! Whatever a request head holds, it is refused or read, and the same however slowly it arrives.
+
+#![no_main]
+
+use graylane::wire::h1::check_head;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| check_head(bytes));

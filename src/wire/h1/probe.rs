@@ -1,0 +1,130 @@
+//! Entries for fuzzing: bytes in, nothing out; a panic, a stall or two readings of the same bytes are wrong.
+
+use super::chunked::{Chunked, Step};
+use super::{HeadError, HeadScan, Limits, parse_request, request_framing};
+use crate::wire::RequestHead;
+
+const LIMITS: Limits = Limits { head_bytes: 4096, uri_bytes: 1024, fields: 32 };
+
+/// Reads bytes as the head of a request, at once and byte by byte, and panics where the two differ.
+pub fn check_head(bytes: &[u8]) {
+    let whole = HeadScan::default().advance(bytes, &LIMITS);
+    let mut scan = HeadScan::default();
+    let drip = (1..=bytes.len()).map(|n| scan.advance(&bytes[..n], &LIMITS)).find(|found| *found != Ok(None));
+    let Ok(Some(end)) = whole else {
+        // Which limit is met first may depend on how bytes arrive; that nothing is let through may not.
+        assert!(!matches!(drip, Some(Ok(Some(_)))), "a head that arrives slowly is let through");
+        return;
+    };
+    if drip == Some(Err(HeadError::URI_TOO_LONG)) {
+        // The CR of a start line of the greatest length is counted while its LF is not there.
+        return;
+    }
+    assert_eq!(drip, Some(Ok(Some(end))), "a head ends elsewhere if it arrives slowly");
+    let mut head = RequestHead::default();
+    if parse_request(&bytes[..end], &LIMITS, &mut head).is_ok() {
+        let framed = request_framing(&head);
+        assert!(!head.method().is_empty());
+        let target = head.target().bytes().all(|byte| byte > b' ' && byte != 0x7f);
+        assert!(target, "a target that another reader would end earlier: {:?}, {framed:?}", head.target());
+    }
+}
+
+/// Reads bytes as a chunked body, at once and in pieces of the first byte's size, and panics where the data differ.
+pub fn check_chunked(bytes: &[u8]) {
+    let Some((size, bytes)) = bytes.split_first() else { return };
+    let whole = read(bytes, bytes.len().max(1));
+    let pieces = read(bytes, usize::from(*size).max(1));
+    match (&whole, &pieces) {
+        (Ok(whole), Ok(pieces)) => assert_eq!(whole, pieces, "the data differ if they arrive in pieces"),
+        (Ok((_, true)), Err(_)) | (Err(_), Ok((_, true))) => panic!("{whole:?} at once, {pieces:?} in pieces"),
+        _ => {}
+    }
+}
+
+/// The data, and whether the body is over.
+fn read(bytes: &[u8], piece: usize) -> Result<(Vec<u8>, bool), HeadError> {
+    let mut reader = Chunked::new(&LIMITS);
+    let (mut data, mut buf, mut at) = (Vec::new(), Vec::new(), 0);
+    loop {
+        let used = match reader.step(&buf)? {
+            Step::End(_) => return Ok((data, true)),
+            Step::More if at == bytes.len() => return Ok((data, false)),
+            Step::More => {
+                let next = (at + piece).min(bytes.len());
+                buf.extend_from_slice(&bytes[at..next]);
+                at = next;
+                0
+            }
+            Step::Skip(n) => n,
+            Step::Data(n) => {
+                data.extend_from_slice(&buf[..n]);
+                n
+            }
+        };
+        buf.drain(..used);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// What parsers of heads and chunks trip over, in any order.
+    fn words() -> impl Strategy<Value = Vec<u8>> {
+        let word = prop::sample::select(vec![
+            &b"GET / HTTP/1.1\r\n"[..],
+            b"Host: a\r\n",
+            b"\r\n",
+            b"\n",
+            b"\r",
+            b"Transfer-Encoding: chunked\r\n",
+            b"Content-Length: 3\r\n",
+            b" ",
+            b"\t",
+            b"\0",
+            b"0",
+            b"3",
+            b"5;x=y",
+            b"ffffffffffffffff",
+            b"abc",
+            b"X: y\r\n",
+            b":",
+            b"-1",
+            b"+3",
+            b"0x3",
+            b"\x80",
+        ]);
+        prop::collection::vec(word, 0..24).prop_map(|words| words.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn heads_and_chunks_are_read_the_same_however_they_arrive(bytes in words()) {
+            check_head(&bytes);
+            check_chunked(&bytes);
+        }
+
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            check_head(&bytes);
+            check_chunked(&bytes);
+        }
+    }
+
+    #[test]
+    fn every_byte_in_every_place_of_a_head_is_read_or_refused() {
+        let head = b"POST /a?b HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n";
+        let body = b"\x013\r\nabc\r\n0\r\nX: y\r\n\r\n";
+        for byte in 0..=255 {
+            for (good, check) in [(&head[..], check_head as fn(&[u8])), (body, check_chunked)] {
+                for place in 0..good.len() {
+                    let mut bytes = good.to_vec();
+                    bytes[place] = byte;
+                    check(&bytes);
+                }
+            }
+        }
+    }
+}
