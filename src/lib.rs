@@ -17,6 +17,8 @@ pub mod lookup;
 pub mod outbound;
 pub mod source;
 
+pub mod tls;
+
 pub mod wire;
 
 pub mod upstream;

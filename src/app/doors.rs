@@ -3,11 +3,13 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use tokio::sync::mpsc;
 
 use super::bind::{self, BindError};
+use crate::config::Listener;
 use crate::live::Live;
-use crate::proxy::{Door, Turn};
+use crate::proxy::{Door, Threshold, Turn};
 
 /// Changes that may wait for a worker; it takes them as soon as its connections let it.
 const TURNS: usize = 16;
@@ -20,12 +22,14 @@ pub(super) struct Doors {
     shown: Arc<Live<Vec<SocketAddr>>>,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Listening {
     door: Door,
-    /// As configured; port 0 stands for any.
-    wanted: SocketAddr,
+    /// As configured.
+    wanted: Listener,
     bound: SocketAddr,
+    /// What workers read the same from.
+    threshold: Threshold,
 }
 
 /// Listeners that are bound and not used yet. Dropped, they are closed, and nothing has happened.
@@ -41,7 +45,7 @@ pub(super) type Entrance = (Turn, mpsc::Receiver<Turn>);
 
 impl Doors {
     /// The first listeners, and for each worker what it begins with and how it is told of others.
-    pub(super) fn open(wanted: &[SocketAddr], workers: usize) -> Result<(Self, Vec<Entrance>), BindError> {
+    pub(super) fn open(wanted: &[Listener], workers: usize) -> Result<(Self, Vec<Entrance>), BindError> {
         let (turns, told): (Vec<_>, Vec<_>) = (0..workers).map(|_| mpsc::channel(TURNS)).unzip();
         let mut doors = Self { open: Vec::new(), next: 0, turns, shown: Arc::new(Live::new(Arc::default())) };
         let plan = doors.plan(wanted)?;
@@ -54,20 +58,21 @@ impl Doors {
         self.shown.clone()
     }
 
-    /// Binds what is wanted and not open. A listener that stays is not touched.
-    pub(super) fn plan(&self, wanted: &[SocketAddr]) -> Result<Plan, BindError> {
+    /// Binds what is wanted and not open. A listener that stays may ask something else of connections from then on.
+    pub(super) fn plan(&self, wanted: &[Listener]) -> Result<Plan, BindError> {
         let mut left = self.open.clone();
         let own: Vec<SocketAddr> = left.iter().map(|one| one.bound).collect();
         let mut turns: Vec<Turn> = self.turns.iter().map(|_| Turn::default()).collect();
         let (mut open, mut next) = (Vec::new(), self.next);
         for wanted in wanted {
-            if let Some(at) = left.iter().position(|known| known.wanted == *wanted) {
-                open.push(left.remove(at));
+            if let Some(at) = left.iter().position(|known| known.wanted.bind == wanted.bind) {
+                open.push(Listening { wanted: wanted.clone(), ..left.remove(at) });
                 continue;
             }
-            let (bound, sockets) = bind::listeners(*wanted, self.turns.len(), &own)?;
-            turns.iter_mut().zip(sockets).for_each(|(turn, socket)| turn.open.push((next, socket)));
-            open.push(Listening { door: next, wanted: *wanted, bound });
+            let (bound, sockets) = bind::listeners(wanted.bind, self.turns.len(), &own)?;
+            let threshold: Threshold = Arc::new(ArcSwap::from_pointee(wanted.clone()));
+            turns.iter_mut().zip(sockets).for_each(|(turn, socket)| turn.open.push((next, threshold.clone(), socket)));
+            open.push(Listening { door: next, wanted: wanted.clone(), bound, threshold });
             next += 1;
         }
         let closed: Vec<Door> = left.iter().map(|gone| gone.door).collect();
@@ -89,6 +94,7 @@ impl Doors {
         if bound(&plan.open) != bound(&self.open) {
             self.shown.publish(Arc::new(bound(&plan.open)));
         }
+        plan.open.iter().for_each(|one| one.threshold.store(Arc::new(one.wanted.clone())));
         (self.open, self.next) = (plan.open, plan.next);
         plan.turns
     }

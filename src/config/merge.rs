@@ -59,6 +59,8 @@ pub(super) fn merge(into: &mut FileConfig, next: FileConfig, findings: &mut Find
         one(&mut into.header_time, next.header_time, "limits.header_time", f);
         one(&mut into.body_idle, next.body_idle, "limits.body_idle", f);
         one(&mut into.idle, next.idle, "limits.idle", f);
+        one(&mut into.handshake_time, next.handshake_time, "limits.handshake_time", f);
+        one(&mut into.handshakes, next.handshakes, "limits.handshakes", f);
     });
 
     section(&mut into.overload, next.overload, |into: &mut FileOverload, next| {

@@ -27,12 +27,14 @@ mod geoip;
 mod guard;
 mod jwt;
 mod lane_limits;
+mod listener;
 mod lookup;
 mod pending;
 mod probe;
 mod remote;
 mod rollback;
 mod settings;
+mod tls;
 mod watched;
 mod written;
 
@@ -57,6 +59,7 @@ pub use geoip::{GeoipData, GeoipPath, GeoipPlan, province};
 pub use guard::Guard;
 pub use jwt::{JWT_ALGORITHMS, JwtPlan, KeySet, TokenPlace, VerifyKey};
 pub use lane_limits::{AdaptiveBounds, LaneLimits, Overload, RateLimit};
+pub use listener::{Listener, TrustName};
 pub use lookup::{KeyPart, KeyTemplate, LookupPlan, LookupStore};
 pub use probe::{check_bytes, check_expression};
 pub use problem::{Problem, Problems, Severity, Style};
@@ -68,6 +71,7 @@ pub use settings::{
     AccessLog, AdminChanges, Breaker, Endpoint, FactSource, FactSources, Limits, ResponseMark, RoutePlan, Settings,
     Shield, Timeouts, Upstream, UpstreamIndex,
 };
+pub use tls::{ClientTls, ServerTls};
 pub use units::parse_time;
 pub use watched::{Looked, Watched};
 pub use written::{Written, written};

@@ -7,6 +7,7 @@
 
 mod accept;
 mod connection;
+mod entrance;
 mod h2_connection;
 
 mod fields;
@@ -49,7 +50,9 @@ use std::time::{Duration, Instant};
 use smallvec::SmallVec;
 
 pub use accept::{Door, Stop, Turn, run};
+
 pub use breaker::{Epoch, Lately, Making, Moved, Succession, Watches};
+pub use entrance::Threshold;
 pub use fault_table::{AddFaultError, Fault, FaultOrigin, Faults};
 pub use snapshot::{Route, Snapshot};
 pub use worker::{Parts, Worker};
@@ -372,7 +375,7 @@ fn lease_failure(error: LeaseError, clock: &Clock) -> Failure {
     match error {
         LeaseError::Connect(ConnectError::TimedOut) if clock.is_over() => Failure::RequestLate,
         LeaseError::NoEndpoint => Failure::NoEndpoint,
-        LeaseError::Connect(ConnectError::Refused(_)) => Failure::Connect,
+        LeaseError::Connect(ConnectError::Refused(_) | ConnectError::Tls(_)) => Failure::Connect,
         LeaseError::Connect(ConnectError::TimedOut) => Failure::ConnectLate,
     }
 }

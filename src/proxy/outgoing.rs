@@ -37,10 +37,10 @@ pub(super) fn write_head(call: &Call<'_>, lease: &mut H1Lease, framing: Framing,
 }
 
 /// The head of an HTTP/2 request.
-pub(super) fn h2_request(call: &Call<'_>, record: &mut Record) -> Result<http::Request<()>, Failed> {
+pub(super) fn h2_request(call: &Call<'_>, scheme: &str, record: &mut Record) -> Result<http::Request<()>, Failed> {
     let head = call.head;
     let authority = head.authority().filter(|host| !host.is_empty()).unwrap_or(b"localhost");
-    let uri = http::Uri::builder().scheme("http").authority(authority).path_and_query(call.target);
+    let uri = http::Uri::builder().scheme(scheme).authority(authority).path_and_query(call.target);
     // HTTP/1 lets some characters pass in a target that the `http` crate does not.
     let uri = uri.build().map_err(|_| Failure::Refused(h1::HeadError::TARGET))?;
     let request = http::Request::builder().method(head.method()).uri(uri);

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::breaker::Epoch;
 use super::drain::Connections;
+use super::entrance::Waiting;
 use super::fault_table::Faults;
 use super::limit::Delay;
 use super::snapshot::{Route, Snapshot};
@@ -40,6 +41,7 @@ pub struct Worker {
     pub(super) telemetry: Arc<Telemetry>,
     pub(super) log: WorkerLog,
     pub(super) connections: Rc<Connections>,
+    pub(super) waiting: Waiting,
     pub(super) buffers: BufferPool,
     request_heads: RefCell<Vec<RequestHead>>,
     response_heads: RefCell<Vec<ResponseHead>>,
@@ -94,6 +96,7 @@ impl Worker {
             telemetry,
             log,
             connections: Rc::default(),
+            waiting: Waiting::default(),
             buffers: BufferPool::default(),
             request_heads: RefCell::default(),
             response_heads: RefCell::default(),

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::certificate::CertificateSeries;
 use super::endpoint::EndpointSeries;
 use super::fault::FaultSeries;
 use super::lookup::LookupSeries;
@@ -38,6 +39,8 @@ pub(super) struct Registry {
     /// By name and kind.
     pub(super) faults: BTreeMap<(Arc<str>, &'static str), Arc<FaultSeries>>,
     pub(super) sources: BTreeMap<Arc<str>, Arc<SourceSeries>>,
+    /// By owner and file.
+    pub(super) certificates: BTreeMap<(Arc<str>, Arc<str>), Arc<CertificateSeries>>,
     /// The text version of the configuration in use.
     pub(super) version: Option<Arc<str>>,
     pub(super) applied: u64,
@@ -61,6 +64,7 @@ impl Registry {
             lookups: BTreeMap::new(),
             faults: BTreeMap::new(),
             sources: BTreeMap::new(),
+            certificates: BTreeMap::new(),
             version: None,
             applied: 0,
             refused: 0,
@@ -121,6 +125,10 @@ impl Registry {
         self.faults.entry(key).or_insert_with(|| Arc::new(FaultSeries::new(self.workers))).clone()
     }
 
+    pub(super) fn certificate(&mut self, owner: &str, file: &str) -> Arc<CertificateSeries> {
+        self.certificates.entry((owner.into(), file.into())).or_default().clone()
+    }
+
     pub(super) fn source(&mut self, name: &str) -> Arc<SourceSeries> {
         self.sources.entry(name.into()).or_default().clone()
     }
@@ -137,6 +145,7 @@ impl Registry {
         self.facts.retain(|_, series| Arc::strong_count(series) > 1);
         self.lookups.retain(|_, series| Arc::strong_count(series) > 1);
         self.faults.retain(|_, series| Arc::strong_count(series) > 1);
+        self.certificates.retain(|_, series| Arc::strong_count(series) > 1);
         self.sources.retain(|_, series| Arc::strong_count(series) > 1);
     }
 }

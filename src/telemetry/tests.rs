@@ -32,6 +32,7 @@ fn every_metric_of_the_list_is_there_before_any_traffic() {
     let facts = telemetry.facts(&["sku_id"]);
     let fault = telemetry.fault("drill", "delay");
     let _source = telemetry.source("shared");
+    let _certificate = telemetry.certificate("0.0.0.0:15443", "tls.crt");
     let _lookup = telemetry.lookup("product");
     telemetry.config_applied("4f1c");
     let parsed = scrape(&telemetry);

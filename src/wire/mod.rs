@@ -11,8 +11,11 @@ mod fields;
 mod head;
 mod known;
 
+mod proxy_header;
+
 mod buffer;
 mod socket;
+mod tls;
 
 pub mod h1;
 pub mod h2;
@@ -24,4 +27,6 @@ pub use buffer::{BufferPool, Input, Output, Rewound};
 pub use fields::{FieldSink, Fields, Span};
 pub use head::{RequestHead, ResponseHead, Verb, Version};
 pub use known::Known;
+pub use proxy_header::{ProxyHeaderError, ProxyOrigin, read_proxy_header};
 pub use socket::{ReadHalf, Socket, WriteHalf};
+pub use tls::{TlsReader, TlsWriter};
