@@ -18,3 +18,4 @@ mod routing;
 mod safety;
 mod shield;
 mod source;
+mod tls;
