@@ -56,6 +56,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "resilience",
             "source",
             "telemetry",
+            "tls",
             "upstream",
             "wire",
         ],
