@@ -37,6 +37,10 @@ fn agree(definition: &str, text: &str) {
 #[test]
 fn every_definition_has_the_fields_that_are_read() {
     agree("Listener", "listeners: [{ zzzzzz: 1 }]");
+    agree("ListenerTls", "listeners: [{ tls: { zzzzzz: 1 } }]");
+    agree("Certificate", "listeners: [{ tls: { certificates: [{ zzzzzz: 1 }] } }]");
+    agree("ProxyProtocol", "listeners: [{ proxy_protocol: { zzzzzz: 1 } }]");
+    agree("UpstreamTls", "upstreams: { a: { tls: { zzzzzz: 1 } } }");
     agree("Admin", "admin: { zzzzzz: 1 }");
     agree("State", "state: { zzzzzz: 1 }");
     agree("Geoip", "geoip: { zzzzzz: 1 }");
@@ -98,7 +102,7 @@ fn every_field_of_the_top_is_known_to_the_reader() {
         let told = problems.map_or_else(|problems| lines(problems.iter()), |loaded| lines(loaded.warnings.iter()));
         assert!(!told.contains(&format!("unknown field `{property}`")), "{told}");
     }
-    let agreed = 52;
+    let agreed = 56;
     assert_eq!(properties.len(), agreed + 1, "a definition that no test compares: {:?}", properties.keys());
     check("zzzzzz: 1", "1:1: unknown field `zzzzzz` in the configuration");
 }
