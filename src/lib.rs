@@ -18,6 +18,8 @@ pub mod outbound;
 pub mod products;
 pub mod source;
 
+pub mod tls;
+
 pub mod wire;
 
 pub mod upstream;

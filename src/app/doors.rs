@@ -3,12 +3,14 @@
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use tokio::sync::mpsc;
 
 use super::bind::{self, BindError};
 use super::inherit::{Inherited, Spares};
+use crate::config::Listener;
 use crate::live::Live;
-use crate::proxy::{Door, Turn};
+use crate::proxy::{Door, Threshold, Turn};
 
 /// Changes that may wait for a worker; it takes them as soon as its connections let it.
 const TURNS: usize = 16;
@@ -22,12 +24,14 @@ pub(super) struct Doors {
     spares: Arc<Spares>,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Listening {
     door: Door,
-    /// As configured; port 0 stands for any.
-    wanted: SocketAddr,
+    /// As configured.
+    wanted: Listener,
     bound: SocketAddr,
+    /// What workers read the same from.
+    threshold: Threshold,
 }
 
 /// Listeners that are bound and not used yet. Dropped, they are closed, and nothing has happened.
@@ -46,7 +50,7 @@ impl Doors {
     /// The first listeners, those that were handed to us where they fit, and for each worker what it begins with and how it
     /// is told of others.
     pub(super) fn open(
-        wanted: &[SocketAddr],
+        wanted: &[Listener],
         workers: usize,
         inherited: &mut Inherited,
         spares: Arc<Spares>,
@@ -63,33 +67,34 @@ impl Doors {
         self.shown.clone()
     }
 
-    /// Binds what is wanted and not open. A listener that stays is not touched.
-    pub(super) fn plan(&self, wanted: &[SocketAddr]) -> Result<Plan, BindError> {
+    /// Binds what is wanted and not open. A listener that stays may ask something else of connections from then on.
+    pub(super) fn plan(&self, wanted: &[Listener]) -> Result<Plan, BindError> {
         self.plan_with(wanted, &mut Inherited::default())
     }
 
-    fn plan_with(&self, wanted: &[SocketAddr], inherited: &mut Inherited) -> Result<Plan, BindError> {
+    fn plan_with(&self, wanted: &[Listener], inherited: &mut Inherited) -> Result<Plan, BindError> {
         let mut left = self.open.clone();
         let own: Vec<SocketAddr> = left.iter().map(|one| one.bound).collect();
         let mut turns: Vec<Turn> = self.turns.iter().map(|_| Turn::default()).collect();
         let (mut open, mut next, mut spares) = (Vec::new(), self.next, Vec::new());
         for wanted in wanted {
-            if let Some(at) = left.iter().position(|known| known.wanted == *wanted) {
-                open.push(left.remove(at));
+            if let Some(at) = left.iter().position(|known| known.wanted.bind == wanted.bind) {
+                open.push(Listening { wanted: wanted.clone(), ..left.remove(at) });
                 continue;
             }
-            let handed = inherited.take(*wanted);
+            let handed = inherited.take(wanted.bind);
             let (bound, sockets) = if handed.is_empty() {
-                let (bound, sockets) = bind::listeners(*wanted, self.turns.len(), &own)?;
+                let (bound, sockets) = bind::listeners(wanted.bind, self.turns.len(), &own)?;
                 (bound, sockets.into_iter().enumerate().collect())
             } else {
-                (*wanted, bind::spread(*wanted, self.turns.len(), handed)?)
+                (wanted.bind, bind::spread(wanted.bind, self.turns.len(), handed)?)
             };
+            let threshold: Threshold = Arc::new(ArcSwap::from_pointee(wanted.clone()));
             for (worker, socket) in sockets {
                 spares.push((next, bind::spare(&socket, bound)?));
-                turns[worker].open.push((next, socket));
+                turns[worker].open.push((next, threshold.clone(), socket));
             }
-            open.push(Listening { door: next, wanted: *wanted, bound });
+            open.push(Listening { door: next, wanted: wanted.clone(), bound, threshold });
             next += 1;
         }
         let closed: Vec<Door> = left.iter().map(|gone| gone.door).collect();
@@ -111,6 +116,7 @@ impl Doors {
         if bound(&plan.open) != bound(&self.open) {
             self.shown.publish(Arc::new(bound(&plan.open)));
         }
+        plan.open.iter().for_each(|one| one.threshold.store(Arc::new(one.wanted.clone())));
         (self.open, self.next) = (plan.open, plan.next);
         // Before a worker closes one: a listener that a spare holds open would let connections in that nobody takes.
         self.spares.keep_traffic(|door| self.open.iter().any(|one| one.door == door), plan.spares);

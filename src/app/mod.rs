@@ -6,6 +6,7 @@
 
 mod admin_door;
 mod bind;
+mod certificates;
 mod configs;
 mod doors;
 mod facts;

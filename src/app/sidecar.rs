@@ -13,6 +13,7 @@ use tokio::sync::watch;
 
 use super::admin_door::AdminDoor;
 use super::bind::{self, BindError};
+use super::certificates;
 use super::configs::ConfigDesk;
 use super::doors::Doors;
 use super::facts;
@@ -133,6 +134,7 @@ impl Sidecar {
         control.spawn(memory::watch(live.clone()));
         control.spawn(keep_fresh(live.clone()));
         control.spawn(facts::keep(live.clone()));
+        control.spawn(certificates::keep(live.clone(), telemetry.clone()));
         control.spawn(ledger.clone().keep(live.clone()));
         let (shown, entered) = (live.clone(), doors.shown());
         let view = ControlView::new(

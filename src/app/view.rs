@@ -136,7 +136,7 @@ impl AdminView for ControlView {
             pinned: self.ledger.pin(),
             listeners: self.traffic.get().iter().map(SocketAddr::to_string).collect(),
             settings: json!({
-                "trust": settings.trust.iter().map(ToString::to_string).collect::<Vec<_>>(),
+                "trust": trusted(settings),
                 "local": settings.local.as_ref().map(endpoint),
                 "limits": {
                     "header_bytes": settings.limits.header_bytes,
@@ -321,6 +321,12 @@ fn endpoint_view(name: String, upstream: &Upstream, place: usize, now: Instant) 
     };
     let view = |one: AddressState| AddressView { address: one.address.to_string(), state: one.state.as_str() };
     EndpointView { address: name, healthy, addresses: states.into_iter().map(view).collect() }
+}
+
+/// The networks and names of trusted peers.
+fn trusted(settings: &crate::config::Settings) -> Vec<String> {
+    let names = settings.trust_names.iter().map(ToString::to_string);
+    settings.trust.iter().map(ToString::to_string).chain(names).collect()
 }
 
 fn endpoint(endpoint: &Endpoint) -> String {

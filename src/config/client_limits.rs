@@ -23,6 +23,10 @@ pub struct Limits {
     pub connections_per_peer: usize,
     /// What one HTTP/2 connection may do.
     pub h2: H2Limits,
+    /// How long a client may take before its first request: over the PROXY protocol and the TLS handshake.
+    pub handshake_time: Duration,
+    /// Most connections of a worker that are that far.
+    pub handshakes: usize,
 }
 
 impl Default for Limits {
@@ -37,6 +41,8 @@ impl Default for Limits {
             connections: 32_768,
             connections_per_peer: 4096,
             h2: H2Limits::default(),
+            handshake_time: Duration::from_secs(10),
+            handshakes: 1000,
         }
     }
 }

@@ -74,6 +74,8 @@ pub(super) fn merge(into: &mut FileConfig, next: FileConfig, findings: &mut Find
             "limits.h2_control_frames_per_second",
             f,
         );
+        one(&mut into.handshake_time, next.handshake_time, "limits.handshake_time", f);
+        one(&mut into.handshakes, next.handshakes, "limits.handshakes", f);
     });
 
     section(&mut into.overload, next.overload, |into: &mut FileOverload, next| {

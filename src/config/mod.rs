@@ -28,6 +28,7 @@ mod geoip;
 mod guard;
 mod jwt;
 mod lane_limits;
+mod listener;
 mod lookup;
 mod outset;
 mod probe;
@@ -35,6 +36,7 @@ mod products;
 mod remote;
 mod rollback;
 mod settings;
+mod tls;
 mod watched;
 mod written;
 
@@ -60,6 +62,7 @@ pub use geoip::{GeoipData, GeoipPath, GeoipPlan, province};
 pub use guard::Guard;
 pub use jwt::{JWT_ALGORITHMS, JwtPlan, KeySet, TokenPlace, VerifyKey};
 pub use lane_limits::{AdaptiveBounds, LaneLimits, Overload, RateLimit};
+pub use listener::{Listener, TrustName};
 pub use lookup::{KeyPart, KeyTemplate, LookupPlan, LookupStore};
 pub use outset::{Outset, outset};
 pub use probe::{check_bytes, check_expression};
@@ -73,6 +76,7 @@ pub use settings::{
     AccessLog, AdminChanges, Breaker, Endpoint, FactSource, FactSources, ResponseMark, RoutePlan, Settings, Shield,
     Timeouts, Upstream, UpstreamIndex,
 };
+pub use tls::{ClientTls, ServerTls};
 pub use units::parse_time;
 pub use watched::{Looked, Watched};
 pub use written::{Written, written};

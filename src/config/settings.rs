@@ -16,10 +16,12 @@ use super::geoip::GeoipPlan;
 use super::guard::Guard;
 use super::jwt::JwtPlan;
 use super::lane_limits::{LaneLimits, Overload};
+use super::listener::{Listener, TrustName};
 use super::lookup::LookupPlan;
 use super::products::ProductsPlan;
 use super::remote::SourcePlan;
 use super::rollback::RollbackPlan;
+use super::tls::ClientTls;
 use crate::decide::{FactId, LaneId, Permille, Program};
 use crate::resilience::{Plan, PlanError, Thresholds, Timing};
 
@@ -35,7 +37,7 @@ pub struct Settings {
     /// The pod's own service; never `Endpoint::Local`.
     pub local: Option<Endpoint>,
     /// Addresses that take traffic: at least one, none twice (port 0 aside).
-    pub listeners: Vec<SocketAddr>,
+    pub listeners: Vec<Listener>,
     /// The admin address.
     pub admin: SocketAddr,
     /// Who may change things through the admin address.
@@ -44,6 +46,8 @@ pub struct Settings {
     pub admin_readers: Option<Vec<PathBuf>>,
     /// Peers that may set identity, forwarding and lane-mark headers.
     pub trust: Vec<IpNet>,
+    /// Names of verified certificates whose bearers may, too.
+    pub trust_names: Vec<TrustName>,
     /// Worker threads; `None` means the cores the process may use.
     pub workers: Option<NonZeroUsize>,
     /// Where requests go, by index.
@@ -134,6 +138,8 @@ pub struct Upstream {
     pub max_idle: usize,
     /// How its endpoints are chosen among and watched.
     pub policy: EndpointPolicy,
+    /// What connections begin with, where that is TLS.
+    pub tls: Option<Arc<ClientTls>>,
 }
 
 /// Where a connection is made to.

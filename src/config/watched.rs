@@ -34,10 +34,19 @@ impl<T> Watched<T> {
         files: Vec<PathBuf>,
         open: impl Fn() -> Result<T, String> + Send + Sync + 'static,
     ) -> Result<Watched<T>, String> {
+        Self::try_open(files, open)
+    }
+
+    /// As [`Watched::open`], for what says with an error of its own why it cannot be read.
+    pub fn try_open<E: std::fmt::Display>(
+        files: Vec<PathBuf>,
+        open: impl Fn() -> Result<T, E> + Send + Sync + 'static,
+    ) -> Result<Watched<T>, E> {
         // Before they are read: what changes meanwhile is then seen by the next look.
         let seen = files.iter().map(|file| stamp(file)).collect();
         let value = ArcSwap::from_pointee(open()?);
-        Ok(Watched { value, files, open: Box::new(open), seen: Mutex::new(seen) })
+        let open = Box::new(move || open().map_err(|error| error.to_string()));
+        Ok(Watched { value, files, open, seen: Mutex::new(seen) })
     }
 
     /// Something that is not there yet; the first look reads it.

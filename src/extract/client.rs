@@ -4,20 +4,36 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+use crate::config::TrustName;
+
 /// The peers that may set identity, forwarding and lane-mark headers.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Trust(Vec<IpNet>);
+pub struct Trust {
+    networks: Vec<IpNet>,
+    names: Vec<TrustName>,
+}
 
 impl Trust {
     /// Peers of these networks.
     pub fn new(networks: impl IntoIterator<Item = IpNet>) -> Trust {
-        Trust(networks.into_iter().collect())
+        Trust { networks: networks.into_iter().collect(), names: Vec::new() }
+    }
+
+    /// And those whose verified certificates bear one of these names.
+    pub fn with_names(self, names: Vec<TrustName>) -> Trust {
+        Trust { names, ..self }
+    }
+
+    /// Whether a peer is trusted for the URIs and DNS names (in lower case) of its certificate, which must have been
+    /// verified.
+    pub fn knows(&self, uris: &[String], dns: &[String]) -> bool {
+        self.names.iter().any(|name| name.is_among(uris, dns))
     }
 
     /// Whether an address is trusted. An IPv4 address mapped into IPv6 is looked up as IPv4.
     pub fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
-        self.0.iter().any(|network| network.contains(&address))
+        self.networks.iter().any(|network| network.contains(&address))
     }
 }
 

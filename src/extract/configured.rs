@@ -32,8 +32,12 @@ impl Extractor {
             geoip: settings.geoip.clone(),
             lookups: settings.lookups.iter().cloned().map(Lookup::new).map(Arc::new).collect(),
         };
-        Extractor::new(&settings.program, sources, Trust::new(settings.trust.iter().copied()))
-            .with(&settings.program, beyond)
+        Extractor::new(
+            &settings.program,
+            sources,
+            Trust::new(settings.trust.iter().copied()).with_names(settings.trust_names.clone()),
+        )
+        .with(&settings.program, beyond)
     }
 }
 

@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use super::connection::serve_client;
+use super::entrance::{Threshold, enter, plain};
 use super::worker::Worker;
 use crate::wire::Socket;
 
@@ -38,8 +39,8 @@ pub type Door = u64;
 /// What another configuration means for a worker.
 #[derive(Debug, Default)]
 pub struct Turn {
-    /// Listeners to accept from as well; non-blocking.
-    pub open: Vec<(Door, std::net::TcpListener)>,
+    /// Listeners to accept from as well, non-blocking, and what they ask of connections.
+    pub open: Vec<(Door, Threshold, std::net::TcpListener)>,
     /// Listeners to close, once all of [`Turn::open`] accept. What came by them is ended in order, and never cut off.
     pub close: Vec<Door>,
 }
@@ -57,8 +58,8 @@ pub async fn run(
     begun: impl FnOnce(),
 ) -> io::Result<usize> {
     let mut doors = Doors::default();
-    for (door, listener) in first.open {
-        doors.open(&worker, door, listener)?;
+    for (door, threshold, listener) in first.open {
+        doors.open(&worker, door, threshold, listener)?;
     }
     begun();
     let sweeping = {
@@ -108,19 +109,25 @@ impl Accepting {
 }
 
 impl Doors {
-    fn open(&mut self, worker: &Rc<Worker>, door: Door, listener: std::net::TcpListener) -> io::Result<()> {
+    fn open(
+        &mut self,
+        worker: &Rc<Worker>,
+        door: Door,
+        threshold: Threshold,
+        listener: std::net::TcpListener,
+    ) -> io::Result<()> {
         let listener = TcpListener::from_std(listener)?;
         let (close, closed) = oneshot::channel();
-        let task = tokio::task::spawn_local(accept(worker.clone(), listener, door, closed));
-        self.0.entry(door).or_default().push(Accepting { close, task });
+        let accepting = accept(worker.clone(), listener, door, threshold, closed);
+        self.0.entry(door).or_default().push(Accepting { close, task: tokio::task::spawn_local(accepting) });
         Ok(())
     }
 
     async fn turn(&mut self, worker: &Rc<Worker>, turn: Turn) {
         // Now rather than under the next request.
         worker.renew();
-        for (door, listener) in turn.open {
-            if let Err(error) = self.open(worker, door, listener) {
+        for (door, threshold, listener) in turn.open {
+            if let Err(error) = self.open(worker, door, threshold, listener) {
                 tracing::error!(%error, "a worker cannot accept from a new listener; the others do");
             }
         }
@@ -141,14 +148,20 @@ impl Doors {
     }
 }
 
-async fn accept(worker: Rc<Worker>, listener: TcpListener, door: Door, mut closed: oneshot::Receiver<()>) {
+async fn accept(
+    worker: Rc<Worker>,
+    listener: TcpListener,
+    door: Door,
+    threshold: Threshold,
+    mut closed: oneshot::Receiver<()>,
+) {
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             _ = &mut closed => break,
         };
         match accepted {
-            Ok((stream, address)) => serve(worker.clone(), stream, address, door),
+            Ok((stream, address)) => serve(worker.clone(), stream, address, door, &threshold),
             Err(error) => {
                 // A connection that was gone before it was taken costs nothing; without descriptors, waiting is all
                 // there is.
@@ -165,12 +178,12 @@ async fn accept(worker: Rc<Worker>, listener: TcpListener, door: Door, mut close
         let Ok((stream, address)) = listener.accept() else { return };
         let stream = stream.set_nonblocking(true).and_then(|()| tokio::net::TcpStream::from_std(stream));
         if let Ok(stream) = stream {
-            serve(worker.clone(), stream, address, door);
+            serve(worker.clone(), stream, address, door, &threshold);
         }
     }
 }
 
-fn serve(worker: Rc<Worker>, stream: tokio::net::TcpStream, address: SocketAddr, door: Door) {
+fn serve(worker: Rc<Worker>, stream: tokio::net::TcpStream, address: SocketAddr, door: Door, threshold: &Threshold) {
     // Answers are written whole; waiting to gather more would only delay them.
     if stream.set_nodelay(true).is_err() {
         return;
@@ -184,7 +197,18 @@ fn serve(worker: Rc<Worker>, stream: tokio::net::TcpStream, address: SocketAddr,
         // Nothing is said: an answer would cost more than the connection.
         Err(why) => return worker.telemetry.totals().closed(worker.id, why),
     };
-    spawn(serve_client(worker, Socket::Tcp(stream), address, guest));
+    let listener = threshold.load();
+    if listener.is_plain() {
+        let peer = plain(&worker, address);
+        spawn(serve_client(worker, Socket::Tcp(stream), peer, guest));
+        return;
+    }
+    let listener = listener.clone();
+    spawn(async move {
+        if let Some((socket, peer)) = enter(&worker, stream, address, &listener).await {
+            serve_client(worker, socket, peer, guest).await;
+        }
+    });
 }
 
 /// A task of its own for each connection: a panic in it ends that connection and no other. It ends with the connection.

@@ -126,7 +126,7 @@ pub(super) async fn over_h1(call: &Call<'_>, mut lease: H1Lease, exchange: Excha
 pub(super) async fn over_h2(call: &Call<'_>, mut lease: H2Lease, exchange: Exchange<'_, '_>) -> Result<(), Failed> {
     let Exchange { body, responder, timer, record } = exchange;
     let has_body = call.framing != Framing::Empty;
-    let request = h2_request(call, record)?;
+    let request = h2_request(call, lease.scheme(), record)?;
     let reused = lease.reused;
     let failed = |error| stream_failed(error, reused);
     let (mut response, stream) = lease.client().send_request(request, !has_body).map_err(failed)?;

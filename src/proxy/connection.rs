@@ -3,7 +3,6 @@
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::io;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
@@ -22,10 +21,7 @@ use crate::wire::h1::{self, HeadError, HeadScan, Limits, Persistence, parse_requ
 use crate::wire::{BodyReader, RequestHead, Socket, Version};
 
 /// Serves one client for as long as it stays.
-pub(super) async fn serve_client(worker: Rc<Worker>, socket: Socket, address: SocketAddr, guest: Guest) {
-    let trusted = worker.view().snapshot.extractor.trust().contains(address.ip());
-    let ip = address.ip().to_canonical();
-    let peer = Peer { ip, text: ip.to_string().into(), trusted };
+pub(super) async fn serve_client(worker: Rc<Worker>, socket: Socket, peer: Peer, guest: Guest) {
     let mut client = Client { guest, connection: h1::Connection::new(socket), timer: Timer::default(), peer, worker };
     client.worker.telemetry.totals().client_enters(client.worker.id, ConnectionState::Idle);
     let end = client.requests().await;

@@ -143,7 +143,7 @@ mod tests {
     }
 
     fn peer(trusted: bool) -> Peer {
-        Peer { ip: [10, 0, 0, 9].into(), text: "10.0.0.9".into(), trusted }
+        Peer { ip: [10, 0, 0, 9].into(), text: "10.0.0.9".into(), trusted, scheme: crate::proxy::fields::Scheme::Http }
     }
 
     /// What a trusted peer's lines come to, and how many of them were ignored.

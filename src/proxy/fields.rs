@@ -15,6 +15,27 @@ pub(super) struct Peer {
     pub(super) text: Box<str>,
     /// Whether it may set identity, forwarding and lane-mark fields.
     pub(super) trusted: bool,
+    /// How it came.
+    pub(super) scheme: Scheme,
+}
+
+/// How a peer came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scheme {
+    /// In plain.
+    Http,
+    /// By TLS.
+    Https,
+}
+
+impl Scheme {
+    /// As forwarding fields name it.
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
 }
 
 /// What the upstream is told beside the client's own fields.
@@ -105,7 +126,7 @@ fn add_forwarding(sink: &mut impl FieldSink, head: &RequestHead, told: &Told<'_>
     line.extend_from_slice(peer.text.as_bytes());
     sink.field(b"x-forwarded-for", &line);
     let proto = fields.first(Known::XForwardedProto).filter(|_| peer.trusted);
-    sink.field(b"x-forwarded-proto", proto.unwrap_or(b"http"));
+    sink.field(b"x-forwarded-proto", proto.unwrap_or(peer.scheme.as_str().as_bytes()));
     let host = fields.first(Known::XForwardedHost).filter(|_| peer.trusted).or(head.authority());
     if let Some(host) = host {
         sink.field(b"x-forwarded-host", host);
@@ -150,7 +171,8 @@ fn forwarded_element(line: &mut SmallVec<[u8; 128]>, peer: &Peer) {
             line.extend_from_slice(b"]\"");
         }
     }
-    line.extend_from_slice(b";proto=http");
+    line.extend_from_slice(b";proto=");
+    line.extend_from_slice(peer.scheme.as_str().as_bytes());
 }
 
 fn join<'v>(line: &mut SmallVec<[u8; 128]>, values: impl Iterator<Item = &'v [u8]>) {
@@ -267,7 +289,7 @@ mod tests {
     use super::*;
 
     fn peer(trusted: bool) -> Peer {
-        Peer { ip: [10, 0, 0, 9].into(), text: "10.0.0.9".into(), trusted }
+        Peer { ip: [10, 0, 0, 9].into(), text: "10.0.0.9".into(), trusted, scheme: Scheme::Http }
     }
 
     fn sent(lines: &[(&str, &str)], trusted: bool) -> String {

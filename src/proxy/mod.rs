@@ -8,6 +8,7 @@
 mod accept;
 mod connection;
 mod crowd;
+mod entrance;
 mod h2_connection;
 
 mod fields;
@@ -52,6 +53,7 @@ use smallvec::SmallVec;
 pub use accept::{Door, Stop, Turn, run};
 pub use breaker::{Epoch, Lately, Making, Moved, Succession, Watches};
 pub use crowd::Crowd;
+pub use entrance::Threshold;
 pub use fault_table::{AddFaultError, Fault, FaultOrigin, Faults};
 pub use snapshot::{Route, Snapshot};
 pub use worker::{Parts, Worker};
@@ -63,7 +65,7 @@ use deadline::CallerDeadline;
 use failure::Failure;
 use fields::{Peer, Told, max_forwards, times_passed, wanted_upgrade};
 use gray_drain::GrayDrain;
-use outgoing::target_for;
+use outgoing::{dialect, lease_failure, target_for};
 use record::Record;
 use refuse::refuse;
 use respond::Responder;
@@ -72,13 +74,13 @@ use snapshot::Target;
 use timer::{Clock, Late, Timer, Waiting};
 use worker::View;
 
-use crate::config::{Protocol, StableOpen};
+use crate::config::StableOpen;
 use crate::decide::{Decision, LaneId, NormalPath, Qos, Reason, RouteId};
 use crate::extract::Ahead;
 use crate::resilience::{Admission, Lease, Tick, load};
-use crate::upstream::{self, ConnectError, Dialect, LeaseError};
+use crate::upstream;
+use crate::wire::RequestHead;
 use crate::wire::h1::Framing;
-use crate::wire::{RequestHead, Version};
 
 /// Sidecars of one service that a request may pass; two are needed where stable's sends it on to gray's.
 const MOST_PASSES: usize = 2;
@@ -376,24 +378,6 @@ async fn attempt<'c>(
         }
     }
     Err(Failure::Reset)
-}
-
-/// What is spoken to the upstream.
-fn dialect(target: Target, call: &Call<'_>) -> Dialect {
-    match target.protocol {
-        Protocol::H2 if call.told.upgrade.is_none() => Dialect::H2,
-        Protocol::Same if call.head.version == Version::H2 => Dialect::H2,
-        _ => Dialect::Http1,
-    }
-}
-
-fn lease_failure(error: LeaseError, clock: &Clock) -> Failure {
-    match error {
-        LeaseError::Connect(ConnectError::TimedOut) if clock.is_over() => Failure::RequestLate,
-        LeaseError::NoEndpoint => Failure::NoEndpoint,
-        LeaseError::Connect(ConnectError::Refused(_)) => Failure::Connect,
-        LeaseError::Connect(ConnectError::TimedOut) => Failure::ConnectLate,
-    }
 }
 
 /// Whether peers that are not trusted may not set this field; names come in any case.

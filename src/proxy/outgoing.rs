@@ -6,12 +6,32 @@ use super::attempt::{Call, Failed};
 use super::failure::Failure;
 use super::fields::to_upstream;
 use super::record::Record;
-use super::snapshot::Snapshot;
-use crate::config::Normalize;
+use super::snapshot::{Snapshot, Target};
+use super::timer::Clock;
+use crate::config::{Normalize, Protocol};
 use crate::decide::NormalPath;
-use crate::upstream::H1Lease;
+use crate::upstream::{ConnectError, Dialect, H1Lease, LeaseError};
 use crate::wire::h1::{self, Framing, request_line};
-use crate::wire::{FieldSink, Known, RequestHead};
+use crate::wire::{FieldSink, Known, RequestHead, Version};
+
+/// What is spoken to the upstream.
+pub(super) fn dialect(target: Target, call: &Call<'_>) -> Dialect {
+    match target.protocol {
+        Protocol::H2 if call.told.upgrade.is_none() => Dialect::H2,
+        Protocol::Same if call.head.version == Version::H2 => Dialect::H2,
+        _ => Dialect::Http1,
+    }
+}
+
+/// What it means for a request that there is no connection.
+pub(super) fn lease_failure(error: LeaseError, clock: &Clock) -> Failure {
+    match error {
+        LeaseError::Connect(ConnectError::TimedOut) if clock.is_over() => Failure::RequestLate,
+        LeaseError::NoEndpoint => Failure::NoEndpoint,
+        LeaseError::Connect(ConnectError::Refused(_) | ConnectError::Tls(_)) => Failure::Connect,
+        LeaseError::Connect(ConnectError::TimedOut) => Failure::ConnectLate,
+    }
+}
 
 /// How the body goes up: a length where there is one, else chunks.
 pub(super) fn upstream_framing(call: &Call<'_>) -> Framing {
@@ -42,10 +62,10 @@ pub(super) fn write_head(call: &Call<'_>, lease: &mut H1Lease, framing: Framing,
 }
 
 /// The head of an HTTP/2 request.
-pub(super) fn h2_request(call: &Call<'_>, record: &mut Record) -> Result<http::Request<()>, Failed> {
+pub(super) fn h2_request(call: &Call<'_>, scheme: &str, record: &mut Record) -> Result<http::Request<()>, Failed> {
     let head = call.head;
     let authority = head.authority().filter(|host| !host.is_empty()).unwrap_or(b"localhost");
-    let uri = http::Uri::builder().scheme("http").authority(authority).path_and_query(call.target);
+    let uri = http::Uri::builder().scheme(scheme).authority(authority).path_and_query(call.target);
     // HTTP/1 lets some characters pass in a target that the `http` crate does not.
     let uri = uri.build().map_err(|_| Failure::Refused(h1::HeadError::TARGET))?;
     let request = http::Request::builder().method(head.method()).uri(uri);

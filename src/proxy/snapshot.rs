@@ -228,6 +228,7 @@ fn upstream_specs(settings: &Settings) -> Vec<UpstreamSpec> {
         idle: upstream.idle,
         max_idle: upstream.max_idle,
         policy: upstream.policy.clone(),
+        tls: upstream.tls.clone(),
         checked_in: if upstream.protocol == Protocol::H2 { Dialect::H2 } else { Dialect::Http1 },
     });
     let mut specs: Vec<UpstreamSpec> = configured.collect();

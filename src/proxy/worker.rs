@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::breaker::Epoch;
 use super::crowd::Crowd;
 use super::drain::Connections;
+use super::entrance::Waiting;
 use super::fault_table::Faults;
 use super::limit::Delay;
 use super::snapshot::{Route, Snapshot};
@@ -41,6 +42,7 @@ pub struct Worker {
     pub(super) telemetry: Arc<Telemetry>,
     pub(super) log: WorkerLog,
     pub(super) connections: Rc<Connections>,
+    pub(super) waiting: Waiting,
     pub(super) buffers: BufferPool,
     request_heads: RefCell<Vec<RequestHead>>,
     response_heads: RefCell<Vec<ResponseHead>>,
@@ -98,6 +100,7 @@ impl Worker {
             telemetry,
             log,
             connections: Rc::default(),
+            waiting: Waiting::default(),
             buffers: BufferPool::default(),
             request_heads: RefCell::default(),
             response_heads: RefCell::default(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::label::{BreakerCause, Closing, CodeClass, DeadlineField, Limit, LineFate, Refusal, Reload, SourceFault};
 use super::label::{CheckResult, ConnectResult, ConnectionState, EjectionResult, EndpointState};
-use super::label::{InvalidationResult, LookupResult, TokenFate};
+use super::label::{Handshake, InvalidationResult, LookupResult, ProxyHeader, TokenFate};
 use super::metrics::{self, Metric};
 use super::process::ProcessFigures;
 use super::registry::{Registry, RouteEntry};
@@ -62,6 +62,7 @@ pub(super) fn collect(registry: &Registry, totals: &Totals, process: &ProcessFig
     families.extend(upstreams(registry));
     families.extend(endpoints(registry));
     families.extend(sources(registry));
+    families.extend(entrances(registry, totals));
     families.extend(whole(registry, totals));
     families.extend(program(process));
     let place = |family: &Family| metrics::ALL.iter().position(|metric| *metric == family.metric);
@@ -222,6 +223,22 @@ fn sources(registry: &Registry) -> Vec<Family> {
         }
     }
     vec![up, contact, stale, documents, bytes, changes, errors]
+}
+
+fn entrances(registry: &Registry, totals: &Totals) -> Vec<Family> {
+    let mut handshakes = Family::new(&metrics::TLS_HANDSHAKES);
+    for how in Handshake::ALL {
+        handshakes.count(&[], &[how.as_str()], totals.handshakes(*how));
+    }
+    let mut expiry = Family::new(&metrics::TLS_EXPIRY);
+    for ((owner, file), series) in &registry.certificates {
+        expiry.number(&[owner, file], &[], series.not_after() as f64);
+    }
+    let mut headers = Family::new(&metrics::PROXY_HEADERS);
+    for fate in ProxyHeader::ALL {
+        headers.count(&[], &[fate.as_str()], totals.proxy_headers(*fate));
+    }
+    vec![handshakes, expiry, headers]
 }
 
 fn whole(registry: &Registry, totals: &Totals) -> Vec<Family> {

@@ -80,6 +80,44 @@ impl CodeClass {
 }
 
 label! {
+    /// How a TLS handshake with a client ended.
+    Handshake {
+        /// Done from the start.
+        Full = "full",
+        /// Done by resuming an earlier session.
+        Resumed = "resumed",
+        /// No common version, protocol or cipher, or a certificate that is missing or not good.
+        Failed = "failed",
+        /// The client spoke HTTP without TLS.
+        PlainHttp = "plain_http",
+        /// The client left.
+        Closed = "closed",
+        /// The client took too long.
+        TimedOut = "timed_out",
+        /// Too many connections were before their first request.
+        Busy = "busy",
+    }
+}
+
+label! {
+    /// What became of the PROXY protocol at the start of a connection.
+    ProxyHeader {
+        /// It was taken.
+        Accepted = "accepted",
+        /// The peer is not one whose word is taken.
+        Untrusted = "untrusted",
+        /// There was none, or it was not well-formed.
+        Malformed = "malformed",
+        /// It was too long.
+        TooLong = "too_long",
+        /// The peer left.
+        Closed = "closed",
+        /// The peer took too long.
+        TimedOut = "timed_out",
+    }
+}
+
+label! {
     /// What a connection is doing.
     ConnectionState {
         /// At least one request is on it.
@@ -98,6 +136,8 @@ label! {
         Refused = "refused",
         /// No answer within the connect time-out.
         TimedOut = "timed_out",
+        /// There is no TLS with it: its certificate is not good, or it speaks none.
+        Tls = "tls",
         /// The name has no address.
         Unresolved = "unresolved",
         /// Anything else: no route, no descriptor left, reset.

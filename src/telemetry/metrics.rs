@@ -90,6 +90,12 @@ metrics! {
         "Connections from clients: active ones carry a request, idle ones wait for the next.";
     CONNECTIONS_CLOSED = Counter "graylane_connections_closed_total" ["reason"]
         "Connections of clients that the sidecar ended of its own accord, by reason; a drain is none.";
+    TLS_HANDSHAKES = Counter "graylane_tls_handshakes_total" ["result"]
+        "TLS handshakes with clients, by how they ended.";
+    TLS_EXPIRY = Gauge "graylane_tls_certificate_expiry_seconds" ["owner", "file"]
+        "When the certificate of a file ends, in seconds since the epoch, by the listener or upstream that uses it.";
+    PROXY_HEADERS = Counter "graylane_proxy_protocol_total" ["result"]
+        "Connections that began with the PROXY protocol or should have, by what became of them.";
     REFUSED_REQUESTS = Counter "graylane_refused_requests_total" ["reason"]
         "Requests that the sidecar refused before it chose a lane, by reason.";
     STRIPPED_HEADERS = Counter "graylane_stripped_headers_total" []

@@ -11,6 +11,7 @@ mod cells;
 mod label;
 mod metrics;
 
+mod certificate;
 mod endpoint;
 mod fault;
 mod lookup;
@@ -37,6 +38,7 @@ use collect::collect;
 use process::ProcessFigures;
 use registry::Registry;
 
+pub use certificate::CertificateSeries;
 pub use endpoint::EndpointSeries;
 pub use exposition::CONTENT_TYPE;
 pub use fault::FaultSeries;
@@ -44,7 +46,7 @@ pub use label::{
     BreakerCause, BreakerState, Closing, CodeClass, DeadlineField, Limit, LineFate, Refusal, Reload, SourceFault,
 };
 pub use label::{CheckResult, ConnectResult, ConnectionState, EjectionResult, EndpointState};
-pub use label::{InvalidationResult, LookupResult, TokenFate};
+pub use label::{Handshake, InvalidationResult, LookupResult, ProxyHeader, TokenFate};
 pub use lookup::LookupSeries;
 pub use metrics::{ALL as METRICS, Kind, Metric};
 pub use process::resident_memory;
@@ -98,6 +100,12 @@ impl Telemetry {
     /// The series of a fault on purpose; `kind` is the word for what it does.
     pub fn fault(&self, name: &str, kind: &'static str) -> Arc<FaultSeries> {
         self.registry().fault(name, kind)
+    }
+
+    /// The series of a certificate, by the listener or upstream that uses it and by its file. It is told for as long as
+    /// somebody holds it.
+    pub fn certificate(&self, owner: &str, file: &str) -> Arc<CertificateSeries> {
+        self.registry().certificate(owner, file)
     }
 
     /// The series of a source of configuration.

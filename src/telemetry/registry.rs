@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::certificate::CertificateSeries;
 use super::endpoint::EndpointSeries;
 use super::fault::FaultSeries;
 use super::lookup::LookupSeries;
@@ -38,6 +39,8 @@ pub(super) struct Registry {
     /// By name and kind.
     pub(super) faults: BTreeMap<(Arc<str>, &'static str), Arc<FaultSeries>>,
     pub(super) sources: BTreeMap<Arc<str>, Arc<SourceSeries>>,
+    /// By owner and file.
+    pub(super) certificates: BTreeMap<(Arc<str>, Arc<str>), Arc<CertificateSeries>>,
     /// The text version of the configuration in use.
     pub(super) version: Option<Arc<str>>,
     /// Events about products, by target and what became of them.
@@ -64,6 +67,7 @@ impl Registry {
             faults: BTreeMap::new(),
             sources: BTreeMap::new(),
             invalidations: BTreeMap::new(),
+            certificates: BTreeMap::new(),
             version: None,
             applied: 0,
             refused: 0,
@@ -124,6 +128,10 @@ impl Registry {
         self.faults.entry(key).or_insert_with(|| Arc::new(FaultSeries::new(self.workers))).clone()
     }
 
+    pub(super) fn certificate(&mut self, owner: &str, file: &str) -> Arc<CertificateSeries> {
+        self.certificates.entry((owner.into(), file.into())).or_default().clone()
+    }
+
     pub(super) fn source(&mut self, name: &str) -> Arc<SourceSeries> {
         self.sources.entry(name.into()).or_default().clone()
     }
@@ -140,6 +148,7 @@ impl Registry {
         self.facts.retain(|_, series| Arc::strong_count(series) > 1);
         self.lookups.retain(|_, series| Arc::strong_count(series) > 1);
         self.faults.retain(|_, series| Arc::strong_count(series) > 1);
+        self.certificates.retain(|_, series| Arc::strong_count(series) > 1);
         self.sources.retain(|_, series| Arc::strong_count(series) > 1);
     }
 }

@@ -33,6 +33,7 @@ fn every_metric_of_the_list_is_there_before_any_traffic() {
     let fault = telemetry.fault("drill", "delay");
     let source = telemetry.source("shared");
     let lookup = telemetry.lookup("product");
+    let _certificate = telemetry.certificate("0.0.0.0:15443", "tls.crt");
     telemetry.config_applied("4f1c");
     let parsed = scrape(&telemetry);
     for metric in METRICS {

@@ -1,7 +1,7 @@
 //! What is counted for the sidecar as a whole.
 
 use super::cells::Cells;
-use super::label::{Closing, ConnectionState, DeadlineField, LineFate, Refusal, TokenFate};
+use super::label::{Closing, ConnectionState, DeadlineField, Handshake, LineFate, ProxyHeader, Refusal, TokenFate};
 use crate::decide::OverrideError;
 
 const REFUSALS: usize = ConnectionState::ALL.len();
@@ -12,13 +12,16 @@ const TOKENS: usize = DEADLINES + DeadlineField::ALL.len();
 const STRIPPED: usize = TOKENS + TokenFate::ALL.len();
 const EXPRESSIONS: usize = STRIPPED + 1;
 const CLOSINGS: usize = EXPRESSIONS + 1;
+const HANDSHAKES: usize = CLOSINGS + Closing::ALL.len();
+const PROXY_HEADERS: usize = HANDSHAKES + Handshake::ALL.len();
+const CELLS: usize = PROXY_HEADERS + ProxyHeader::ALL.len();
 
 /// The series that belong to no route, release or upstream.
 pub struct Totals(Cells);
 
 impl Totals {
     pub(super) fn new(workers: usize) -> Self {
-        Self(Cells::new(workers, CLOSINGS + Closing::ALL.len()))
+        Self(Cells::new(workers, CELLS))
     }
 
     /// One client connection more is in this state.
@@ -55,6 +58,18 @@ impl Totals {
     #[inline]
     pub fn expressions_failed(&self, worker: usize, n: u32) {
         self.0.add(worker, EXPRESSIONS, n.into());
+    }
+
+    /// A TLS handshake with a client ended.
+    #[inline]
+    pub fn handshake(&self, worker: usize, how: Handshake) {
+        self.0.add(worker, HANDSHAKES + how as usize, 1);
+    }
+
+    /// A connection began with the PROXY protocol, or should have.
+    #[inline]
+    pub fn proxy_header(&self, worker: usize, fate: ProxyHeader) {
+        self.0.add(worker, PROXY_HEADERS + fate as usize, 1);
     }
 
     /// A trusted caller's deadline that was none was ignored.
@@ -95,6 +110,14 @@ impl Totals {
 
     pub(super) fn expressions_failed_sum(&self) -> u64 {
         self.0.sum(EXPRESSIONS)
+    }
+
+    pub(super) fn handshakes(&self, how: Handshake) -> u64 {
+        self.0.sum(HANDSHAKES + how as usize)
+    }
+
+    pub(super) fn proxy_headers(&self, fate: ProxyHeader) -> u64 {
+        self.0.sum(PROXY_HEADERS + fate as usize)
     }
 
     pub(super) fn stripped_sum(&self) -> u64 {
@@ -158,6 +181,8 @@ mod tests {
         DeadlineField::ALL.iter().for_each(|field| totals.deadline_ignored(0, *field));
         TokenFate::ALL.iter().for_each(|why| totals.token_rejected(0, *why));
         Closing::ALL.iter().for_each(|why| totals.closed(0, *why));
+        Handshake::ALL.iter().for_each(|how| totals.handshake(0, *how));
+        ProxyHeader::ALL.iter().for_each(|fate| totals.proxy_header(0, *fate));
         totals.stripped(0, 1);
         totals.expressions_failed(0, 1);
         assert!(Closing::ALL.iter().all(|why| totals.closings(*why) == 1));
@@ -169,6 +194,8 @@ mod tests {
         assert!(OverrideError::ALL.iter().all(|why| totals.overrides_rejected(*why) == 1));
         assert!(LineFate::ALL.iter().all(|fate| totals.lines_sum(*fate) == 1));
         assert!(DeadlineField::ALL.iter().all(|field| totals.deadlines_ignored(*field) == 1));
+        assert!(Handshake::ALL.iter().all(|how| totals.handshakes(*how) == 1));
+        assert!(ProxyHeader::ALL.iter().all(|fate| totals.proxy_headers(*fate) == 1));
         assert_eq!(totals.stripped_sum(), 1);
     }
 }

@@ -60,7 +60,9 @@ async fn check_on(upstream: Arc<Upstream>, standing: Arc<Standing>, health: Heal
     let (mut random, mut draw) = next_draw(seed);
     tokio::time::sleep(first_wait(health.interval, draw)).await;
     loop {
-        let result = match tokio::time::timeout(health.timeout, probe(&standing.address, &question, &health)).await {
+        let result = match tokio::time::timeout(health.timeout, probe(&upstream.spec, &standing, &question, &health))
+            .await
+        {
             Ok(Ok(())) => CheckResult::Passed,
             Ok(Err(error)) => {
                 tracing::debug!(upstream = %upstream.spec.name, address = %standing.address, %error, "a check failed");

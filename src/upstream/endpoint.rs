@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::balance::{Fitness, Load};
+use super::connect::Security;
 use super::ewma::PeakEwma;
 use super::h2_pool::H2Pool;
 use super::moment::Moment;
@@ -13,7 +14,7 @@ use super::pool::Teller;
 use super::report::{Outcome, Report};
 use super::slow_start::{WHOLE, warmth};
 use super::standing::Standing;
-use super::{H1Lease, Upstream};
+use super::{Dialect, H1Lease, Upstream};
 use crate::config::Balance;
 use crate::telemetry::ConnectionState;
 use crate::wire::h1::Connection;
@@ -90,6 +91,15 @@ impl Endpoint {
         let policy = &self.upstream.spec.policy;
         let judged = policy.ejection.is_some() || policy.balance == Balance::LeastLatency;
         judged.then(|| Report::new(self.clone(), Instant::now()))
+    }
+
+    /// The TLS that a connection in this dialect begins with.
+    pub(super) fn security(&self, dialect: Dialect) -> Option<Security> {
+        Security::of(&self.upstream.spec, self.standing.endpoint, dialect)
+    }
+
+    pub(super) fn scheme(&self) -> &'static str {
+        if self.upstream.spec.tls.is_some() { "https" } else { "http" }
     }
 
     pub(super) fn note_connected(&self) {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 
+use super::Dialect;
 use super::connect::{ConnectError, connect};
 use super::endpoint::Endpoint;
 use super::lease::{H2Lease, Hold};
@@ -133,7 +134,10 @@ impl H2Pool {
     }
 
     async fn open(&self, endpoint: &Rc<Endpoint>, within: Duration) -> Result<Rc<H2Connection>, ConnectError> {
-        let Connection { input, output } = Connection::new(connect(&endpoint.standing.address, within).await?);
+        let Connection { input, output } = {
+            let security = endpoint.security(Dialect::H2);
+            Connection::new(connect(&endpoint.standing.address, security, within).await?)
+        };
         let greeting = tokio::time::timeout(within, h2::connect(input, output, &LIMITS));
         let greeted = greeting.await.map_err(|_| ConnectError::TimedOut)?;
         let (client, driver) = greeted.map_err(|error| ConnectError::Refused(std::io::Error::other(error)))?;

@@ -82,6 +82,11 @@ impl H2Lease {
         &mut self.client
     }
 
+    /// How requests are to name the way to the endpoint.
+    pub fn scheme(&self) -> &'static str {
+        self.hold.endpoint.scheme()
+    }
+
     /// Lets no further request onto the connection; those under way go on.
     pub fn retire(&self) {
         self.connection.retire();

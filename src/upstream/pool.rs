@@ -85,10 +85,12 @@ impl Pool {
             match self.open(&endpoint, dialect, within).await {
                 Ok(lease) => {
                     endpoint.note_connected();
+                    self.upstream.tell_of_tls(None);
                     return Ok(lease);
                 }
                 Err(error) => {
                     self.teller.connect(error.result());
+                    self.upstream.tell_of_tls(Some((&endpoint.standing.address, &error)));
                     endpoint.note_unreachable(now, Instant::now());
                     tried.push(at);
                     last = LeaseError::Connect(error);
@@ -123,7 +125,7 @@ impl Pool {
         match dialect {
             Dialect::H2 => H2Pool::lease(endpoint, within).await.map(Lease::H2),
             Dialect::Http1 => {
-                let socket = connect(&endpoint.standing.address, within).await?;
+                let socket = connect(&endpoint.standing.address, endpoint.security(dialect), within).await?;
                 self.teller.connect(ConnectResult::Connected);
                 Ok(Lease::H1(H1Lease::new(Connection::new(socket), endpoint.clone(), false)))
             }

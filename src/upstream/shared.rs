@@ -3,7 +3,7 @@
 //! It is shared by the whole process. Workers read atomics; what changes them goes through the [`Roster`] under a lock,
 //! which is taken by checks and for ejections, never by a request that goes well.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,8 +13,8 @@ use super::balance::next_draw;
 use super::moment::Moment;
 use super::roster::{Ejected, Roster};
 use super::standing::Standing;
-use super::{Address, Dialect, EndpointName};
-use crate::config::{EndpointPolicy, Health};
+use super::{Address, ConnectError, Dialect, EndpointName};
+use crate::config::{ClientTls, EndpointPolicy, Health};
 use crate::telemetry::{CheckResult, EjectionResult, EndpointSeries, EndpointState, Telemetry, UpstreamSeries};
 
 /// What is configured of an upstream; two upstreams of equal specification share connections over a change.
@@ -31,6 +31,8 @@ pub struct UpstreamSpec {
     pub max_idle: usize,
     /// How its endpoints are chosen among and watched.
     pub policy: EndpointPolicy,
+    /// What connections begin with, where that is TLS.
+    pub tls: Option<Arc<ClientTls>>,
     /// What an HTTP check speaks.
     pub checked_in: Dialect,
 }
@@ -44,6 +46,7 @@ impl UpstreamSpec {
             idle: Duration::from_secs(4),
             max_idle: 128,
             policy: EndpointPolicy::default(),
+            tls: None,
             checked_in: Dialect::Http1,
         }
     }
@@ -60,6 +63,8 @@ pub struct Upstream {
     /// All are used until then; see `Roster::panic_until`.
     panic_until: AtomicU64,
     judged: Mutex<Judged>,
+    /// Whether it was told that there is no TLS with it.
+    told_of_tls: AtomicBool,
     series: Arc<UpstreamSeries>,
     endpoint_series: Vec<Arc<EndpointSeries>>,
 }
@@ -93,6 +98,7 @@ impl Upstream {
             standings: ArcSwap::default(),
             panic_until: AtomicU64::new(Moment::START.to_bits()),
             judged: Mutex::new(Judged { roster: Roster::new(spec.policy.clone()), random: id, in_panic: false }),
+            told_of_tls: AtomicBool::new(false),
             series: telemetry.upstream(&spec.name),
             endpoint_series: spec.endpoints.iter().map(series).collect(),
             spec,
@@ -128,6 +134,17 @@ impl Upstream {
     /// Whether checks or requests can take an address out.
     pub fn is_watched(&self) -> bool {
         self.spec.policy.health.is_some() || self.spec.policy.ejection.is_some()
+    }
+
+    /// Tells once that there is no TLS with an address, until there is again.
+    pub(super) fn tell_of_tls(&self, failed: Option<(&Address, &ConnectError)>) {
+        match failed {
+            Some((address, error @ ConnectError::Tls(_))) if !self.told_of_tls.swap(true, Relaxed) => {
+                tracing::warn!(upstream = %self.spec.name, %address, %error, "an endpoint cannot be connected to");
+            }
+            None if self.spec.tls.is_some() => self.told_of_tls.store(false, Relaxed),
+            _ => {}
+        }
     }
 
     /// Whether any endpoint has to be looked up.

@@ -156,7 +156,8 @@ impl Output {
         if self.buf.capacity() > 2 * GATHER {
             self.buf = Vec::new();
         }
-        Ok(())
+        // TLS may hold what it took; for everybody else this is nothing.
+        self.io.flush().await
     }
 
     /// Gives the buffer back where nothing is gathered: an idle connection costs no buffer.
@@ -252,8 +253,8 @@ impl AsyncWrite for Rewound {
         true
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().write).poll_flush(cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -11,9 +11,12 @@ mod fields;
 mod head;
 mod known;
 
+mod proxy_header;
+
 mod buffer;
 mod frames;
 mod socket;
+mod tls;
 
 pub mod h1;
 pub mod h2;
@@ -26,4 +29,6 @@ pub use fields::{FieldSink, Fields, Span};
 pub use frames::{Flood, FrameLimits, FrameWatch, Metered};
 pub use head::{RequestHead, ResponseHead, Verb, Version};
 pub use known::Known;
+pub use proxy_header::{ProxyHeaderError, ProxyOrigin, read_proxy_header};
 pub use socket::{ReadHalf, Socket, WriteHalf};
+pub use tls::{TlsReader, TlsWriter};

@@ -1,4 +1,4 @@
-//! One byte stream, TCP or Unix, in two halves so that both directions can be driven at once by one task.
+//! One byte stream, TCP, TLS or Unix, in two halves so that both directions can be driven at once by one task.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -7,6 +7,9 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream, tcp, unix};
+use tokio_rustls::TlsStream;
+
+use super::tls::{self, TlsReader, TlsWriter};
 
 /// A connected socket, not yet split.
 pub enum Socket {
@@ -14,6 +17,8 @@ pub enum Socket {
     Tcp(TcpStream),
     /// Unix domain
     Unix(UnixStream),
+    /// TLS over TCP, after its handshake
+    Tls(Box<TlsStream<TcpStream>>),
 }
 
 impl Socket {
@@ -28,6 +33,10 @@ impl Socket {
                 let (read, write) = stream.into_split();
                 (ReadHalf::Unix(read), WriteHalf::Unix(write))
             }
+            Self::Tls(stream) => {
+                let (read, write) = tls::split(*stream);
+                (ReadHalf::Tls(read), WriteHalf::Tls(write))
+            }
         }
     }
 }
@@ -38,6 +47,8 @@ pub enum ReadHalf {
     Tcp(tcp::OwnedReadHalf),
     /// Unix domain
     Unix(unix::OwnedReadHalf),
+    /// TLS over TCP
+    Tls(TlsReader),
 }
 
 impl ReadHalf {
@@ -46,6 +57,7 @@ impl ReadHalf {
         match self {
             Self::Tcp(half) => half.as_ref().poll_read_ready(cx),
             Self::Unix(half) => half.as_ref().poll_read_ready(cx),
+            Self::Tls(half) => half.poll_readable(cx),
         }
     }
 
@@ -54,6 +66,7 @@ impl ReadHalf {
         match self {
             Self::Tcp(half) => half.try_read(buf),
             Self::Unix(half) => half.try_read(buf),
+            Self::Tls(half) => half.try_read(buf),
         }
     }
 }
@@ -63,6 +76,7 @@ impl AsyncRead for ReadHalf {
         match self.get_mut() {
             Self::Tcp(half) => Pin::new(half).poll_read(cx, buf),
             Self::Unix(half) => Pin::new(half).poll_read(cx, buf),
+            Self::Tls(half) => half.poll_read(cx, buf),
         }
     }
 }
@@ -73,6 +87,8 @@ pub enum WriteHalf {
     Tcp(tcp::OwnedWriteHalf),
     /// Unix domain
     Unix(unix::OwnedWriteHalf),
+    /// TLS over TCP
+    Tls(TlsWriter),
     /// Given up
     Closed,
 }
@@ -80,14 +96,18 @@ pub enum WriteHalf {
 impl WriteHalf {
     /// Makes the coming close a reset, and writes nothing more. A Unix socket has none: there the peer sees an end.
     pub fn reset_on_close(&mut self) {
-        if !matches!(self, Self::Tcp(_)) {
+        if matches!(self, Self::Unix(_)) {
             return;
         }
-        if let Self::Tcp(half) = std::mem::replace(self, Self::Closed) {
-            // Fails only where the connection is gone already.
-            let _ = half.as_ref().set_zero_linger();
-            // Dropped, it would end its direction in order first.
-            half.forget();
+        match std::mem::replace(self, Self::Closed) {
+            Self::Tcp(half) => {
+                // Fails only where the connection is gone already.
+                let _ = half.as_ref().set_zero_linger();
+                // Dropped, it would end its direction in order first.
+                half.forget();
+            }
+            Self::Tls(half) => half.reset_on_close(),
+            Self::Unix(_) | Self::Closed => {}
         }
     }
 }
@@ -96,11 +116,15 @@ impl WriteHalf {
     /// Ends the connection so that the peer sees it reset, once the other half is dropped too. A Unix socket knows no
     /// reset and is closed.
     pub fn reset(self) {
-        if let Self::Tcp(half) = self {
-            // Where it cannot be set the connection has failed already.
-            let _ = socket2::SockRef::from(half.as_ref()).set_linger(Some(Duration::ZERO));
-            // Dropping the half would end the stream in order first.
-            half.forget();
+        match self {
+            Self::Tcp(half) => {
+                // Where it cannot be set the connection has failed already.
+                let _ = socket2::SockRef::from(half.as_ref()).set_linger(Some(Duration::ZERO));
+                // Dropping the half would end the stream in order first.
+                half.forget();
+            }
+            Self::Tls(half) => half.reset_on_close(),
+            Self::Unix(_) | Self::Closed => {}
         }
     }
 }
@@ -110,6 +134,7 @@ impl AsyncWrite for WriteHalf {
         match self.get_mut() {
             Self::Tcp(half) => Pin::new(half).poll_write(cx, buf),
             Self::Unix(half) => Pin::new(half).poll_write(cx, buf),
+            Self::Tls(half) => half.poll_write(cx, buf),
             Self::Closed => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
         }
     }
@@ -122,6 +147,7 @@ impl AsyncWrite for WriteHalf {
         match self.get_mut() {
             Self::Tcp(half) => Pin::new(half).poll_write_vectored(cx, bufs),
             Self::Unix(half) => Pin::new(half).poll_write_vectored(cx, bufs),
+            Self::Tls(half) => half.poll_write_vectored(cx, bufs),
             Self::Closed => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
         }
     }
@@ -130,14 +156,19 @@ impl AsyncWrite for WriteHalf {
         true
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tls(half) => half.poll_flush(cx),
+            // What the system took is on its way.
+            Self::Tcp(_) | Self::Unix(_) | Self::Closed => Poll::Ready(Ok(())),
+        }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Tcp(half) => Pin::new(half).poll_shutdown(cx),
             Self::Unix(half) => Pin::new(half).poll_shutdown(cx),
+            Self::Tls(half) => half.poll_shutdown(cx),
             Self::Closed => Poll::Ready(Ok(())),
         }
     }

@@ -19,3 +19,4 @@ mod routing;
 mod safety;
 mod shield;
 mod source;
+mod tls;

@@ -3,9 +3,11 @@
 mod address;
 mod admin_access;
 mod kept;
+mod listener;
 mod logged;
 mod process;
 mod products;
+mod tls;
 
 mod composite;
 mod condition;
@@ -90,7 +92,8 @@ pub(super) fn compile(
     let overload = limit::overload(config.overload.as_ref(), findings);
     let remotes = config.sources.as_deref().unwrap_or_default();
     let remotes = remote::sources(remotes, process.environment, key_files, texts, findings);
-    let upstreams = upstream::upstreams(config.upstreams.as_ref(), config.local.is_some(), texts, findings);
+    let ground = tls::Ground { environment: process.environment, key_files, texts };
+    let upstreams = upstream::upstreams(config.upstreams.as_ref(), config.local.is_some(), ground, findings);
     let breakers = upstream::breakers(config.breakers.as_ref(), findings);
     let experiments = experiment::experiments(config.experiments.as_ref(), findings);
     let keys = Vec::new();
@@ -154,6 +157,7 @@ pub(super) fn compile(
         admin_changes: process.admin_changes,
         admin_readers: process.admin_readers,
         trust: process.trust,
+        trust_names: process.trust_names,
         workers: process.workers,
         upstreams,
         routes: plans,

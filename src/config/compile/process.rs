@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::{KeyFiles, address, admin_access};
+use super::tls::Ground;
+use super::{KeyFiles, address, admin_access, listener};
 use crate::config::client_limits::{H2Limits, Limits};
 use crate::config::file::{
     AccessLogWord, EncodedWord, Environment, FileAdmin, FileConfig, FileLimits, MarkCache, Normalize, ResponseMarkWord,
 };
+use crate::config::listener::{Listener, TrustName};
 use crate::config::outset::Outset;
 use crate::config::problem::Findings;
 use crate::config::remote::SourcePlan;
@@ -22,12 +24,11 @@ use crate::decide::Permille;
 
 /// The version of the form this program reads.
 const VERSION: u32 = 1;
-const TRAFFIC: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 15080);
+pub(super) const TRAFFIC: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 15080);
 const ADMIN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 15090);
 const SOURCES_WAIT: Duration = Duration::from_secs(10);
 const DRAIN: Duration = Duration::from_secs(30);
 const MOST_WORKERS: u32 = 1024;
-const MOST_LISTENERS: usize = 64;
 /// Most header fields, and most streams of an HTTP/2 connection, that can be set.
 const MOST_FIELDS: u32 = 10_000;
 
@@ -36,11 +37,12 @@ pub(super) struct Process {
     pub(super) environment: Environment,
     pub(super) service: String,
     pub(super) local: Option<Endpoint>,
-    pub(super) listeners: Vec<SocketAddr>,
+    pub(super) listeners: Vec<Listener>,
     pub(super) admin: SocketAddr,
     pub(super) admin_changes: AdminChanges,
     pub(super) admin_readers: Option<Vec<PathBuf>>,
     pub(super) trust: Vec<IpNet>,
+    pub(super) trust_names: Vec<TrustName>,
     pub(super) workers: Option<NonZeroUsize>,
     pub(super) access_log: AccessLog,
     pub(super) response_mark: ResponseMark,
@@ -59,17 +61,21 @@ pub(super) fn process(config: &FileConfig, key_files: KeyFiles, texts: &Texts, f
             .error(version.at, format!("version {} is not known; this program reads version {VERSION}", version.value));
     }
     let admin = admin(config.admin.as_ref(), findings);
-    let listeners = listeners(config, admin, findings);
+    let environment = environment(config);
+    let ground = Ground { environment, key_files, texts };
+    let listeners = listener::listeners(config, admin, ground, findings);
+    let (trust, trust_names) = listener::trust(config, findings);
     let (admin_changes, admin_readers) = admin_access::access(config.admin.as_ref(), admin, key_files, texts, findings);
     Process {
-        environment: config.environment.as_ref().map_or(Environment::Prod, |environment| environment.value),
+        environment,
         service: config.service.as_ref().map(|service| service.value.0.clone()).unwrap_or_default(),
         local: local(config, texts, findings),
         listeners,
         admin,
         admin_changes,
         admin_readers,
-        trust: config.trust.iter().flatten().filter_map(|written| address::network(written, findings)).collect(),
+        trust,
+        trust_names,
         workers: workers(config, findings),
         access_log: match config.access_log.as_ref().map(|log| log.value) {
             None | Some(AccessLogWord::Off) => AccessLog::Off,
@@ -85,6 +91,10 @@ pub(super) fn process(config: &FileConfig, key_files: KeyFiles, texts: &Texts, f
         sources_wait: positive(config.sources_wait.as_ref(), SOURCES_WAIT, "sources_wait", findings),
         state_dir: state_dir(config, texts),
     }
+}
+
+fn environment(config: &FileConfig) -> Environment {
+    config.environment.as_ref().map_or(Environment::Prod, |environment| environment.value)
 }
 
 /// What has to be known before sources are asked.
@@ -126,26 +136,6 @@ pub(super) fn count(written: &At<u32>, what: &str, most: u32, findings: &mut Fin
         return None;
     }
     usize::try_from(written.value).ok()
-}
-
-fn listeners(config: &FileConfig, admin: SocketAddr, findings: &mut Findings) -> Vec<SocketAddr> {
-    let mut found: Vec<(SocketAddr, &At<String>)> = Vec::new();
-    if let Some(listener) = config.listeners.as_ref().and_then(|list| list.get(MOST_LISTENERS)) {
-        findings.error(listener.at, format!("more than {MOST_LISTENERS} listeners"));
-    }
-    for written in config.listeners.iter().flatten().take(MOST_LISTENERS).filter_map(|listener| listener.bind.as_ref())
-    {
-        let Some(address) = address::bind(written, findings) else { continue };
-        if let Some((_, first)) = found.iter().find(|(there, _)| *there == address && address.port() != 0) {
-            findings.error(written.at, format!("`{address}` is listened on twice")).also(first.at, "first");
-        } else if address == admin && address.port() != 0 {
-            findings
-                .error(written.at, format!("`{address}` is the admin address"))
-                .help("give traffic and admin their own ports");
-        }
-        found.push((address, written));
-    }
-    if found.is_empty() { vec![TRAFFIC] } else { found.into_iter().map(|(address, _)| address).collect() }
 }
 
 fn admin(written: Option<&FileAdmin>, findings: &mut Findings) -> SocketAddr {
@@ -202,6 +192,7 @@ fn limits(written: Option<&FileLimits>, findings: &mut Findings) -> Limits {
     let connections = number(&limits.connections, "connections", MANY, default.connections);
     let connections_per_peer =
         number(&limits.connections_per_peer, "connections_per_peer", MANY, default.connections_per_peer);
+    let handshakes = number(&limits.handshakes, "handshakes", MANY, default.handshakes);
     let mut frames = |written: &Option<At<u32>>, what: &str, most: u32, default: u32| {
         number(written, what, most, default as usize).try_into().unwrap_or(default)
     };
@@ -228,8 +219,10 @@ fn limits(written: Option<&FileLimits>, findings: &mut Findings) -> Limits {
         connections,
         connections_per_peer,
         h2,
+        handshakes,
         header_time: positive(limits.header_time.as_ref(), default.header_time, "header_time", findings),
         body_idle: positive(limits.body_idle.as_ref(), default.body_idle, "body_idle", findings),
         idle: positive(limits.idle.as_ref(), default.idle, "idle", findings),
+        handshake_time: positive(limits.handshake_time.as_ref(), default.handshake_time, "handshake_time", findings),
     }
 }

@@ -1,16 +1,19 @@
 //! Upstreams and breakers.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::address;
 use super::process::{count, positive};
+use super::tls::{Ground, client};
 use crate::config::file::{FileBreaker, FileUpstream, Protocol, StableOpen};
 use crate::config::problem::Findings;
 use crate::config::read::Table;
 use crate::config::settings::{Breaker, Endpoint, Upstream};
 use crate::config::text::Span;
 use crate::config::text::{At, Texts};
+use crate::config::tls::ClientTls;
 use crate::config::units::{NAME_HELP, Share, is_name};
 use crate::decide::Permille;
 
@@ -30,7 +33,7 @@ pub(super) fn check_names<T>(table: Option<&Table<T>>, what: &str, findings: &mu
 pub(super) fn upstreams(
     table: Option<&Table<FileUpstream>>,
     local: bool,
-    texts: &Texts,
+    ground: Ground<'_>,
     findings: &mut Findings,
 ) -> Vec<Upstream> {
     check_names(table, "an upstream", findings);
@@ -40,13 +43,14 @@ pub(super) fn upstreams(
         .iter()
         .map(|(name, written)| {
             let endpoints = match written {
-                Some(written) => endpoints(name, written, local, texts, findings),
+                Some(written) => endpoints(name, written, local, ground.texts, findings),
                 None => Vec::new(),
             };
             let written = written.as_ref().unwrap_or(&unread);
             Upstream {
                 name: name.value.clone(),
                 policy: super::endpoints::policy(written, &endpoints, findings),
+                tls: tls_of(written, &endpoints, ground, findings),
                 endpoints,
                 protocol: written.protocol.as_ref().map_or(Protocol::Http1, |protocol| protocol.value),
                 idle: positive(written.idle.as_ref(), IDLE, "idle", findings),
@@ -54,6 +58,20 @@ pub(super) fn upstreams(
             }
         })
         .collect()
+}
+
+fn tls_of(
+    written: &FileUpstream,
+    endpoints: &[Endpoint],
+    ground: Ground<'_>,
+    findings: &mut Findings,
+) -> Option<Arc<ClientTls>> {
+    let tls = written.tls.as_ref()?;
+    if endpoints.iter().any(|endpoint| !matches!(endpoint, Endpoint::Host { .. })) {
+        findings.error(tls.at, "`tls` is for endpoints `HOST:PORT` alone");
+        return None;
+    }
+    client(tls, ground, findings).map(Arc::new)
 }
 
 fn endpoints(

@@ -14,6 +14,7 @@ mod release;
 mod remote;
 mod route;
 mod schema;
+mod tls;
 mod upstream;
 
 pub(super) use business_rule::{API_VERSION, FileBusinessRule, FileRollbackOn, KIND};
@@ -35,6 +36,7 @@ pub(super) use remote::{
     FileApollo, FileBackoff, FileCentre, FileEtcd, FileNacos, FileRedis, FileRemote, FileSourceBounds, FileTls,
 };
 pub(super) use route::{FileBreaker, FileHeaderMatch, FileMatch, FileRoute, FileShield, FileTimeouts};
+pub(super) use tls::{ClientAuthWord, FileListenerTls, FileProxyProtocol, FileUpstreamTls, MinVersionWord};
 pub(super) use upstream::{FileEjection, FileHealth, FileUpstream};
 
 pub use fact::AmountUnit;
@@ -74,8 +76,9 @@ mirror! {
         listeners: Vec<FileListener>,
         /// The port for people and tools.
         admin: FileAdmin,
-        /// Networks of peers that may set identity, forwarding and lane-mark headers. Default: none.
-        #[schemars(extend("examples" = [["127.0.0.0/8", "10.0.0.0/8"]]))]
+        /// Peers that may set identity, forwarding and lane-mark headers: networks, and names of verified certificates
+        /// (`spiffe://domain/path`, `spiffe://domain/path/*`, `dns:name`). Default: none.
+        #[schemars(extend("examples" = [["127.0.0.0/8", "spiffe://shop/ns/edge/*", "dns:gateway.shop"]]))]
         trust: Vec<At<String>>,
         /// What is written to the access log: `off`, `all`, or a share such as `1%`.
         #[schemars(extend("default" = "off"))]

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
+use crate::config::file::tls::{FileListenerTls, FileProxyProtocol};
 use crate::config::node::Node;
 use crate::config::problem::Findings;
 use crate::config::read::{Read, mirror, scalar, words};
@@ -117,6 +118,10 @@ mirror! {
         /// IP address and port; port 0 takes a free one.
         #[schemars(extend("examples" = ["127.0.0.1:15080", "0.0.0.0:15080"]))]
         [required] bind: At<String>,
+        /// TLS on this address. Default: none.
+        tls: FileListenerTls,
+        /// Connections begin with the PROXY protocol. Default: they do not.
+        proxy_protocol: FileProxyProtocol,
     }
 }
 
@@ -222,5 +227,11 @@ mirror! {
         /// frames, windows of a few bytes) and which its requests do not explain. Ten times as many may come at once.
         #[schemars(extend("default" = 1000, "minimum" = 1, "maximum" = 1000000))]
         h2_control_frames_per_second: At<u32>,
+        /// How long a client may take before its first request, over the PROXY protocol and the TLS handshake.
+        #[schemars(extend("default" = "10s"))]
+        handshake_time: At<Time>,
+        /// Most connections of a worker that are that far; more are closed.
+        #[schemars(extend("default" = 1000))]
+        handshakes: At<u32>,
     }
 }

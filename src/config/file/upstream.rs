@@ -1,5 +1,6 @@
 //! Upstreams and how their endpoints are watched.
 
+use crate::config::file::tls::FileUpstreamTls;
 use crate::config::read::{OneOrMany, mirror, words};
 use crate::config::text::At;
 use crate::config::units::{Share, Time};
@@ -14,6 +15,8 @@ mirror! {
         /// What is spoken to the endpoints.
         #[schemars(extend("default" = "http1"))]
         protocol: At<Protocol>,
+        /// TLS to the endpoints. Default: none.
+        tls: FileUpstreamTls,
         /// How long a connection is kept without a request. The default is shorter than the keep-alive of common servers
         /// (Node.js 5 s), so that it is us who close it and no request meets a closing connection.
         #[schemars(extend("default" = "4s"))]
@@ -41,7 +44,7 @@ words! {
     pub enum Protocol("a protocol") {
         /// HTTP/1.1.
         Http1 = "http1",
-        /// HTTP/2 with prior knowledge.
+        /// HTTP/2: by ALPN with `tls`, else with prior knowledge.
         H2 = "h2",
         /// What the client spoke.
         Same = "same",

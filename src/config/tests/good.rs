@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::super::{
-    AccessLog, AdminChanges, Endpoint, Environment, FactSource, Loaded, MarkCache, Normalize, Protocol, ResponseMark,
-    ShieldWord,
+    AccessLog, AdminChanges, Endpoint, Environment, FactSource, Listener, Loaded, MarkCache, Normalize, Protocol,
+    ResponseMark, ShieldWord,
 };
 use serde_json::json;
 
@@ -33,7 +33,7 @@ fn the_example_means_what_it_says() {
         (settings.environment, settings.service.as_str(), settings.lane),
         (Environment::Prod, "goods-core", LaneId::STABLE)
     );
-    assert_eq!(settings.listeners, ["127.0.0.1:15080".parse().unwrap()]);
+    assert_eq!(settings.listeners, [Listener::plain("127.0.0.1:15080".parse().unwrap())]);
     assert_eq!(settings.trust, ["127.0.0.0/8".parse().unwrap()]);
     assert_eq!(settings.upstreams[1].endpoints, [Endpoint::Host { host: "127.0.0.1".into(), port: 9002 }]);
     let release = &settings.program.releases()[0];
@@ -68,7 +68,7 @@ fn what_is_left_out_has_its_default() {
     let Loaded { settings, warnings, .. } = loads(LEAST);
     assert_eq!(lines(warnings.iter()), "");
     assert_eq!((settings.environment, settings.workers, settings.local.clone()), (Environment::Prod, None, None));
-    assert_eq!(settings.listeners, ["127.0.0.1:15080".parse().unwrap()]);
+    assert_eq!(settings.listeners, [Listener::plain("127.0.0.1:15080".parse().unwrap())]);
     assert_eq!(
         (settings.admin, settings.admin_changes.clone()),
         ("127.0.0.1:15090".parse().unwrap(), AdminChanges::Refused)

@@ -18,6 +18,7 @@ mod rollback_on;
 mod rules;
 mod schema;
 mod sources;
+mod tls;
 mod warnings;
 
 use std::path::{Path, PathBuf};

@@ -37,6 +37,10 @@ fn agree(definition: &str, text: &str) {
 #[test]
 fn every_definition_has_the_fields_that_are_read() {
     agree("Listener", "listeners: [{ zzzzzz: 1 }]");
+    agree("ListenerTls", "listeners: [{ tls: { zzzzzz: 1 } }]");
+    agree("Certificate", "listeners: [{ tls: { certificates: [{ zzzzzz: 1 }] } }]");
+    agree("ProxyProtocol", "listeners: [{ proxy_protocol: { zzzzzz: 1 } }]");
+    agree("UpstreamTls", "upstreams: { a: { tls: { zzzzzz: 1 } } }");
     agree("Admin", "admin: { zzzzzz: 1 }");
     agree("State", "state: { zzzzzz: 1 }");
     agree("Geoip", "geoip: { zzzzzz: 1 }");

@@ -41,7 +41,7 @@ pub(super) async fn check(socket: Socket, path: &str, question: &Question) -> Re
 
 /// The target of a request.
 pub(super) fn uri(question: &Question, path: &str) -> Result<http::Uri, ProbeError> {
-    let uri = http::Uri::builder().scheme("http").authority(question.authority.as_str()).path_and_query(path);
+    let uri = http::Uri::builder().scheme(question.scheme).authority(question.authority.as_str()).path_and_query(path);
     uri.build().map_err(|_| ProbeError::Malformed)
 }
 

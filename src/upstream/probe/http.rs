@@ -61,8 +61,12 @@ mod tests {
             stream.write_all(answer).await.unwrap();
             String::from_utf8(seen).unwrap()
         };
-        let question =
-            Question { authority: "goods.test".into(), dialect: Dialect::Http1, timeout: Duration::from_secs(5) };
+        let question = Question {
+            authority: "goods.test".into(),
+            scheme: "http",
+            dialect: Dialect::Http1,
+            timeout: Duration::from_secs(5),
+        };
         let checking = async {
             let socket = Socket::Tcp(TcpStream::connect(address).await.unwrap());
             check(socket, "/healthz?deep=1", &question).await

@@ -7,9 +7,9 @@ mod http;
 
 use std::time::Duration;
 
-use super::connect::{ConnectError, connect};
+use super::connect::{ConnectError, Security, connect};
 use super::standing::Standing;
-use super::{Address, Dialect, EndpointName, UpstreamSpec};
+use super::{Dialect, EndpointName, UpstreamSpec};
 use crate::config::{Health, Probe};
 use crate::wire::Socket;
 
@@ -42,6 +42,8 @@ pub(super) enum ProbeError {
 /// What is asked of an address, the same for each of its checks.
 pub(super) struct Question {
     authority: String,
+    /// As HTTP/2 names it.
+    scheme: &'static str,
     dialect: Dialect,
     timeout: Duration,
 }
@@ -57,13 +59,24 @@ impl Question {
             EndpointName::Unix(_) => "localhost".to_owned(),
         };
         let authority = health.host.clone().unwrap_or_else(own);
-        Self { authority, dialect: spec.checked_in, timeout: health.timeout }
+        let scheme = if spec.tls.is_some() { "https" } else { "http" };
+        Self { authority, scheme, dialect: spec.checked_in, timeout: health.timeout }
     }
 }
 
 /// Checks once.
-pub(super) async fn probe(address: &Address, question: &Question, health: &Health) -> Result<(), ProbeError> {
-    let socket: Socket = connect(address, question.timeout).await?;
+pub(super) async fn probe(
+    spec: &UpstreamSpec,
+    standing: &Standing,
+    question: &Question,
+    health: &Health,
+) -> Result<(), ProbeError> {
+    let dialect = match health.probe {
+        Probe::Grpc(_) => Dialect::H2,
+        Probe::Tcp | Probe::Http(_) => question.dialect,
+    };
+    let security = Security::of(spec, standing.endpoint, dialect);
+    let socket: Socket = connect(&standing.address, security, question.timeout).await?;
     match (&health.probe, question.dialect) {
         (Probe::Tcp, _) => Ok(()),
         (Probe::Http(path), Dialect::Http1) => http::check(socket, path, question).await,

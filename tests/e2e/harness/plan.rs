@@ -11,6 +11,7 @@ pub(crate) struct Plan {
     routes: String,
     more: String,
     admin: String,
+    listener: String,
     facts: String,
     files: Vec<(String, Vec<u8>)>,
 }
@@ -25,6 +26,7 @@ impl Plan {
             routes: String::new(),
             more: String::new(),
             admin: String::new(),
+            listener: String::new(),
             facts: FACTS.to_owned(),
             files: Vec::new(),
         }
@@ -121,6 +123,12 @@ impl Plan {
         self
     }
 
+    /// Further keys of the listener, each line `key: value`.
+    pub(crate) fn listener(mut self, lines: &str) -> Self {
+        self.listener = lines.lines().map(|line| format!("\n    {}", line.trim())).collect();
+        self
+    }
+
     /// A file beside the configuration.
     pub(crate) fn file(mut self, name: &str, content: impl Into<Vec<u8>>) -> Self {
         self.files.push((name.to_owned(), content.into()));
@@ -138,7 +146,7 @@ impl Plan {
 
     /// The file, given the sidecar's own addresses; `@traffic` in a text stands for the first of them.
     pub(crate) fn render(&self, traffic: SocketAddr, admin: SocketAddr) -> String {
-        let Self { environment, trust, upstreams, routes, more, admin: more_admin, facts, .. } = self;
+        let Self { environment, trust, upstreams, routes, more, admin: more_admin, listener, facts, .. } = self;
         let section = |name: &str, text: &str| match text {
             "" => String::new(),
             _ => format!("{name}:\n{text}"),
@@ -146,7 +154,7 @@ impl Plan {
         let lane = if more.lines().any(|line| line.starts_with("lane:")) { "" } else { "lane: stable\n" };
         format!(
             "version: 1\nenvironment: {environment}\nservice: goods-core\n{lane}workers: 1\n\
-             listeners:\n  - bind: {traffic}\nadmin: {{ bind: {admin}{more_admin} }}\ntrust: [{trust}]\n\
+             listeners:\n  - bind: {traffic}{listener}\nadmin: {{ bind: {admin}{more_admin} }}\ntrust: [{trust}]\n\
              {facts}{}{more}{}",
             section("upstreams", upstreams),
             section("routes", routes),

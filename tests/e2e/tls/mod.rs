@@ -1,0 +1,10 @@
+//! TLS on both sides and the PROXY protocol, with certificates made for each test and clients of other people: rustls,
+//! OpenSSL (`openssl s_client`, `curl`) and Python's `ssl`.
+
+mod kit;
+
+mod inbound;
+mod names;
+mod outbound;
+mod proxied;
+mod renewal;

@@ -1,0 +1,61 @@
+//! Mutual TLS: who is let in, and whose headers are believed for the name they bear.
+
+use super::kit::{Authority, Session, behind};
+use crate::harness::{Origin, Plan, Sidecar, answer};
+
+fn origin() -> Origin {
+    Origin::answering(|_| answer("200 OK", "", b""))
+}
+
+/// A listener that asks for certificates of `clients`, with loopback not trusted.
+fn plan(origin: &Origin, ours: &Authority, clients: &Authority, asking: &str, trust: &str) -> Plan {
+    let keys = format!(", client_ca: clients.pem, client_auth: {asking}");
+    behind(Plan::to(origin.address()), &ours.identity(&["shop.test"]), &keys)
+        .file("clients.pem", clients.pem.as_str())
+        .trust(trust)
+}
+
+const MARKED: &str = "X-User-Id: 7\r\nX-Forwarded-Client-Cert: By=spiffe://shop/ns/edge/gateway\r\n";
+
+#[test]
+fn a_peer_is_trusted_by_the_name_of_its_certificate() {
+    let (ours, clients, origin) = (Authority::new(), Authority::new(), origin());
+    let trust = "\"spiffe://shop/ns/edge/*\", \"dns:gateway.shop\"";
+    let sidecar = Sidecar::start(&plan(&origin, &ours, &clients, "optional", trust));
+    let known = |names: &[&str]| {
+        let mut session =
+            Session::open(sidecar.traffic(), &ours.client_as(&clients.identity(names)), "shop.test").unwrap();
+        assert!(session.get(MARKED).unwrap().starts_with("http/1.1 200"));
+        origin.last().head.get("x-user-id").is_some()
+    };
+    assert!(known(&["spiffe://shop/ns/edge/gateway"]));
+    assert!(known(&["gateway.shop"]));
+    assert!(!known(&["spiffe://shop/ns/back/office"]));
+    assert!(!known(&["spiffe://shop/ns/edge/"]));
+    assert!(!known(&["other.shop"]));
+    let mut nobody = Session::open(sidecar.traffic(), &ours.client(&[]), "shop.test").unwrap();
+    nobody.get(MARKED).unwrap();
+    assert_eq!(origin.last().head.get("x-user-id"), None, "no certificate, no name");
+    assert_eq!(origin.last().head.get("x-forwarded-client-cert"), None, "a header is no certificate");
+}
+
+#[test]
+fn a_certificate_that_is_missing_or_wrong_is_refused() {
+    let (ours, clients, origin) = (Authority::new(), Authority::new(), origin());
+    let sidecar = Sidecar::start(&plan(&origin, &ours, &clients, "required", "127.0.0.0/8"));
+    // In TLS 1.3 the client learns with its first read that it was refused.
+    let served =
+        |config| Session::open(sidecar.traffic(), &config, "shop.test").and_then(|mut session| session.get(""));
+    assert!(served(ours.client_as(&clients.identity(&["gateway.shop"]))).is_ok());
+    assert!(served(ours.client(&[])).is_err());
+    assert!(served(ours.client_as(&ours.identity(&["gateway.shop"]))).is_err(), "another authority");
+    let old = clients.make(&["gateway.shop"], |params| params.not_after = rcgen::date_time_ymd(2020, 1, 1));
+    assert!(served(ours.client_as(&old)).is_err(), "expired");
+    sidecar.wait_for_metric("graylane_tls_handshakes_total", &[("result", "failed")], 3.0);
+    assert_eq!(origin.requests().len(), 1);
+    let lenient = Sidecar::start(&plan(&origin, &ours, &clients, "optional", "127.0.0.0/8"));
+    let served =
+        |config| Session::open(lenient.traffic(), &config, "shop.test").and_then(|mut session| session.get(""));
+    assert!(served(ours.client(&[])).is_ok());
+    assert!(served(ours.client_as(&ours.identity(&["gateway.shop"]))).is_err(), "wrong is not none");
+}
