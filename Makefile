@@ -4,6 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 export GRAYLANE_TEST_PYTHON := $(CURDIR)/target/test-venv/bin/python
+export GRAYLANE_TEST_NODE := $(CURDIR)/target/test-node
 
 .PHONY: help
 help: ## this list
@@ -36,6 +37,10 @@ bench: ## CPU per request beside nginx and HAProxy, in the same run
 	@scripts/setup-test-env --bench
 	cargo build --locked --release
 	scripts/bench-peers
+
+.PHONY: reference
+reference: ## docs/configuration-reference.md from the schema
+	cargo run --locked --quiet -- schema | python3 tests/e2e/python/configuration_reference.py >docs/configuration-reference.md
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZ_SECONDS (60) each

@@ -12,6 +12,7 @@ mod latch;
 mod lifecycle;
 mod limits;
 mod memory;
+mod page;
 mod protocol;
 mod reload;
 mod routing;

@@ -79,7 +79,7 @@ async function aHostileUserIsText() {
 
 async function errorsOfGrayShow() {
   await page.click('#views a[href="#overview"]');
-  const fault = { name: "drill", routes: ["all"], lane: "gray", percent: 100, abort: { status: 503 }, until: new Date(Date.now() + 60000).toISOString().slice(0, 19) + "Z" };
+  const fault = { name: "drill", routes: ["all"], lane: "gray", permille: 1000, abort: 503, expires: new Date(Date.now() + 60000).toISOString() };
   const set = await fetch(admin + "api/v1/faults", { method: "POST", headers: tokenHeaders, body: JSON.stringify(fault) });
   check(set.status === 201, "the fault is set: " + await set.text());
   await eventually("errors of gray", async () => parseFloat(await chart("errors", "gray").innerText()) > 50);

@@ -10,7 +10,7 @@ function showChanges() {
     const state = stateOf(release);
     return make("div", { class: "row" }, make("b", null, release.name), make("span", { class: state.look }, state.text), make("span", { class: "row push" }, actionsOf(release)));
   });
-  const versions = [...known.history].reverse().map((past) => [make("code", null, past.version), time(past.time), number(count(past.bytes) + " B"),
+  const versions = [...known.history].reverse().map((past) => [make("code", null, past.version), { text: time(past.time), look: "small" }, number(count(past.bytes) + " B"),
     past.in_force ? { text: t("inForce"), look: "good" } : make("button", { type: "button", click: () => askVersion(past.version) }, t("putBack"))]);
   place.replaceChildren(make("div", { class: "columns" },
     make("div", { class: "view" },
@@ -37,6 +37,8 @@ function record(one) {
 // `releases.pricing-v2.permille: 50 -> 80`, with what was and what is told apart.
 function difference(text) {
   const [, name, old, now] = /^([^:]+): (.*) -> (.*)$/s.exec(text) ?? [];
+  const [, alone, what, value] = /^(\S+): (added|removed) (.*)$/s.exec(text) ?? [];
+  if (alone !== undefined) return make("li", { class: "mono" }, alone + ": ", make(what === "added" ? "ins" : "del", null, value));
   if (name === undefined) return make("li", { class: "mono" }, text);
   return make("li", { class: "mono" }, name + ": ", make("del", null, old), " → ", make("ins", null, now));
 }

@@ -37,7 +37,7 @@ function plot(place, width) {
   const line = (name, dash, thick) => ({ stroke: resolved(name), width: thick, dash, points: { show: false }, spanGaps: true });
   const options = {
     width, height: 64, padding: [6, 2, 4, 2], legend: { show: false }, cursor: { show: false },
-    scales: { x: { time: false, range: (_, __, last) => [last - KEPT, last] },
+    scales: { x: { time: false, range: (_, first, last) => [first, Math.max(last, first + 20)] },
       y: { range: (_, __, most) => [0, most > 0 ? most * 1.1 : 1] } },
     axes: [{ show: false }, { show: false }],
     series: [{}, { ...line("--stable", undefined, 1.6) }, { ...line("--gray", undefined, 2.4) }],
