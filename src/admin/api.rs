@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
+use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::http::{StatusCode, header};
+use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -15,7 +16,7 @@ use super::AdminState;
 use super::explain::{ExplainRequest, Question};
 use super::problem::Problem;
 use super::view::{AuditView, BreakerView, BucketsView, ConfigView, ReleaseView, RouteView, UpstreamView};
-use super::{change, config as configs, fault, openapi, page, sync};
+use super::{change, config as configs, fault, openapi, page, problem, sync};
 use crate::latch::Incident;
 use crate::telemetry;
 
@@ -46,6 +47,7 @@ pub(super) fn routes(state: AdminState, stream: Router<AdminState>) -> Router {
         .merge(stream)
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
+        .layer(map_response(problem::of_any))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .with_state(state)
 }
@@ -92,10 +94,9 @@ struct Asked {
 
 async fn buckets(
     State(state): State<AdminState>,
-    release: Result<Path<String>, PathRejection>,
+    Path(release): Path<String>,
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Json<BucketsView>, Problem> {
-    let Path(release) = release.map_err(|why| Problem::new(why.status(), why.body_text()))?;
     let Query(Asked { key }) = asked.map_err(|why| Problem::new(why.status(), why.body_text()))?;
     let found = state.view.buckets(&release, key.as_deref());
     found.map(Json).ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "there is no release of this name"))

@@ -40,8 +40,8 @@ pub use explain::{ExplainError, ExplainRequest};
 pub use fault::{FaultControl, FaultError, FaultView};
 pub use sync::{SyncControl, SyncError, Synced};
 pub use view::{
-    AddressView, AdminView, AuditView, BreakerView, BucketsView, ConfigView, EndpointView, LaneView, NotReady, RefusedView,
-    ReleaseView, RollbackView, RouteView, UpstreamView, VerdictView,
+    AddressView, AdminView, AuditView, BreakerView, BucketsView, ConfigView, EndpointView, LaneView, NotReady,
+    RefusedView, ReleaseView, RollbackView, RouteView, UpstreamView, VerdictView,
 };
 
 /// What the admin port answers from.

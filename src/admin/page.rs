@@ -10,11 +10,8 @@ use sha2::{Digest, Sha256};
 
 const FRAME: &str = include_str!("page/page.html");
 
-const STYLES: &[&str] = &[
-    include_str!("page/uplot-1.6.32/uPlot.min.css"),
-    include_str!("page/base.css"),
-    include_str!("page/views.css"),
-];
+const STYLES: &[&str] =
+    &[include_str!("page/uplot-1.6.32/uPlot.min.css"), include_str!("page/base.css"), include_str!("page/views.css")];
 
 /// The charts of other people, as they came (MIT, `page/uplot-1.6.32/LICENSE`).
 const CHARTS: &str = include_str!("page/uplot-1.6.32/uPlot.iife.min.js");

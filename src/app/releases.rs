@@ -1,6 +1,8 @@
 //! Releases as the admin port sees and changes them: the configuration together with the latches.
 
-use crate::admin::{BucketsView, ChangeError, Changed, ReleaseAction, ReleaseChange, ReleaseView, RollbackView, VerdictView};
+use crate::admin::{
+    BucketsView, ChangeError, Changed, ReleaseAction, ReleaseChange, ReleaseView, RollbackView, VerdictView,
+};
 use crate::change::{AuditAction, AuditRecord};
 use crate::config::{RollbackFigure, RollbackPlan};
 use crate::decide::{self, Level, ReleaseId};

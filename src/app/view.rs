@@ -14,8 +14,8 @@ use super::judge::Judgements;
 use super::ledger::Ledger;
 use super::releases;
 use crate::admin::{
-    AddressView, AdminView, AuditView, BreakerView, BucketsView, ChangeError, Changed, ConfigView, EndpointView, ExplainError,
-    ExplainRequest, LaneView, NotReady, RefusedView, ReleaseChange, ReleaseView, RouteView, UpstreamView,
+    AddressView, AdminView, AuditView, BreakerView, BucketsView, ChangeError, Changed, ConfigView, EndpointView,
+    ExplainError, ExplainRequest, LaneView, NotReady, RefusedView, ReleaseChange, ReleaseView, RouteView, UpstreamView,
 };
 use crate::change::{AuditAction, AuditRecord};
 use crate::config::{AdminChanges, Breaker, Endpoint, UpstreamIndex};

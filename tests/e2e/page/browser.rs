@@ -8,8 +8,7 @@ use super::{TOKEN, run, scene};
 /// A script of `tests/page/`, with the packages that `scripts/setup-test-env` installs.
 fn script(name: &str) -> Command {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    let modules =
-        std::env::var_os("GRAYLANE_TEST_NODE").map_or_else(|| root.join("target/test-node"), PathBuf::from);
+    let modules = std::env::var_os("GRAYLANE_TEST_NODE").map_or_else(|| root.join("target/test-node"), PathBuf::from);
     assert!(modules.join("node_modules").exists(), "{} is missing: run `make test`", modules.display());
     let mut command = Command::new("node");
     command.arg(root.join("tests/page").join(name)).env("GRAYLANE_TEST_NODE", modules);

@@ -12,6 +12,7 @@ fn the_reference_is_written_from_the_schema() {
     let mut writer = script.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("Python runs");
     writer.stdin.take().expect("it is piped").write_all(&schema).expect("it is read");
     let written = writer.wait_with_output().expect("it ends").stdout;
-    let kept = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/configuration-reference.md")).expect("it is there");
+    let kept =
+        std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/configuration-reference.md")).expect("it is there");
     assert!(written == kept, "docs/configuration-reference.md is old: run `make reference`");
 }
