@@ -66,7 +66,7 @@ async function aHostileUserIsText() {
   await eventually("the user's bucket", async () => (await page.innerText("#bucket-found")).includes(HOSTILE));
   check(await page.locator("#bucket-grid i").count() === 1000, "there are 1000 cells");
   check(await page.locator("#bucket-grid i.found").count() === 1, "one of them lights up");
-  await eventually("traffic in the buckets", async () => parseInt(await page.innerText("#bucket-sum"), 10) > 10);
+  await eventually("traffic in the buckets", async () => parseInt((await page.innerText("#bucket-sum")).replaceAll(",", ""), 10) > 10);
   await page.click('#views a[href="#explain"]');
   await page.fill("#x-url", "/api/v1/sku/1");
   await page.fill("#x-headers", "x-user-id: " + HOSTILE);
