@@ -94,6 +94,7 @@ addEventListener("hashchange", () => {
   showHead();
   showView();
   byId("main").focus({ preventScroll: true });
+  scrollTo(0, 0);
 });
 byId("language").addEventListener("click", () => {
   language = language === "zh" ? "en" : "zh";

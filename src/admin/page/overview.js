@@ -64,7 +64,7 @@ function card(release) {
     const looks = { worse: "pill bad", "not worse so far": "pill good" };
     setText(verdict, word("verdict", now.verdict ?? "no data"), looks[now.verdict] ?? "pill quiet");
     why.className = "why " + ({ worse: "bad", "not worse so far": "good" }[now.verdict] ?? "");
-    setText(reason, now.latched ? latchReason(now.name) : now.reason ?? "");
+    setText(reason, now.latched ? latchReason(now.name) : verdictReason(now));
   };
   return { element, show };
 }
@@ -80,6 +80,15 @@ function lampsOf(watched) {
 function latchReason(name) {
   const latch = known.releases.find((release) => release.name === name)?.latch;
   return latch ? t("since", { time: time(latch.time) }) + " · " + [latch.detail, latch.by].filter(Boolean).join(" · ") : "";
+}
+
+// Why the verdict is what it is: the sidecar's own line, which is English, or its figures in another language.
+function verdictReason(now) {
+  const figures = known.releases.find((release) => release.name === now.name)?.verdict?.figures;
+  if (language === "en" || !figures) return now.reason ?? "";
+  const { errors, slow, calls } = figures;
+  return t("verdictLine", { errors: percent(errors.rate.gray), errorsStable: percent(errors.rate.stable), slow: percent(slow.rate.gray),
+    slowStable: percent(slow.rate.stable), gray: count(calls.gray), stable: count(calls.stable) });
 }
 
 function showOverview(figures) {

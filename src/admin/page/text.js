@@ -38,7 +38,8 @@ const TEXTS = {
     confirmField: "Digest of the plan, to let it through", noIncidents: "No incident", noIncidentsWhy: "No release has been rolled back.",
     incident: "Incident {n}", cause_openings: "breakers opened", cause_worse: "gray was worse", cause_figure: "a figure was bad", cause_person: "a person", cause_state_unreadable: "state unreadable",
     calls: "Calls", failures: "Failures", mean: "Mean", slow: "Slow", over: "Over", sinceStart: "since start", lastFailures: "Last failures", request: "Request", status: "Status", revision: "revision {n}",
-    shareOfUsers: "share of users", error: "Error",
+    error: "Error",
+    verdictLine: "errors: gray {errors}, stable {errorsStable}; slow calls: gray {slow}, stable {slowStable}; compared: {gray} gray and {stable} stable calls",
   },
   zh: {
     skip: "跳到正文", views: "视图", theme: "浅色或深色", token: "令牌", environment: "环境", lane: "泳道",
@@ -78,7 +79,8 @@ const TEXTS = {
     confirmField: "预演摘要（用于放行）", noIncidents: "没有事件", noIncidentsWhy: "没有发布被回滚过。",
     incident: "事件 {n}", cause_openings: "熔断器多次断开", cause_worse: "灰度更差", cause_figure: "指标超限", cause_person: "人工", cause_state_unreadable: "状态不可读",
     calls: "调用", failures: "失败", mean: "均值", slow: "慢调用", over: "区间", sinceStart: "自启动", lastFailures: "最近失败", request: "请求", status: "状态", revision: "修订 {n}",
-    shareOfUsers: "用户占比", error: "错误",
+    error: "错误",
+    verdictLine: "错误率：灰度 {errors}，稳定 {errorsStable}；慢调用：灰度 {slow}，稳定 {slowStable}；已比较灰度 {gray} 次、稳定 {stable} 次调用",
   },
 };
 
