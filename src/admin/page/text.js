@@ -16,7 +16,7 @@ const TEXTS = {
     route: "Route", share: "Share", inflight: "Under way", breaker: "Breaker", upstream: "Upstream", endpoint: "Endpoint", health: "Health",
     protocol: "Protocol", active: "Active", idle: "Idle", healthy: "healthy", unhealthy: "unhealthy", unknown: "unknown", panic: "panic: all are used",
     faults: "Faults on purpose", since: "since {time}", conditions: "{n} conditions", release: "Release",
-    bucketsTitle: "A thousand buckets", bucketsWhy: "Each user falls into one of 1000 buckets for good. {admitted} of them are in gray by the bucket alone; a brighter cell has seen more requests.",
+    bucketsTitle: "A thousand buckets", bucketsWhy: "Each user falls into one of 1000 buckets for good. {admitted} of them are in gray by the bucket alone; a stronger colour means more requests.",
     findUser: "Find a user", userId: "User id", find: "Find", foundIn: "{key} is in bucket {bucket}, ", inGray: "in gray by the bucket", inStable: "not in gray by the bucket",
     foundMore: "Overrides, experiments, regions and conditions may say otherwise: see Explain.", requestsSeen: "{n} requests in {m} buckets",
     gridLabel: "{admitted} of 1000 buckets are in gray",
