@@ -4,6 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 export GRAYLANE_TEST_PYTHON := $(CURDIR)/target/test-venv/bin/python
+export GRAYLANE_TEST_NODE := $(CURDIR)/target/test-node
 
 .PHONY: help
 help: ## this list
@@ -45,6 +46,10 @@ deny: ## licences, sources and forbidden crates of what is built in; needs cargo
 soak: ## SOAK_MINUTES (30) of everything at once; memory and descriptors must not grow
 	@scripts/setup-test-env
 	SOAK_MINUTES=$${SOAK_MINUTES:-30} cargo test --locked --release --test long soak:: -- --nocapture --test-threads=1
+
+.PHONY: reference
+reference: ## docs/configuration-reference.md from the schema
+	cargo run --locked --quiet -- schema | python3 tests/e2e/python/configuration_reference.py >docs/configuration-reference.md
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZ_SECONDS (60) each

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use axum::extract::rejection::{JsonRejection, QueryRejection};
-use axum::extract::{DefaultBodyLimit, Query, State};
+use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::http::{StatusCode, header};
+use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -14,8 +15,8 @@ use serde_json::Value;
 use super::AdminState;
 use super::explain::{ExplainRequest, Question};
 use super::problem::Problem;
-use super::view::{AuditView, BreakerView, ConfigView, ReleaseView, RouteView, UpstreamView};
-use super::{change, config as configs, fault, page, sync};
+use super::view::{AuditView, BreakerView, BucketsView, ConfigView, ReleaseView, RouteView, UpstreamView};
+use super::{change, config as configs, fault, openapi, page, problem, sync};
 use crate::latch::Incident;
 use crate::source::SourceStatus;
 use crate::telemetry;
@@ -23,7 +24,8 @@ use crate::telemetry;
 /// The longest body that is read.
 const BODY_LIMIT: usize = 256 * 1024;
 
-pub(super) fn routes(state: AdminState) -> Router {
+/// Every path; `stream` is the one of the stream of figures.
+pub(super) fn routes(state: AdminState, stream: Router<AdminState>) -> Router {
     Router::new()
         .route("/", get(page::show))
         .route("/healthz", get(healthz))
@@ -31,6 +33,8 @@ pub(super) fn routes(state: AdminState) -> Router {
         .route("/metrics", get(metrics))
         .route("/api/v1/config", get(config))
         .route("/api/v1/releases", get(releases))
+        .route("/api/v1/openapi.json", get(openapi::show))
+        .route("/api/v1/releases/{release}/buckets", get(buckets))
         .route("/api/v1/routes", get(route_list))
         .route("/api/v1/sources", get(sources))
         .route("/api/v1/upstreams", get(upstreams))
@@ -42,8 +46,10 @@ pub(super) fn routes(state: AdminState) -> Router {
         .route("/api/v1/explain", post(explain))
         .merge(fault::routes())
         .merge(configs::routes())
+        .merge(stream)
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
+        .layer(map_response(problem::of_any))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .with_state(state)
 }
@@ -80,6 +86,22 @@ struct Releases {
 
 async fn releases(State(state): State<AdminState>) -> Json<Releases> {
     Json(Releases { releases: state.view.releases() })
+}
+
+#[derive(Deserialize)]
+struct Asked {
+    /// Whose bucket is asked for: a user id, or whatever the release hashes.
+    key: Option<String>,
+}
+
+async fn buckets(
+    State(state): State<AdminState>,
+    Path(release): Path<String>,
+    asked: Result<Query<Asked>, QueryRejection>,
+) -> Result<Json<BucketsView>, Problem> {
+    let Query(Asked { key }) = asked.map_err(|why| Problem::new(why.status(), why.body_text()))?;
+    let found = state.view.buckets(&release, key.as_deref());
+    found.map(Json).ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "there is no release of this name"))
 }
 
 #[derive(Serialize)]

@@ -61,7 +61,8 @@ impl Door {
     fn readers(&self, request: &Request) -> Option<Vec<PathBuf>> {
         let path = request.uri().path();
         let reads = matches!(*request.method(), Method::GET | Method::HEAD) || path == "/api/v1/explain";
-        if reads && !OPEN_PATHS.contains(&path) { self.state.view.readers() } else { None }
+        // The page itself tells nothing, and is where a browser can be given a token.
+        if reads && path != "/" && !OPEN_PATHS.contains(&path) { self.state.view.readers() } else { None }
     }
 
     async fn may_read(&self, files: Option<Vec<PathBuf>>, headers: HeaderMap) -> Result<(), Problem> {

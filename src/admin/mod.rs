@@ -15,10 +15,13 @@ mod config;
 mod door;
 mod explain;
 mod fault;
+mod figures;
 mod guard;
 mod listener;
+mod openapi;
 mod page;
 mod problem;
+mod stream;
 mod sync;
 
 use std::future::Future;
@@ -27,6 +30,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 
 use crate::telemetry::Telemetry;
 
@@ -36,8 +40,8 @@ pub use explain::{ExplainError, ExplainRequest};
 pub use fault::{FaultControl, FaultError, FaultView};
 pub use sync::{SyncControl, SyncError, Synced};
 pub use view::{
-    AddressView, AdminView, AuditView, BreakerView, ConfigView, EndpointView, LaneView, NotReady, RefusedView,
-    ReleaseView, RollbackView, RouteView, UpstreamView, VerdictView,
+    AddressView, AdminView, AuditView, BreakerView, BucketsView, ConfigView, EndpointView, LaneView, NotReady,
+    RefusedView, ReleaseView, RollbackView, RouteView, UpstreamView, VerdictView,
 };
 
 /// What the admin port answers from.
@@ -64,14 +68,21 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let bound = listener.local_addr()?;
-    let app = router(state, bound).into_make_service_with_connect_info::<listener::Peer>();
+    // A stream of figures would outlive everything else, so it is told.
+    let (ending, ended) = watch::channel(false);
+    let shutdown = async move {
+        shutdown.await;
+        ending.send_replace(true);
+    };
+    let app = router(state, bound, ended).into_make_service_with_connect_info::<listener::Peer>();
     axum::serve(listener::BoundedListener::new(listener), app).with_graceful_shutdown(shutdown).await
 }
 
-/// All paths, with the guard before them; `bound` is the address of the listener.
-fn router(state: AdminState, bound: SocketAddr) -> axum::Router {
+/// All paths, with the guard before them; `bound` is the address of the listener, and `ended` turns true when it ends.
+fn router(state: AdminState, bound: SocketAddr, ended: watch::Receiver<bool>) -> axum::Router {
     let guard = guard::Guard::new(bound, &state.host_names);
-    let routes = door::protect(api::routes(state.clone()), state);
+    let stream = stream::routes(state.view.clone(), ended);
+    let routes = door::protect(api::routes(state.clone(), stream), state);
     guard::protect(routes, guard)
 }
 

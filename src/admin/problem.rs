@@ -1,8 +1,11 @@
 //! Errors as `application/problem+json` (RFC 9457).
 
+use axum::body::to_bytes;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+
+const PROBLEM: &str = "application/problem+json";
 
 /// An error answer: a status and one sentence of what is wrong with this request.
 #[derive(Debug)]
@@ -44,6 +47,20 @@ struct Body<'a> {
     problems: &'a [String],
 }
 
+/// The longest text of a refusal that is passed on.
+const LONGEST_REFUSAL: usize = 4096;
+
+/// Makes a problem of whatever error was answered as plain text, by the framework that took the request apart.
+pub(super) async fn of_any(response: Response) -> Response {
+    let is_error = response.status().is_client_error() || response.status().is_server_error();
+    if !is_error || response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == PROBLEM) {
+        return response;
+    }
+    let status = response.status();
+    let text = to_bytes(response.into_body(), LONGEST_REFUSAL).await.unwrap_or_default();
+    Problem::new(status, String::from_utf8_lossy(&text)).into_response()
+}
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let body = Body {
@@ -54,8 +71,7 @@ impl IntoResponse for Problem {
             problems: &self.problems,
         };
         let mut response = (self.status, axum::Json(body)).into_response();
-        let content_type = HeaderValue::from_static("application/problem+json");
-        response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM));
         if self.asks_for_token {
             let scheme = HeaderValue::from_static("Bearer realm=\"graylane\"");
             response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);

@@ -30,6 +30,9 @@ pub trait AdminView: Send + Sync + 'static {
     /// Every release, in the order of the configuration.
     fn releases(&self) -> Vec<ReleaseView>;
 
+    /// The users of a release by bucket, and the bucket of `key`; `None` where there is no such release.
+    fn buckets(&self, release: &str, key: Option<&str>) -> Option<BucketsView>;
+
     /// Every route with its lanes, in the order of the configuration.
     fn routes(&self) -> Vec<RouteView>;
 
@@ -209,6 +212,24 @@ pub struct LaneView {
     pub server_errors: u64,
     /// The sum of their durations, in seconds.
     pub duration_seconds: f64,
+    /// How many took how long: one count for each bound of the histogram `graylane_request_duration_seconds`, not added
+    /// up, and one for what took longer than the last.
+    pub durations: Vec<u64>,
+}
+
+/// The users of one release, by bucket.
+#[derive(Debug, Clone, Serialize)]
+pub struct BucketsView {
+    /// The release.
+    pub release: String,
+    /// The salt of its buckets.
+    pub salt: String,
+    /// Buckets below this one are admitted by the bucket alone, as things are now: 0 to 1000.
+    pub admitted: u16,
+    /// Requests since the start of the process, one number for each of the 1000 buckets.
+    pub requests: Vec<u64>,
+    /// The bucket of the key that was asked for; `null` where none was.
+    pub asked: Option<u16>,
 }
 
 /// One upstream.

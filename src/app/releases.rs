@@ -1,9 +1,11 @@
 //! Releases as the admin port sees and changes them: the configuration together with the latches.
 
-use crate::admin::{ChangeError, Changed, ReleaseAction, ReleaseChange, ReleaseView, RollbackView, VerdictView};
+use crate::admin::{
+    BucketsView, ChangeError, Changed, ReleaseAction, ReleaseChange, ReleaseView, RollbackView, VerdictView,
+};
 use crate::change::{AuditAction, AuditRecord};
 use crate::config::{RollbackFigure, RollbackPlan};
-use crate::decide::ReleaseId;
+use crate::decide::{self, Level, ReleaseId};
 use crate::evidence::Judgement;
 use crate::latch::{Action, Cause, Change, Keeping, LatchError, Latches, Outcome, ReleaseState};
 use crate::proxy::Snapshot;
@@ -35,6 +37,26 @@ fn view(snapshot: &Snapshot, latches: &Latches, judgements: &[Judgement], id: Re
         routes: governed.map(|route| route.name.clone()).collect(),
         conditions: release.conditions.len(),
     }
+}
+
+/// The users of a release by bucket, and the bucket of `key`.
+pub(super) fn buckets(snapshot: &Snapshot, release: &str, key: Option<&str>) -> Option<BucketsView> {
+    let program = &snapshot.settings.program;
+    let id = ReleaseId::from_index(program.releases().iter().position(|known| known.name == release)?)?;
+    let spec = program.release(id);
+    let admitted = match spec.level {
+        _ if snapshot.is_latched(id) => 0,
+        Level::Full => 1000,
+        Level::Permille => spec.permille.get(),
+        _ => 0,
+    };
+    Some(BucketsView {
+        release: spec.name.clone(),
+        salt: spec.salt.clone(),
+        admitted,
+        requests: snapshot.release_series(id).visits(),
+        asked: key.map(|key| decide::bucket(&spec.salt, key).get()),
+    })
 }
 
 fn rollback(plan: &RollbackPlan, counted: Option<usize>) -> Option<RollbackView> {

@@ -15,8 +15,8 @@ use super::ledger::Ledger;
 use super::releases;
 use super::supply::SupplyView;
 use crate::admin::{
-    AddressView, AdminView, AuditView, BreakerView, ChangeError, Changed, ConfigView, EndpointView, ExplainError,
-    ExplainRequest, LaneView, NotReady, RefusedView, ReleaseChange, ReleaseView, RouteView, UpstreamView,
+    AddressView, AdminView, AuditView, BreakerView, BucketsView, ChangeError, Changed, ConfigView, EndpointView,
+    ExplainError, ExplainRequest, LaneView, NotReady, RefusedView, ReleaseChange, ReleaseView, RouteView, UpstreamView,
 };
 use crate::change::{AuditAction, AuditRecord};
 use crate::config::{AdminChanges, Breaker, Endpoint, UpstreamIndex};
@@ -162,6 +162,10 @@ impl AdminView for ControlView {
         releases::views(&self.live.get(), &self.latches, &self.judgements.get())
     }
 
+    fn buckets(&self, release: &str, key: Option<&str>) -> Option<BucketsView> {
+        releases::buckets(&self.live.get(), release, key)
+    }
+
     fn routes(&self) -> Vec<RouteView> {
         let snapshot = self.live.get();
         let specs = snapshot.settings.program.routes().iter();
@@ -297,6 +301,7 @@ fn route_view(snapshot: &Snapshot, spec: &RouteSpec, route: &Route) -> RouteView
             requests: counts.requests,
             server_errors: counts.server_errors,
             duration_seconds: counts.duration_sum.as_secs_f64(),
+            durations: route.series.durations(at).to_vec(),
         }
     };
     RouteView {

@@ -39,6 +39,9 @@ impl Drop for Inflight<'_> {
 pub(super) fn decided(worker: &Worker, snapshot: &Snapshot, decision: &Decision) {
     let series = decision.release.map_or(&snapshot.no_release, |release| &snapshot.releases[release.index()]);
     series.decided(worker.id, decision.level, decision.reason);
+    if let Some(bucket) = decision.bucket {
+        series.visited(worker.id, bucket);
+    }
 }
 
 /// Counts the request, and writes it to the access log where that wants it.

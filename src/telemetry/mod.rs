@@ -52,7 +52,7 @@ pub use metrics::{ALL as METRICS, Kind, Metric};
 pub use process::resident_memory;
 pub use recent::FailedRequest;
 pub use release::ReleaseSeries;
-pub use route::{LaneCounts, RouteSeries};
+pub use route::{BOUNDS as DURATION_BOUNDS, LaneCounts, RouteSeries};
 pub use source::SourceSeries;
 pub use totals::{FactSeries, Totals};
 pub use upstream::UpstreamSeries;

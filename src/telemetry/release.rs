@@ -1,18 +1,24 @@
 //! What is counted for each release.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use super::cells::Cells;
-use crate::decide::{Level, Permille, Reason};
+use crate::decide::{Bucket, Level, Permille, Reason};
 use crate::evidence::{Pair, Verdict};
 
 const REASONS: usize = Reason::ALL.len();
+const BUCKETS: usize = 1000;
 
 /// The series of one release; the empty name stands for routes that have none.
 pub struct ReleaseSeries {
     decisions: Cells,
     /// Decisions of the bucket, stable's first.
     split: Cells,
+    /// Requests by bucket. A thousand counters for each worker are too many for releases that nobody visits, so they
+    /// come with the first visitor.
+    buckets: OnceLock<Cells>,
+    workers: usize,
     verdict: AtomicU64,
     permille: AtomicU64,
     latched: AtomicBool,
@@ -24,6 +30,8 @@ impl ReleaseSeries {
         Self {
             decisions: Cells::new(workers, Level::ALL.len() * REASONS),
             split: Cells::new(workers, 2),
+            buckets: OnceLock::new(),
+            workers,
             verdict: AtomicU64::new(0),
             permille: AtomicU64::new(0),
             latched: AtomicBool::new(false),
@@ -41,6 +49,21 @@ impl ReleaseSeries {
     #[inline]
     pub fn bucketed(&self, worker: usize, gray: bool) {
         self.split.add(worker, usize::from(gray), 1);
+    }
+
+    /// Counts one request of a user of this bucket, whatever decided about it.
+    #[inline]
+    pub fn visited(&self, worker: usize, bucket: Bucket) {
+        let cells = self.buckets.get_or_init(|| Cells::new(self.workers, BUCKETS));
+        cells.add(worker, usize::from(bucket.get()), 1);
+    }
+
+    /// Requests by bucket, as counted by [`visited`](Self::visited): one number for each of the 1000.
+    pub fn visits(&self) -> Vec<u64> {
+        match self.buckets.get() {
+            Some(cells) => (0..BUCKETS).map(|bucket| cells.sum(bucket)).collect(),
+            None => vec![0; BUCKETS],
+        }
     }
 
     /// The decisions counted by [`bucketed`](Self::bucketed) so far.
@@ -118,6 +141,16 @@ mod tests {
         [0, 1, usize::MAX].into_iter().for_each(|worker| series.bucketed(worker, true));
         series.bucketed(0, false);
         assert_eq!(series.split(), Pair { stable: 1, gray: 3 });
+    }
+
+    #[test]
+    fn visits_are_counted_by_bucket_and_over_all_workers() {
+        let series = ReleaseSeries::new(2);
+        assert_eq!(series.visits(), vec![0; 1000]);
+        let bucket = Bucket::new(999).unwrap();
+        [0, 1, usize::MAX].into_iter().for_each(|worker| series.visited(worker, bucket));
+        let visits = series.visits();
+        assert_eq!((visits.len(), visits[999], visits.iter().sum::<u64>()), (1000, 3, 3));
     }
 
     #[test]

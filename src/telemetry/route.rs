@@ -13,7 +13,7 @@ use crate::evidence::{Counts, Pair};
 /// Upper bounds of the duration histogram in nanoseconds; above the last is `+Inf`.
 ///
 /// 800 ms and 1.2 s stand among them because those are the breaker's usual limits for mean and P99.
-pub(super) const BOUNDS: [u64; 15] = {
+pub const BOUNDS: [u64; 15] = {
     const MS: u64 = 1_000_000;
     [
         MS,
@@ -255,6 +255,12 @@ impl RouteSeries {
             series.breaker.store(cause.to() as u64, Relaxed);
             series.transitions[cause as usize].fetch_add(1, Relaxed);
         }
+    }
+
+    /// How many requests of a lane took how long: one count for each of [`BOUNDS`] and one for what took longer; zeros for
+    /// a lane that the route does not have.
+    pub fn durations(&self, lane: usize) -> [u64; BOUNDS.len() + 1] {
+        self.lanes.get(lane).map_or([0; BOUNDS.len() + 1], |series| series.buckets())
     }
 
     /// How many requests are being served now.

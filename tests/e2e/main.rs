@@ -13,6 +13,7 @@ mod lifecycle;
 mod limits;
 mod live;
 mod memory;
+mod page;
 mod protocol;
 mod reload;
 mod routing;

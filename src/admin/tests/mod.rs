@@ -86,6 +86,16 @@ impl AdminView for Still {
         }]
     }
 
+    fn buckets(&self, release: &str, key: Option<&str>) -> Option<BucketsView> {
+        (release == "pricing-v2").then(|| BucketsView {
+            release: release.to_owned(),
+            salt: "s".to_owned(),
+            admitted: 50,
+            requests: vec![0; 1000],
+            asked: key.map(|_| 7),
+        })
+    }
+
     fn routes(&self) -> Vec<RouteView> {
         vec![RouteView {
             name: "sku-detail".to_owned(),
@@ -100,6 +110,7 @@ impl AdminView for Still {
                 requests: 7,
                 server_errors: 1,
                 duration_seconds: 0.5,
+                durations: vec![7],
             }],
         }]
     }
