@@ -33,11 +33,13 @@ fn samples() -> Map<String, Value> {
         "faults": [{ "name": "f", "lane": "gray" }], "sources": [{ "name": "s" }], "sources_wait": "3s",
         "limits": {
             "header_bytes": "16KiB", "header_count": 9, "uri_bytes": "4KiB", "header_time": "3s", "body_idle": "4s",
-            "idle": "5s"
+            "idle": "5s", "connections": 9, "connections_per_peer": 8, "h2_streams": 7, "h2_resets": 6,
+            "h2_resets_per_second": 5, "h2_control_frames_per_second": 4, "handshake_time": "6s", "handshakes": 3
         },
         "overload": { "inflight": 9, "memory": "64MiB", "delay": "9ms" },
         "guard": { "move": "9%", "files": "free", "sources": "free" },
-        "confirm": ["abc"], "drain": "7s"
+        "products": { "version": 42, "invalidate": { "redis": { "url": "redis://127.0.0.1:1", "channel": "c" } } },
+        "confirm": ["abc"], "drain": "7s", "drain_wait": "1s"
     }"##;
     serde_json::from_str(samples).expect("JSON")
 }

@@ -13,9 +13,13 @@ use tokio::runtime::Runtime;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use crate::harness::Port;
+
 /// A server that can be killed and started again on its port.
 pub(crate) struct Hosted {
     pub(crate) address: SocketAddr,
+    /// Outside of what the system gives away: nobody has it while the server is down.
+    _port: Port,
     router: Router,
     tls: Option<TlsAcceptor>,
     runtime: Option<Runtime>,
@@ -24,7 +28,9 @@ pub(crate) struct Hosted {
 impl Hosted {
     /// Plain, or with a certificate and its key from these files.
     pub(crate) async fn start(router: Router, tls: Option<(PathBuf, PathBuf)>) -> Self {
-        let mut hosted = Self { address: ([127, 0, 0, 1], 0).into(), router, tls: tls.map(acceptor), runtime: None };
+        let port = Port::reserve();
+        let address = port.address();
+        let mut hosted = Self { address, _port: port, router, tls: tls.map(acceptor), runtime: None };
         hosted.again().await;
         hosted
     }
@@ -42,7 +48,6 @@ impl Hosted {
         let address = self.address;
         let bound = runtime.spawn(async move { TcpListener::bind(address).await.unwrap() });
         let listener = bound.await.unwrap();
-        self.address = listener.local_addr().unwrap();
         let router = self.router.clone();
         match self.tls.clone() {
             Some(acceptor) => drop(runtime.spawn(axum::serve(Tls { listener, acceptor }, router).into_future())),
