@@ -52,6 +52,8 @@ pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
         LogForm::Text => Format::Text,
     };
     log::init(&args.log_level, format).context("cannot start the log")?;
+    // Before the first request is taken: whoever has an answer may ask us to end.
+    let mut signals = Signals::listen().context("cannot wait for signals")?;
     let sidecar = match Sidecar::start(args.config.clone(), inherited) {
         Err(StartError::Refused(problems)) => {
             anstream::eprintln!("{}", problems.render(Style::Coloured));
@@ -60,7 +62,6 @@ pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
         started => started?,
     };
     let version = sidecar.version();
-    let mut signals = Signals::listen().context("cannot wait for signals")?;
     tracing::info!(traffic = ?sidecar.traffic(), admin = %sidecar.admin(), version, "ready");
     if let Err(error) = tell_predecessor() {
         tracing::warn!(%error, "the process before this one is gone");
