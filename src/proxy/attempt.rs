@@ -86,7 +86,7 @@ pub(super) async fn over_h1(call: &Call<'_>, mut lease: H1Lease, exchange: Excha
     write_head(call, &mut lease, framing, record);
     let mut head = call.worker.response_head();
     let reused = lease.reused;
-    let h1::Connection { input, output } = &mut lease.connection;
+    let h1::Connection { input, output } = &mut *lease.connection;
     let progress = Progress::of(body);
     let answered = {
         let writer = BodyWriter::H1(h1::BodyWriter::new(output, framing));
@@ -196,7 +196,7 @@ impl Answer<'_, '_> {
     ) -> Result<bool, Failed> {
         let responder = responder.take().expect("an exchange is answered once");
         let now = Instant::now();
-        call.clock.wait_for(Waiting::Download, now);
+        call.clock.wait_for(Waiting::Download);
         record.answered(self.head, now);
         if let (Responder::H1(h1), false) = (&responder, progress.sent.get()) {
             // The rest of the body will not be read, so no further request can be found behind it.
@@ -209,14 +209,14 @@ impl Answer<'_, '_> {
         };
         let noted = |moved: Moved<'_>| match moved {
             Moved::Data(data) => {
-                call.clock.wait_for(Waiting::Delivery, Instant::now());
+                call.clock.wait_for(Waiting::Delivery);
                 record.bytes_out += data.len() as u64;
             }
             Moved::Trailers(trailers) => {
                 record.note_grpc(trailers);
                 clean_trailers(trailers, &self.head.fields, |_| false);
             }
-            Moved::Dry => call.clock.wait_for(Waiting::Download, Instant::now()),
+            Moved::Dry => call.clock.wait_for(Waiting::Download),
         };
         let moving = async {
             match call.slow {
@@ -265,7 +265,7 @@ async fn beside<T>(
         }
         work.as_mut().poll(cx).map(Ok)
     });
-    match gray_drain::race(timer, &call.clock.due, call.clock.drain.as_ref(), both).await {
+    match gray_drain::race(timer, || call.clock.due(), call.clock.drain.as_ref(), both).await {
         Ok(Ok(done)) => Ok(done),
         Ok(Err(ClientEnd::Gone)) => Err(Failure::ClientGone.into()),
         Ok(Err(ClientEnd::BadBody)) => Err(Failure::ClientBody.into()),
@@ -302,7 +302,7 @@ async fn pass_interim(
     passed.map_err(|_| Failure::ClientGone)?;
     if head.status == 100 && !progress.sent.get() {
         // Now it is the client's turn.
-        call.clock.wait_for(Waiting::Upload, Instant::now());
+        call.clock.wait_for(Waiting::Upload);
     }
     Ok(())
 }
@@ -383,7 +383,8 @@ async fn switch(
         upstream_in: &mut lease.connection.input,
         upstream_out: &mut lease.connection.output,
     };
-    let tunnelled = tunnel.run(call.clock.idle(), timer, call.clock.drain.as_ref()).await;
+    // On the heap, like all that few requests need: each would make the task of every connection larger.
+    let tunnelled = Box::pin(tunnel.run(call.clock.idle(), timer, call.clock.drain.as_ref())).await;
     if tunnelled.drained {
         record.broken(Failure::GrayDrained);
     }

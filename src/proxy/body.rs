@@ -4,7 +4,6 @@ use std::cell::Cell;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::task::Poll;
-use std::time::Instant;
 
 use super::attempt::Call;
 use super::failure::Failure;
@@ -200,12 +199,12 @@ async fn send(
             Moved::Dry if !asks || replay.bytes > 0 => Waiting::Upload,
             _ => Waiting::FirstByte,
         };
-        call.clock.wait_for(waiting, Instant::now());
+        call.clock.wait_for(waiting);
         replay.note(moved, call);
         progress.at_hand.set(replay.is_complete());
     };
     pump(reader, upstream, noted).await?;
-    call.clock.wait_for(Waiting::FirstByte, Instant::now());
+    call.clock.wait_for(Waiting::FirstByte);
     Ok(())
 }
 

@@ -98,7 +98,8 @@ impl Client {
         drop(view);
         let input = &mut self.connection.input;
         if input.buf.is_empty() {
-            let idle = Instant::now() + if is_first { times.header_time } else { times.idle };
+            let mut idle = None;
+            let pause = if is_first { times.header_time } else { times.idle };
             let (guest, worker, timer) = (&self.guest, &self.worker, &mut self.timer);
             let first = poll_fn(|cx| {
                 if let Poll::Ready(read) = input.poll_idle(cx, &worker.buffers) {
@@ -107,6 +108,7 @@ impl Client {
                 // Draining wakes us, so that the time that is left is looked at again.
                 let _ = guest.poll_drain(cx);
                 let leaves_by = guest.leaves_by();
+                let idle = *idle.get_or_insert_with(|| Instant::now() + pause);
                 let due = leaves_by.map_or(idle, |by| idle.min(by));
                 timer.poll_due(cx, due).map(|()| {
                     if leaves_by.is_none() {
@@ -121,9 +123,10 @@ impl Client {
         }
         // Only now: a connection that waits costs no buffer.
         *head = self.worker.request_head();
-        let due = Cell::new(Instant::now() + times.header_time);
+        let mut due = None;
+        let due = || *due.get_or_insert_with(|| Instant::now() + times.header_time);
         let reading = read_head(input, &limits, head, is_first);
-        match self.timer.race(&due, reading).await {
+        match self.timer.race(due, reading).await {
             Ok(next) => next,
             Err(Late) => Next::Slow,
         }
@@ -196,7 +199,7 @@ impl Client {
     /// answer away over bytes that nobody took (RFC 9112 section 9.6).
     async fn linger(&mut self) {
         let h1::Connection { input, output } = &mut self.connection;
-        let due = Cell::new(Instant::now() + LINGER);
+        let due = Instant::now() + LINGER;
         let closing = async {
             if output.shutdown().await.is_err() {
                 return;
@@ -210,7 +213,7 @@ impl Client {
                 }
             }
         };
-        let _ = self.timer.race(&due, closing).await;
+        let _ = self.timer.race(|| due, closing).await;
     }
 }
 

@@ -75,7 +75,7 @@ async fn wait(
     way: &mut Way<'_, '_>,
 ) -> Result<(), Failure> {
     let mut over = pin!(sleep(delay));
-    clock.wait_for(Waiting::FirstByte, std::time::Instant::now());
+    clock.wait_for(Waiting::FirstByte);
     let waiting = poll_fn(|cx| {
         let reset = way.responder.as_mut().is_some_and(|responder| responder.poll_reset(cx).is_ready());
         if reset || body.reader.poll_gone(cx).is_ready() {
@@ -83,7 +83,7 @@ async fn wait(
         }
         over.as_mut().poll(cx).map(Ok)
     });
-    way.timer.race(&clock.due, waiting).await.unwrap_or_else(|Late| Err(clock.lateness()))
+    way.timer.race(|| clock.due(), waiting).await.unwrap_or_else(|Late| Err(clock.lateness()))
 }
 
 /// Passes a body on with at most so many bytes a second; else as [`pump`](crate::wire::pump) does.

@@ -80,11 +80,11 @@ fn step(lasts: Duration) -> Duration {
     (lasts / 4).clamp(SHORTEST, LOOK_EVERY)
 }
 
-/// Does the work unless it gets late, or the release that it runs for was taken back long enough ago. `due` may be moved
-/// while it is done.
+/// Does the work unless it gets late, or the release that it runs for was taken back long enough ago. `due` is asked
+/// only when the work has to wait.
 pub(super) async fn race<T>(
     timer: &mut Timer,
-    due: &Cell<Instant>,
+    mut due: impl FnMut() -> Instant,
     drain: Option<&GrayDrain>,
     work: impl Future<Output = T>,
 ) -> Result<T, Ended> {
@@ -94,9 +94,9 @@ pub(super) async fn race<T>(
         if let Poll::Ready(done) = work.as_mut().poll(cx) {
             return Poll::Ready(Ok(done));
         }
-        while timer.poll_due(cx, due.get().min(drain.next.get())).is_ready() {
+        while timer.poll_due(cx, due().min(drain.next.get())).is_ready() {
             let now = Instant::now();
-            if due.get() <= now {
+            if due() <= now {
                 return Poll::Ready(Err(Ended::Late));
             }
             if drain.is_over(now) {
@@ -162,21 +162,21 @@ mod tests {
     async fn work_without_an_end_is_ended_and_short_work_is_not() {
         let latch = Flag::default();
         latch.set_for_test(true);
-        let due = Cell::new(Instant::now() + MINUTE);
+        let due = Instant::now() + MINUTE;
         let (mut timer, lasts) = (Timer::default(), Duration::from_millis(80));
         let drain = GrayDrain::new(latch, lasts, Instant::now());
         let began = Instant::now();
-        let ended = race(&mut timer, &due, Some(&drain), std::future::pending::<()>()).await;
+        let ended = race(&mut timer, || due, Some(&drain), std::future::pending::<()>()).await;
         assert_eq!(ended, Err(Ended::Drained));
         assert!(began.elapsed() >= lasts / 2 && began.elapsed() < MINUTE / 2);
-        assert_eq!(race(&mut timer, &due, Some(&drain), async { 7 }).await, Ok(7));
+        assert_eq!(race(&mut timer, || due, Some(&drain), async { 7 }).await, Ok(7));
     }
 
     #[tokio::test]
     async fn a_deadline_holds_whatever_the_release_does() {
-        let due = Cell::new(Instant::now() + Duration::from_millis(20));
+        let due = Instant::now() + Duration::from_millis(20);
         let drain = GrayDrain::new(Flag::default(), 5 * MINUTE, Instant::now());
-        let ended = race(&mut Timer::default(), &due, Some(&drain), std::future::pending::<()>()).await;
+        let ended = race(&mut Timer::default(), || due, Some(&drain), std::future::pending::<()>()).await;
         assert_eq!(ended, Err(Ended::Late));
     }
 }

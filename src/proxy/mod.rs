@@ -127,7 +127,7 @@ async fn serve<'c>(worker: &Worker, request: Request<'_, 'c>, responder: Respond
         record.failure = Some(failure);
         if let Some(responder) = responder.take() {
             let explain = routed.as_ref().ok().and_then(|routed| routed.explain.as_deref());
-            refuse(responder, failure, &request, worker, &mut record, explain).await;
+            Box::pin(refuse(responder, failure, &request, worker, &mut record, explain)).await;
         }
     }
     tell::told(worker, &view, &request, routed.as_ref().ok(), &mut record);
@@ -138,6 +138,8 @@ async fn serve<'c>(worker: &Worker, request: Request<'_, 'c>, responder: Respond
 struct Routed<'r> {
     route: RouteId,
     path: NormalPath<'r>,
+    /// When the attempt under way began.
+    began: Instant,
     decision: Decision,
     /// What deciding had to wait for.
     ahead: Ahead,
@@ -172,10 +174,14 @@ async fn route<'r, 'c>(
     let decision = lane::decide(worker, snapshot, head, &found, request.peer, &ahead);
     let route = found.route;
     drop(found);
+    // Where nothing was waited for, the clock need not be asked again.
+    let waited = !snapshot.extractor.needs(route).is_empty();
+    let began = if waited { Instant::now() } else { request.started };
     let target = snapshot.target(&snapshot.routes[route.index()], decision.lane);
     Ok(Routed {
         route,
         path,
+        began,
         decision,
         ahead,
         lane: decision.lane,
@@ -260,7 +266,8 @@ async fn send<'c>(
         return Err(failure);
     }
     routed.turn_to_stable(snapshot);
-    if routed.enter(worker, snapshot, Instant::now()).is_err() {
+    routed.began = Instant::now();
+    if routed.enter(worker, snapshot, routed.began).is_err() {
         return Err(failure);
     }
     routed.explain_shielded();
@@ -280,7 +287,7 @@ async fn judged<'c>(
     guard: Option<Guard<'_>>,
 ) -> Result<(), Failure> {
     let route = &view.snapshot.routes[routed.route.index()];
-    let (began, lease) = (Instant::now(), routed.lease.take());
+    let (began, lease) = (routed.began, routed.lease.take());
     let attempted = attempt(worker, view, routed, request, way, clock, guard).await;
     if request.head.is_grpc() {
         way.record.ended_grpc();
@@ -348,15 +355,23 @@ async fn attempt<'c>(
     };
     let dialect = dialect(routed.target, &call);
     let pool = &view.pools[routed.target.upstream];
+    let mut now = if way.record.fault.is_some() { Instant::now() } else { routed.began };
     for fresh in [false, true] {
         let Way { responder, timer, record } = way;
-        if clock.is_over() {
+        if clock.is_over_at(now) {
             return Err(Failure::RequestLate);
         }
-        let leasing = unless_gone(&mut request.body, responder, pool.lease(dialect, fresh, plan.timeouts.connect));
-        let leased = timer.race(&clock.last(), leasing).await;
-        let lease = leased.map_err(|Late| Failure::RequestLate)??.map_err(|error| lease_failure(error, clock))?;
-        clock.wait_for(Waiting::FirstByte, Instant::now());
+        let waiting = if fresh { None } else { pool.lease_waiting(dialect, now) };
+        let lease = match waiting {
+            Some(lease) => lease,
+            None => {
+                let leasing = Box::pin(pool.lease(dialect, fresh, plan.timeouts.connect));
+                let leasing = unless_gone(&mut request.body, responder, leasing);
+                let leased = timer.race(|| clock.last(), leasing).await;
+                leased.map_err(|Late| Failure::RequestLate)??.map_err(|error| lease_failure(error, clock))?
+            }
+        };
+        clock.wait_for(Waiting::FirstByte);
         record.report = lease.report();
         let exchange = Exchange { body: &mut request.body, responder, timer, record };
         let attempted = match lease {
@@ -374,6 +389,7 @@ async fn attempt<'c>(
                     return Err(failure);
                 }
                 way.record.replayed = true;
+                now = Instant::now();
             }
         }
     }

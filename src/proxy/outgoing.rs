@@ -41,13 +41,19 @@ pub(super) fn upstream_framing(call: &Call<'_>) -> Framing {
     }
 }
 
+/// Bytes that our own fields usually add to a head.
+const OWN_FIELDS: usize = 512;
+
 /// The head of an HTTP/1 request, into the buffer of the connection.
 pub(super) fn write_head(call: &Call<'_>, lease: &mut H1Lease, framing: Framing, record: &mut Record) {
     let head = call.head;
-    let authority = head.authority().filter(|host| !host.is_empty()).map(<[u8]>::to_vec);
-    let authority = authority.unwrap_or_else(|| lease.authority().into_bytes());
+    let authority = match head.authority().filter(|host| !host.is_empty()) {
+        Some(authority) => Cow::Borrowed(authority),
+        None => Cow::Owned(lease.authority().into_bytes()),
+    };
     let out = &mut lease.connection.output.buf;
     out.clear();
+    out.reserve(head.fields.size() + OWN_FIELDS);
     request_line(out, head.method(), call.target);
     out.field(b"host", &authority);
     record.stripped = to_upstream(out, head, &call.told, call.untrusted);

@@ -3,7 +3,6 @@
 //! This is the one place before the decision that waits, and only on routes whose rules want it. What is taken off the body
 //! stays at hand and goes up first, trailers too, so the upstream gets every byte however the look ends.
 
-use std::cell::Cell;
 use std::time::Instant;
 
 use super::body::{Peeked, RequestBody, unless_gone};
@@ -74,14 +73,16 @@ async fn look(
         if let Some(responder) = responder {
             let go_on = ResponseHead::own(100);
             let asking = responder.interim(&go_on);
-            timer.race(&due.next(), asking).await.map_err(|Late| due.failure())?.map_err(|_| Failure::ClientGone)?;
+            let next = due.next();
+            timer.race(|| next, asking).await.map_err(|Late| due.failure())?.map_err(|_| Failure::ClientGone)?;
         }
         request.body.is_asked_for = true;
     }
     loop {
         let RequestBody { reader, replay, .. } = &mut request.body;
-        let next = timer.race(&due.next(), replay.peek(reader, most)).await.map_err(|Late| due.failure())?;
-        match next.map_err(failure)? {
+        let next = due.next();
+        let peeked = timer.race(|| next, replay.peek(reader, most)).await.map_err(|Late| due.failure())?;
+        match peeked.map_err(failure)? {
             Peeked::More => {}
             Peeked::Whole => return Ok(None),
             Peeked::TooLong => return Ok(Some(TOO_LONG)),
@@ -115,8 +116,8 @@ impl Deadlines {
         Deadlines { last: request.started + whole, pause: snapshot.settings.limits.body_idle.min(limits.idle) }
     }
 
-    fn next(&self) -> Cell<Instant> {
-        Cell::new(self.last.min(Instant::now() + self.pause))
+    fn next(&self) -> Instant {
+        self.last.min(Instant::now() + self.pause)
     }
 
     fn failure(&self) -> Failure {

@@ -52,14 +52,19 @@ impl Timer {
         Poll::Pending
     }
 
-    /// Does the work unless it gets late. `due` may be moved while it is done.
-    pub(super) async fn race<T>(&mut self, due: &Cell<Instant>, work: impl Future<Output = T>) -> Result<T, Late> {
+    /// Does the work unless it gets late. `due` is asked only when the work has to wait, so work that is done at once
+    /// costs no look at the clock; it may say another time each time it is asked.
+    pub(super) async fn race<T>(
+        &mut self,
+        mut due: impl FnMut() -> Instant,
+        work: impl Future<Output = T>,
+    ) -> Result<T, Late> {
         let mut work = pin!(work);
         poll_fn(|cx| {
             if let Poll::Ready(done) = work.as_mut().poll(cx) {
                 return Poll::Ready(Ok(done));
             }
-            self.poll_due(cx, due.get()).map(|()| Err(Late))
+            self.poll_due(cx, due()).map(|()| Err(Late))
         })
         .await
     }
@@ -88,8 +93,10 @@ pub(super) struct Clock {
     first_byte: Duration,
     upload: Duration,
     idle: Duration,
-    /// The deadline now; moves as the exchange goes on.
-    pub(super) due: Cell<Instant>,
+    /// The deadline of the wait that was looked at last.
+    due: Cell<Instant>,
+    /// How long the wait that has not been looked at yet may be.
+    within: Cell<Option<Duration>>,
     waiting: Cell<Waiting>,
 }
 
@@ -107,13 +114,15 @@ impl Clock {
             upload: upload.min(idle),
             idle,
             due,
+            within: Cell::new(None),
             waiting: Cell::new(Waiting::FirstByte),
         }
     }
 
     /// The exchange now waits for this; what there was to wait for before has come. Once the answer has begun, the
-    /// answer is what is waited for: a body that still goes up then only shows that something moves.
-    pub(super) fn wait_for(&self, waiting: Waiting, now: Instant) {
+    /// answer is what is waited for: a body that still goes up then only shows that something moves. The time begins to run
+    /// once there is something to wait for, so this costs no look at the clock.
+    pub(super) fn wait_for(&self, waiting: Waiting) {
         let answered = matches!(self.waiting.get(), Waiting::Download | Waiting::Delivery);
         let within = match waiting {
             Waiting::Upload if !answered => self.upload,
@@ -123,7 +132,15 @@ impl Clock {
         if !answered || matches!(waiting, Waiting::Download | Waiting::Delivery) {
             self.waiting.set(waiting);
         }
-        self.due.set(self.last.min(now + within));
+        self.within.set(Some(within));
+    }
+
+    /// The deadline of what is waited for, now that it is waited for.
+    pub(super) fn due(&self) -> Instant {
+        if let Some(within) = self.within.take() {
+            self.due.set(self.last.min(Instant::now() + within));
+        }
+        self.due.get()
     }
 
     /// What went wrong when the exchange got late: whatever it was waiting for.
@@ -143,7 +160,12 @@ impl Clock {
 
     /// Whether the exchange as a whole is late, not one of its steps.
     pub(super) fn is_over(&self) -> bool {
-        Instant::now() >= self.last
+        self.is_over_at(Instant::now())
+    }
+
+    /// Whether the exchange as a whole is late then.
+    pub(super) fn is_over_at(&self, now: Instant) -> bool {
+        now >= self.last
     }
 
     /// How long nothing may move.
@@ -157,8 +179,8 @@ impl Clock {
     }
 
     /// When the exchange as a whole gets late.
-    pub(super) fn last(&self) -> Cell<Instant> {
-        Cell::new(self.last)
+    pub(super) fn last(&self) -> Instant {
+        self.last
     }
 }
 
@@ -172,11 +194,11 @@ mod tests {
     #[tokio::test]
     async fn work_that_is_in_time_is_done_and_late_work_is_not() {
         let mut timer = Timer::default();
-        let due = Cell::new(Instant::now() + Duration::from_secs(60));
-        assert_eq!(timer.race(&due, async { 1 }).await, Ok(1));
-        due.set(Instant::now() + Duration::from_millis(20));
-        assert_eq!(timer.race(&due, std::future::pending::<()>()).await, Err(Late));
-        assert!(Instant::now() >= due.get());
+        let later = Instant::now() + Duration::from_secs(60);
+        assert_eq!(timer.race(|| later, async { 1 }).await, Ok(1));
+        let due = Instant::now() + Duration::from_millis(20);
+        assert_eq!(timer.race(|| due, std::future::pending::<()>()).await, Err(Late));
+        assert!(Instant::now() >= due);
     }
 
     #[test]
@@ -185,22 +207,33 @@ mod tests {
             Timeouts { first_byte: Duration::from_secs(1), idle: Duration::from_secs(60), ..Timeouts::default() };
         let start = Instant::now();
         let clock = Clock::new(start, None, &limits, Duration::from_secs(2));
-        clock.wait_for(Waiting::Upload, start);
-        assert_eq!((clock.waiting.get(), clock.due.get()), (Waiting::Upload, start + Duration::from_secs(2)));
-        clock.wait_for(Waiting::Download, start);
-        clock.wait_for(Waiting::FirstByte, start);
-        assert_eq!((clock.waiting.get(), clock.due.get()), (Waiting::Download, start + Duration::from_secs(60)));
+        clock.wait_for(Waiting::Upload);
+        assert_eq!((clock.waiting.get(), clock.within.get()), (Waiting::Upload, Some(Duration::from_secs(2))));
+        clock.wait_for(Waiting::Download);
+        clock.wait_for(Waiting::FirstByte);
+        assert_eq!((clock.waiting.get(), clock.within.get()), (Waiting::Download, Some(Duration::from_secs(60))));
+    }
+
+    #[test]
+    fn the_time_of_a_wait_runs_from_the_first_look_at_it() {
+        let limits = Timeouts { first_byte: Duration::from_secs(1), ..Timeouts::default() };
+        let clock = Clock::new(Instant::now(), None, &limits, Duration::from_secs(2));
+        clock.wait_for(Waiting::FirstByte);
+        let before = Instant::now();
+        let due = clock.due();
+        assert!(due >= before + Duration::from_secs(1));
+        assert_eq!(clock.due(), due, "a second look moves nothing");
     }
 
     #[tokio::test]
     async fn work_that_never_waits_is_late_all_the_same() {
-        let (mut timer, due) = (Timer::default(), Cell::new(Instant::now() + Duration::from_millis(20)));
+        let (mut timer, due) = (Timer::default(), Instant::now() + Duration::from_millis(20));
         let busy = async {
             loop {
                 tokio::task::coop::consume_budget().await;
             }
         };
-        assert_eq!(timer.race(&due, busy).await, Err::<(), _>(Late));
+        assert_eq!(timer.race(|| due, busy).await, Err::<(), _>(Late));
     }
 
     #[tokio::test]
@@ -213,6 +246,6 @@ mod tests {
                 due.set(Instant::now() + Duration::from_millis(40));
             }
         };
-        assert_eq!(timer.race(&due, work).await, Ok(()));
+        assert_eq!(timer.race(|| due.get(), work).await, Ok(()));
     }
 }

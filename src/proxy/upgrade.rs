@@ -40,7 +40,7 @@ impl Tunnel<'_> {
             let downward = carry(self.upstream_in, self.client_out, &down, &moved);
             tokio::try_join!(upward, downward)
         };
-        let ended = gray_drain::race(timer, &due, drain, both).await;
+        let ended = gray_drain::race(timer, || due.get(), drain, both).await;
         let drained = ended.as_ref().is_err_and(|ended| *ended == Ended::Drained);
         match ended {
             Ok(Ok(_)) => {}

@@ -35,7 +35,7 @@ pub(super) struct Endpoint {
 }
 
 struct Idle {
-    connection: Connection,
+    connection: Box<Connection>,
     since: Instant,
 }
 
@@ -151,24 +151,24 @@ impl Endpoint {
         }
     }
 
-    pub(super) fn give_back(&self, mut connection: Connection, now: Instant) {
+    pub(super) fn give_back(&self, connection: Box<Connection>, now: Instant) {
         let mut idle = self.idle.borrow_mut();
         if idle.len() < self.upstream.spec.max_idle
             && connection.input.buf.is_empty()
             && connection.output.buf.is_empty()
         {
-            connection.output.shed();
             idle.push(Idle { connection, since: now });
             self.teller.enter(ConnectionState::Idle);
         }
     }
 
-    /// Closes what has waited too long or was closed by the peer.
+    /// Closes what has waited too long or was closed by the peer; what waits on keeps no buffer.
     pub(super) fn sweep(&self, now: Instant, idle: Duration) {
         let mut waiting = self.idle.borrow_mut();
         let before = waiting.len();
         waiting.retain(|one| now.saturating_duration_since(one.since) < idle && one.connection.input.is_quiet());
         (waiting.len()..before).for_each(|_| self.teller.leave(ConnectionState::Idle));
+        waiting.iter_mut().for_each(|one| one.connection.output.shed());
         self.h2.sweep(now);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
@@ -87,6 +88,18 @@ impl Drop for H2Connection {
 }
 
 impl H2Pool {
+    /// A stream on a connection that takes one now, without waiting.
+    pub(super) fn lease_waiting(&self, endpoint: &Rc<Endpoint>) -> Option<H2Lease> {
+        let connection = self.connections.borrow().iter().find(|connection| connection.has_room()).cloned()?;
+        let mut client = connection.client.clone();
+        // Whoever has to wait asks again, with a task that can be woken.
+        let ready = client.poll_ready(&mut Context::from_waker(Waker::noop()));
+        let Poll::Ready(Ok(())) = ready else { return None };
+        connection.occupy();
+        let reused = connection.used.replace(true);
+        Some(H2Lease { client, reused, connection, hold: Hold::of_stream(endpoint.clone()) })
+    }
+
     /// A stream on a connection with room, or on a fresh one.
     pub(super) async fn lease(endpoint: &Rc<Endpoint>, within: Duration) -> Result<H2Lease, ConnectError> {
         let pool = &endpoint.h2;

@@ -41,15 +41,15 @@ impl Lease {
 
 /// A whole HTTP/1 connection. Dropped, it is closed; [`H1Lease::finish`] keeps it.
 pub struct H1Lease {
-    /// The connection.
-    pub connection: h1::Connection,
+    /// The connection; on the heap, for it changes hands several times a request.
+    pub connection: Box<h1::Connection>,
     hold: Hold,
     /// Whether it has carried an exchange before: then the peer may be closing it.
     pub reused: bool,
 }
 
 impl H1Lease {
-    pub(super) fn new(connection: h1::Connection, endpoint: Rc<Endpoint>, reused: bool) -> Self {
+    pub(super) fn new(connection: Box<h1::Connection>, endpoint: Rc<Endpoint>, reused: bool) -> Self {
         Self { connection, hold: Hold::of_connection(endpoint), reused }
     }
 

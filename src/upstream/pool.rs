@@ -67,6 +67,16 @@ impl Pool {
         &self.upstream
     }
 
+    /// Lends a connection that is open already, where the endpoint drawn has one: what most requests get, without waiting.
+    pub fn lease_waiting(&self, dialect: Dialect, now: Instant) -> Option<Lease> {
+        self.follow_addresses();
+        let (_, endpoint) = self.draw(&[], now)?;
+        match dialect {
+            Dialect::Http1 => endpoint.take_idle(now, self.upstream.spec.idle).map(Lease::H1),
+            Dialect::H2 => endpoint.h2.lease_waiting(&endpoint).map(Lease::H2),
+        }
+    }
+
     /// Lends a connection. An endpoint that cannot be reached is passed over for the next; nothing was sent, so that
     /// is safe for any request. `fresh` wants one that was never used.
     pub async fn lease(&self, dialect: Dialect, fresh: bool, within: Duration) -> Result<Lease, LeaseError> {
@@ -127,7 +137,7 @@ impl Pool {
             Dialect::Http1 => {
                 let socket = connect(&endpoint.standing.address, endpoint.security(dialect), within).await?;
                 self.teller.connect(ConnectResult::Connected);
-                Ok(Lease::H1(H1Lease::new(Connection::new(socket), endpoint.clone(), false)))
+                Ok(Lease::H1(H1Lease::new(Box::new(Connection::new(socket)), endpoint.clone(), false)))
             }
         }
     }

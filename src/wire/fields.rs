@@ -85,6 +85,11 @@ impl Fields {
         &self.bytes[span.start as usize..span.end as usize]
     }
 
+    /// Bytes of all lines, and of what else is stored with them.
+    pub fn size(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// How many field lines there are.
     pub fn len(&self) -> usize {
         self.list.len()

@@ -93,9 +93,10 @@ impl Known {
             20 => (b"x-request-timeout-ms", Self::RequestTimeout),
             _ => (b"", Self::Other),
         };
-        if name.eq_ignore_ascii_case(text) {
+        // Most names are none of these, and most of those differ at an end.
+        if is_alike(name, text) && name.eq_ignore_ascii_case(text) {
             known
-        } else if name.len() > 6 && name[..6].eq_ignore_ascii_case(b"proxy-") {
+        } else if name.len() > 6 && starts(name, b'p') && name[..6].eq_ignore_ascii_case(b"proxy-") {
             Self::Proxy
         } else if is_disguised(name) {
             Self::Disguised
@@ -124,6 +125,14 @@ fn is_disguised(name: &[u8]) -> bool {
     match name.len() {
         14 => name.eq_ignore_ascii_case(b"content_length"),
         17 => name.eq_ignore_ascii_case(b"transfer_encoding"),
+        _ => false,
+    }
+}
+
+/// Whether two names of one length have the same ends, whatever their case.
+fn is_alike(name: &[u8], text: &[u8]) -> bool {
+    match (name, text) {
+        ([first, .., last], [begins, .., ends]) => first | 0x20 == *begins && last | 0x20 == *ends,
         _ => false,
     }
 }
