@@ -38,7 +38,9 @@ impl Hosted {
     /// Ends the server and all its connections.
     pub(crate) fn kill(&mut self) {
         if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
+            // Waited for, since its port is free for others only once its tasks are gone; a task may not wait for that.
+            let end = std::thread::spawn(move || runtime.shutdown_timeout(std::time::Duration::from_secs(5)));
+            end.join().expect("a runtime ends");
         }
     }
 
