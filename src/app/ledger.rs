@@ -90,7 +90,7 @@ impl Places {
 /// The requests of a route when they were last looked at.
 struct Seen {
     requests: u64,
-    last: Option<Instant>,
+    last: Instant,
 }
 
 impl Ledger {
@@ -208,7 +208,7 @@ impl Ledger {
         let latched = releases.filter(|release| self.latches.state(&release.name).latched.is_some());
         let latched = latched.map(|release| release.name.clone()).collect();
         let traffic = self.traffic.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_live = |seen: &Seen| seen.last.is_some_and(|last| last.elapsed() < LIVE_FOR);
+        let is_live = |seen: &Seen| seen.last.elapsed() < LIVE_FOR;
         let busy: BTreeSet<String> =
             traffic.iter().filter(|(_, seen)| is_live(seen)).map(|(name, _)| name.to_string()).collect();
         Standing { latched, busy }
@@ -218,16 +218,15 @@ impl Ledger {
     fn look(&self, current: &Snapshot) {
         let mut traffic = self.traffic.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
-        let next = current.routes.iter().map(|route| {
+        // Routes that nobody has asked for yet are left out: there may be thousands.
+        let requested = current.routes.iter().filter_map(|route| {
             let lanes = 0..route.plan.lanes.len();
             let requests = lanes.map(|lane| route.series.counts(lane).requests).sum();
-            let before = traffic.get(&route.plan.name);
-            let last = match before {
-                Some(before) if before.requests == requests => before.last,
-                _ if requests == 0 => None,
-                _ => Some(now),
-            };
-            (route.plan.name.clone(), Seen { requests, last })
+            (requests > 0).then_some((route, requests))
+        });
+        let next = requested.map(|(route, requests)| {
+            let before = traffic.get(&route.plan.name).filter(|before| before.requests == requests);
+            (route.plan.name.clone(), Seen { requests, last: before.map_or(now, |before| before.last) })
         });
         let next = next.collect();
         *traffic = next;

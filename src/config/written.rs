@@ -3,6 +3,7 @@
 //! Comments, order of keys, quotes that change nothing and the split into files are gone; what is left is what was
 //! said. Secrets are still in it, so it is compared and hashed, and never shown as it is.
 
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::Source;
@@ -45,22 +46,59 @@ impl Written {
 
 /// What the texts of a configuration that loaded say, all of them together: maps merged, lists one after another.
 pub fn written(sources: &[Source]) -> Written {
-    let mut tree = Vec::new();
+    let mut merged = Merged::default();
     for source in sources {
         let mut findings = Findings::default();
         for document in node::documents(&source.text, 0, &mut findings).unwrap_or_default() {
             match rule_of(&document) {
-                Some((name, rule)) => merge(&mut tree, vec![(RULES.to_owned(), Written::Map(vec![(name, rule)]))]),
+                Some((name, rule)) => merged.add(RULES.to_owned(), Written::Map(vec![(name, rule)])),
                 None => {
-                    if let Some(Written::Map(mut entries)) = value(&document) {
-                        entries.retain(|(key, _)| key != CONFIRM);
-                        merge(&mut tree, entries);
+                    if let Some(Written::Map(entries)) = value(&document) {
+                        entries
+                            .into_iter()
+                            .filter(|(key, _)| key != CONFIRM)
+                            .for_each(|(key, value)| merged.add(key, value));
                     }
                 }
             }
         }
     }
-    Written::Map(tree)
+    Written::Map(merged.tree)
+}
+
+/// A tree that grows by whole documents. Its fields hold thousands of names, so that each is found by its name.
+#[derive(Default)]
+struct Merged {
+    tree: Vec<(String, Written)>,
+    /// The place of each name in each field that is a map.
+    places: HashMap<String, HashMap<String, usize>>,
+}
+
+impl Merged {
+    fn add(&mut self, field: String, value: Written) {
+        let Some((_, known)) = self.tree.iter_mut().find(|(known, _)| *known == field) else {
+            return self.tree.push((field, value));
+        };
+        match (known, value) {
+            (Written::Map(known), Written::Map(next)) => {
+                let named = || known.iter().enumerate().map(|(place, (name, _))| (name.clone(), place)).collect();
+                let places = self.places.entry(field).or_insert_with(named);
+                for (name, value) in next {
+                    match places.get(&name) {
+                        Some(place) => merge_value(&mut known[*place].1, value),
+                        None => {
+                            places.insert(name.clone(), known.len());
+                            known.push((name, value));
+                        }
+                    }
+                }
+            }
+            (known, next) => {
+                self.places.remove(&field);
+                merge_value(known, next);
+            }
+        }
+    }
 }
 
 /// The name and the rule of a `BusinessRule`; what the cluster writes into it is not looked at.
@@ -97,12 +135,16 @@ fn merge(into: &mut Vec<(String, Written)>, next: Vec<(String, Written)>) {
     for (key, value) in next {
         match into.iter_mut().find(|(known, _)| *known == key).map(|(_, value)| value) {
             None => into.push((key, value)),
-            Some(known) => match (known, value) {
-                (Written::Map(known), Written::Map(next)) => merge(known, next),
-                (Written::List(known), Written::List(next)) => known.extend(next),
-                (known, next) => *known = next,
-            },
+            Some(known) => merge_value(known, value),
         }
+    }
+}
+
+fn merge_value(known: &mut Written, next: Written) {
+    match (known, next) {
+        (Written::Map(known), Written::Map(next)) => merge(known, next),
+        (Written::List(known), Written::List(next)) => known.extend(next),
+        (known, next) => *known = next,
     }
 }
 

@@ -7,6 +7,7 @@
 //! Whoever is no worker (a watcher, a health check) uses the last shard, which is written by `fetch_add`. A worker
 //! index that is out of range lands there too: the count stays right and nothing panics.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// How many counters share one [`Line`].
@@ -20,30 +21,36 @@ struct Line([AtomicU64; PER_LINE]);
 /// A fixed number of counters, each kept once per worker.
 pub(super) struct Cells {
     workers: usize,
-    /// One per worker, and the shared one at the end.
-    shards: Box<[Box<[Line]>]>,
+    len: usize,
+    /// One per worker, and the shared one at the end. Each comes with the first that is counted in it: of ten thousand
+    /// routes most are never asked for by most workers.
+    shards: Box<[OnceLock<Box<[Line]>>]>,
 }
 
 impl Cells {
     /// `len` counters at zero for `workers` single-writer shards.
     pub(super) fn new(workers: usize, len: usize) -> Self {
-        let shard = |_| {
+        Self { workers, len, shards: (0..=workers).map(|_| OnceLock::new()).collect() }
+    }
+
+    #[inline]
+    fn cell(&self, shard: usize, index: usize) -> &AtomicU64 {
+        let lines = self.shards[shard].get_or_init(|| {
             let mut lines = Vec::new();
-            lines.resize_with(len.div_ceil(PER_LINE), Line::default);
+            lines.resize_with(self.len.div_ceil(PER_LINE), Line::default);
             lines.into_boxed_slice()
-        };
-        Self { workers, shards: (0..=workers).map(shard).collect() }
+        });
+        &lines[index / PER_LINE].0[index % PER_LINE]
     }
 
     /// Adds `n` to counter `index` in the shard of `worker`.
     #[inline]
     pub(super) fn add(&self, worker: usize, index: usize, n: u64) {
         if worker < self.workers {
-            let cell = &self.shards[worker][index / PER_LINE].0[index % PER_LINE];
+            let cell = self.cell(worker, index);
             cell.store(cell.load(Relaxed).wrapping_add(n), Relaxed);
         } else {
-            let cell = &self.shards[self.workers][index / PER_LINE].0[index % PER_LINE];
-            cell.fetch_add(n, Relaxed);
+            self.cell(self.workers, index).fetch_add(n, Relaxed);
         }
     }
 
@@ -53,10 +60,16 @@ impl Cells {
         self.add(worker, index, n.wrapping_neg());
     }
 
+    /// Whether nothing was ever counted.
+    pub(super) fn is_untouched(&self) -> bool {
+        self.shards.iter().all(|shard| shard.get().is_none())
+    }
+
     /// The sum over all shards.
     pub(super) fn sum(&self, index: usize) -> u64 {
         let (line, slot) = (index / PER_LINE, index % PER_LINE);
-        self.shards.iter().fold(0, |sum: u64, shard| sum.wrapping_add(shard[line].0[slot].load(Relaxed)))
+        let counted = self.shards.iter().filter_map(OnceLock::get);
+        counted.fold(0, |sum: u64, lines| sum.wrapping_add(lines[line].0[slot].load(Relaxed)))
     }
 
     /// The sum of a counter that goes up and down. Shards are read one after another, so that a reader may meet a
@@ -107,8 +120,8 @@ mod tests {
     #[test]
     fn shards_start_on_lines_of_their_own() {
         let cells = Cells::new(2, 1);
-        for shard in &cells.shards {
-            assert_eq!(shard.as_ptr() as usize % 128, 0);
+        for shard in (0..=2).map(|worker| cells.cell(worker, 0)) {
+            assert_eq!(std::ptr::from_ref(shard) as usize % 128, 0);
         }
     }
 }

@@ -244,6 +244,9 @@ impl RouteSeries {
 
     /// The calls counted by [`compared`](Self::compared) so far.
     pub fn answered(&self) -> Pair<Counts> {
+        if self.totals.0.is_untouched() {
+            return Pair::default();
+        }
         let sum = |gray, counter| self.totals.0.sum(compared(gray, counter));
         let lane = |gray| Counts { calls: sum(gray, CALLS), errors: sum(gray, ERRORS), slow: sum(gray, SLOW) };
         Pair { stable: lane(false), gray: lane(true) }
@@ -270,7 +273,7 @@ impl RouteSeries {
 
     /// What a lane has served; zeros for a lane that the route does not have.
     pub fn counts(&self, lane: usize) -> LaneCounts {
-        let Some(series) = self.lanes.get(lane) else {
+        let Some(series) = self.lanes.get(lane).filter(|series| !series.cells.is_untouched()) else {
             return LaneCounts::default();
         };
         let errors = |level: &Level| series.requests(*level, CodeClass::ServerError);
