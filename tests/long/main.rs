@@ -23,6 +23,7 @@ mod succession;
 mod bodies;
 mod crowd;
 mod drill;
+mod effect;
 mod hand_over;
 mod live;
 mod nacos;

@@ -196,7 +196,8 @@ pub(super) fn warn_of_city(code: &str, at: Span, findings: &mut Findings) {
     }
 }
 
-/// The codes that are some. Each is tried by itself, so that every wrong one is told.
+/// The codes that are some. Each is tried by itself, so that every wrong one is told. One that is no code at all can only
+/// let in fewer users than meant, so it is left out with a warning; one that means something else is an error.
 fn valid(
     written: &Option<OneOrMany<At<String>>>,
     alone: impl Fn(&str) -> Result<Regions, (FactId, RegionError)>,
@@ -206,6 +207,9 @@ fn valid(
     for code in written.iter().flat_map(|list| &list.0) {
         match alone(&code.value) {
             Ok(_) => kept.push(code.value.clone()),
+            Err((_, error @ RegionError::Unknown { .. })) => {
+                findings.warn(code.at, error.to_string()).help("nobody is let in by it");
+            }
             Err((_, error)) => {
                 findings.error(code.at, error.to_string());
             }

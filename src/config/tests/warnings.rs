@@ -112,3 +112,11 @@ fn the_log_takes_facts_and_neither_people_nor_secrets() {
     );
     super::check(with("stok_level"), "3:20: `stok_level` is not a fact (did you mean `stock_level`?)");
 }
+
+#[test]
+fn a_code_in_a_whitelist_that_is_none_is_told_and_lets_nobody_in() {
+    const WHY: &str =
+        r#"is no region code of GB/T 2260: write six digits, such as "330000", or set `region_codes: custom`"#;
+    warns(&goods(r#"["330000"]"#, r#"["330000", "990000"]"#), "no region code", &format!("41:42: `990000` {WHY}"));
+    warns(&goods(r#"["440300"]"#, "[44030]"), "no region code", &format!("41:53: `44030` {WHY}"));
+}
