@@ -63,6 +63,26 @@ fn a_store_that_comes_back_empty_does_not_take_the_configuration_with_it() {
 }
 
 #[test]
+fn the_endpoints_of_stable_do_not_go_without_a_confirmation() {
+    let scene = Scene::at(10);
+    let other = Origin::lane("stable");
+    let upstream = |address| format!("upstreams: {{ moved: {{ endpoints: ['{address}'] }} }}\n");
+    let route =
+        "routes: [{ name: all, match: { path: '/{*rest}' }, lanes: { stable: moved, gray: gray }, release: r }]";
+    scene.set("upstreams", &upstream(scene.stable.address()));
+    scene.set("routes", route);
+    let sidecar = scene.start();
+    let before = version(&sidecar);
+    scene.set("upstreams", &upstream(other.address()));
+    let refusal = refused(&sidecar, "the stable lane of route `all` would lose all its endpoints");
+    assert_eq!(version(&sidecar), before);
+    // The one left behind confirms this change and no other.
+    scene.set("upstreams", &format!("{}confirm: {}\n", upstream(other.address()), digest(&refusal)));
+    eventually("the confirmed change", || (version(&sidecar) != before).then_some(()));
+    assert_eq!((sidecar.get("/a", "").status(), other.requests().len()), (200, 1));
+}
+
+#[test]
 fn an_earlier_version_stays_while_the_source_holds_the_newer_text_and_ends_with_another_one() {
     let mut scene = Scene::at(10);
     let mut sidecar = scene.start();

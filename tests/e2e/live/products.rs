@@ -67,3 +67,18 @@ fn a_change_of_products_is_published_and_posted_until_it_is_taken() {
     assert_eq!((&told["sku_ids"], &told["product_version"]), (&"*".into(), &44.into()));
     assert_eq!(sidecar.metric("graylane_invalidations_total", &[("result", "dropped")]), 0.0);
 }
+
+#[test]
+fn a_rollback_to_a_configuration_of_older_product_data_is_refused_with_both_numbers() {
+    let scene = Scene::at(0);
+    scene.set("release", &document(10, 42));
+    let sidecar = scene.start();
+    let first = version(&sidecar);
+    scene.set("release", &document(20, 43));
+    wait_for_permille(&sidecar, 20);
+    let body = format!("{{\"version\": \"{first}\"}}");
+    let answer = sidecar.admin_post("/api/v1/config/rollback", "Content-Type: application/json\r\n", &body);
+    assert_eq!(answer.status(), 422, "{}", answer.text());
+    assert!(answer.text().contains("`products.version` 42 is older than 43, which is bound"), "{}", answer.text());
+    assert_eq!(permille(&sidecar), 20);
+}
