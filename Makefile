@@ -42,6 +42,10 @@ bench: ## CPU per request beside nginx and HAProxy, in the same run
 deny: ## licences, sources and forbidden crates of what is built in; needs cargo-deny (cargo install --locked cargo-deny)
 	cargo deny --locked check licenses bans sources
 
+.PHONY: advisories
+advisories: ## known flaws of what is built in, by the RustSec database, which is fetched; needs cargo-deny
+	cargo deny --locked check advisories
+
 .PHONY: soak
 soak: ## SOAK_MINUTES (30) of everything at once; memory and descriptors must not grow
 	@scripts/setup-test-env
