@@ -74,13 +74,19 @@ async fn look(
         if let Some(responder) = responder {
             let go_on = ResponseHead::own(100);
             let asking = responder.interim(&go_on);
-            timer.race(&due.next(), asking).await.map_err(|Late| due.failure())?.map_err(|_| Failure::ClientGone)?;
+            timer
+                .race(&due.next(due.last), asking)
+                .await
+                .map_err(|Late| due.failure(due.last))?
+                .map_err(|_| Failure::ClientGone)?;
         }
         request.body.is_asked_for = true;
     }
     loop {
-        let RequestBody { reader, replay, .. } = &mut request.body;
-        let next = timer.race(&due.next(), replay.peek(reader, most)).await.map_err(|Late| due.failure())?;
+        let RequestBody { reader, replay, pace, .. } = &mut request.body;
+        let by = pace.wait(Instant::now(), replay.bytes);
+        let next = timer.race(&due.next(by), replay.peek(reader, most)).await.map_err(|Late| due.failure(by))?;
+        pace.came(Instant::now());
         match next.map_err(failure)? {
             Peeked::More => {}
             Peeked::Whole => return Ok(None),
@@ -115,11 +121,16 @@ impl Deadlines {
         Deadlines { last: request.started + whole, pause: snapshot.settings.limits.body_idle.min(limits.idle) }
     }
 
-    fn next(&self) -> Cell<Instant> {
-        Cell::new(self.last.min(Instant::now() + self.pause))
+    /// `by` is when the body has to come on, by its pace.
+    fn next(&self, by: Instant) -> Cell<Instant> {
+        Cell::new(self.last.min(by).min(Instant::now() + self.pause))
     }
 
-    fn failure(&self) -> Failure {
-        if Instant::now() >= self.last { Failure::RequestLate } else { Failure::ClientLate }
+    fn failure(&self, by: Instant) -> Failure {
+        match Instant::now() {
+            now if now >= self.last => Failure::RequestLate,
+            now if now >= by => Failure::ClientDrips,
+            _ => Failure::ClientLate,
+        }
     }
 }

@@ -119,6 +119,11 @@ impl Raw {
         heard.clone()
     }
 
+    /// What the sidecar said so far.
+    pub(super) fn heard_so_far(&self) -> Heard {
+        self.heard.lock().expect("nobody panics in the lock").clone()
+    }
+
     /// Leaves once what was heard is enough.
     pub(super) fn leave_after(self, what: &str, enough: impl Fn(&Heard) -> bool) -> Heard {
         eventually(what, || enough(&self.heard.lock().expect("nobody panics in the lock")).then_some(()));
