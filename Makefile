@@ -25,7 +25,7 @@ check: ## formatting, lints, documentation, architecture
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo clippy --locked --test long -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
-	cargo test --locked --test architecture
+	cargo test --locked --test architecture --test protocol_page
 
 .PHONY: test-long
 test-long: ## what takes minutes and gigabytes; keeps its output in docs/measurements

@@ -98,7 +98,6 @@ fn row_22_a_hundred_bodies_that_drip_are_timed_out() {
     let (sidecar, origin) = limited("body_idle: 1s, body_bytes_per_second: 100");
     attacked(&sidecar, "100 bodies that drip, a byte at a time", || {
         let before = sidecar.metric("graylane_slow_clients_total", &[]);
-        // As many as the origin's queue of connections holds.
         let mut crowd: Vec<Client> = (0..100).map(|_| stranger(&sidecar)).collect();
         let head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\npart";
         crowd.iter_mut().for_each(|client| client.send(head));

@@ -4,6 +4,7 @@
 //! Nothing here sleeps for luck: every wait polls a condition and gives up loudly after [`PATIENCE`].
 
 mod client;
+pub(crate) mod frames;
 mod geo;
 mod grpc;
 mod h2c;
