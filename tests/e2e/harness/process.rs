@@ -33,7 +33,9 @@ impl Process {
         arguments: impl IntoIterator<Item = S>,
         environment: &[(&str, &OsStr)],
     ) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_graylane"))
+        // Long runs may want a release build of the same.
+        let binary = std::env::var_os("GRAYLANE_TEST_BINARY");
+        let mut child = Command::new(binary.unwrap_or_else(|| env!("CARGO_BIN_EXE_graylane").into()))
             .args(arguments)
             .env_remove("RUST_LOG")
             .env_remove("KUBERNETES_SERVICE_HOST")
