@@ -25,7 +25,7 @@ check: ## formatting, lints, documentation, architecture
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo clippy --locked --test long -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
-	cargo test --locked --test architecture
+	cargo test --locked --test architecture --test protocol_page
 
 .PHONY: test-long
 test-long: ## what takes minutes and gigabytes; keeps its output in docs/measurements
@@ -41,6 +41,10 @@ bench: ## CPU per request beside nginx and HAProxy, in the same run
 .PHONY: deny
 deny: ## licences, sources and forbidden crates of what is built in; needs cargo-deny (cargo install --locked cargo-deny)
 	cargo deny --locked check licenses bans sources
+
+.PHONY: advisories
+advisories: ## known flaws of what is built in, by the RustSec database, which is fetched; needs cargo-deny
+	cargo deny --locked check advisories
 
 .PHONY: soak
 soak: ## SOAK_MINUTES (30) of everything at once; memory and descriptors must not grow

@@ -373,27 +373,3 @@ fn the_reader_of_paths_reads_paths() {
     assert_eq!(rooms_named("let x: crate::wire::Head = crate::proxy::y();"), ["wire", "proxy"]);
     assert!(rooms_named("use super::x;").is_empty());
 }
-
-#[test]
-fn the_protocol_page_names_every_test_of_a_row() {
-    let page = fs::read_to_string(root().join("docs/protocol.md")).expect("the page exists");
-    let mut paths = Vec::new();
-    files_below(&root().join("tests/e2e"), &|path| path.extension().is_some_and(|end| end == "rs"), &mut paths);
-    let mut found = Vec::new();
-    let mut tests = 0;
-    for path in paths {
-        let text = fs::read_to_string(&path).expect("tests are UTF-8");
-        for name in text.split("fn row_").skip(1).map(|rest| rest.split('(').next().expect("split yields one part")) {
-            let (row, name) = name.split_once('_').expect("a row's test has its number and a name");
-            tests += 1;
-            let row: u32 = row.parse().expect("a row is a number");
-            let listed =
-                page.lines().any(|line| line.starts_with(&format!("| {row} |")) && line.contains(&format!("`{name}`")));
-            if !listed {
-                found.push(format!("row {row}: {name}"));
-            }
-        }
-    }
-    assert!(tests > 40, "the tests were not found");
-    fail_with(found, "docs/protocol.md does not name a test");
-}

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::{Looked, Watched};
+use crate::config::Looked;
 use crate::live::Live;
 use crate::proxy::Snapshot;
 use crate::telemetry::{CertificateSeries, Telemetry};
@@ -50,22 +50,22 @@ fn look(snapshot: &Snapshot, telemetry: &Telemetry) -> Told {
     for listener in &snapshot.settings.listeners {
         if let Some(tls) = &listener.tls {
             let owner = listener.bind.to_string();
-            again(&tls.server, &owner);
+            again(tls.look(), &owner);
             tell(owner, &tls.server.get().expiries);
         }
     }
     // Upstreams that a change did not touch are those of an earlier configuration, and their files with them.
     for upstream in snapshot.directory.upstreams() {
         if let Some(tls) = &upstream.spec.tls {
-            again(&tls.client, &upstream.spec.name);
+            again(tls.client.look(), &upstream.spec.name);
             tell(upstream.spec.name.to_string(), &tls.client.get().expiries);
         }
     }
     told
 }
 
-fn again<T>(files: &Watched<T>, owner: &str) {
-    match files.look() {
+fn again(looked: Looked, owner: &str) {
+    match looked {
         Looked::Same => {}
         Looked::Fresh => tracing::info!(%owner, "certificates changed and count from the next connection on"),
         Looked::Broken(why) => {

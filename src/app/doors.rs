@@ -79,7 +79,11 @@ impl Doors {
         let (mut open, mut next, mut spares) = (Vec::new(), self.next, Vec::new());
         for wanted in wanted {
             if let Some(at) = left.iter().position(|known| known.wanted.bind == wanted.bind) {
-                open.push(Listening { wanted: wanted.clone(), ..left.remove(at) });
+                let known = left.remove(at);
+                if let (Some(tls), Some(earlier)) = (&wanted.tls, &known.wanted.tls) {
+                    tls.keep_sessions_of(earlier);
+                }
+                open.push(Listening { wanted: wanted.clone(), ..known });
                 continue;
             }
             let handed = inherited.take(wanted.bind);

@@ -7,7 +7,8 @@ use anyhow::Context;
 use clap::Args;
 
 use crate::app::log::{self, Format};
-use crate::app::{Asked, Handing, Inherited, Leave, Sidecar, Signals, StartError, tell_predecessor};
+use crate::app::{Asked, Handing, Inherited, Leave, Sidecar, Signals, Standing, StartError};
+use crate::app::{tell_predecessor, tell_supervisor};
 use crate::config::Style;
 
 /// The options of `graylane run`.
@@ -66,7 +67,11 @@ pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     if let Err(error) = tell_predecessor() {
         tracing::warn!(%error, "the process before this one is gone");
     }
+    say(Standing::Ready);
     let leave = until_leaving(&sidecar, &mut signals, &program);
+    if leave != Leave::HandedOver {
+        say(Standing::Stopping);
+    }
     let cutter = sidecar.cutter();
     std::thread::spawn(move || {
         while !matches!(signals.wait(), Asked::Stop(_)) {}
@@ -79,6 +84,13 @@ pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     }
     tracing::info!("drained");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Tells whoever started the process, where that is a supervisor.
+fn say(standing: Standing) {
+    if let Err(error) = tell_supervisor(standing) {
+        tracing::warn!(%error, ?standing, "the supervisor cannot be told");
+    }
 }
 
 /// Blocks until the sidecar is to be drained; says how.

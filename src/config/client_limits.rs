@@ -15,6 +15,8 @@ pub struct Limits {
     pub header_time: Duration,
     /// How long a client may pause within a body.
     pub body_idle: Duration,
+    /// Bytes a second that a body has to come with on the whole, besides one `body_idle`; 0: it may drip.
+    pub body_bytes_per_second: u32,
     /// How long a client connection may stay without a request.
     pub idle: Duration,
     /// Most client connections at a time, over all workers.
@@ -37,6 +39,7 @@ impl Default for Limits {
             uri_bytes: 8 << 10,
             header_time: Duration::from_secs(10),
             body_idle: Duration::from_secs(30),
+            body_bytes_per_second: 100,
             idle: Duration::from_secs(75),
             connections: 32_768,
             connections_per_peer: 4096,

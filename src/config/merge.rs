@@ -62,6 +62,7 @@ pub(super) fn merge(into: &mut FileConfig, next: FileConfig, findings: &mut Find
         one(&mut into.uri_bytes, next.uri_bytes, "limits.uri_bytes", f);
         one(&mut into.header_time, next.header_time, "limits.header_time", f);
         one(&mut into.body_idle, next.body_idle, "limits.body_idle", f);
+        one(&mut into.body_bytes_per_second, next.body_bytes_per_second, "limits.body_bytes_per_second", f);
         one(&mut into.idle, next.idle, "limits.idle", f);
         one(&mut into.connections, next.connections, "limits.connections", f);
         one(&mut into.connections_per_peer, next.connections_per_peer, "limits.connections_per_peer", f);

@@ -1,6 +1,6 @@
 //! TLS as configured, kept fresh: what is made of the files is made anew when they change.
 
-use super::watched::Watched;
+use super::watched::{Looked, Watched};
 use crate::tls::{Client, ClientFiles, Server, ServerFiles};
 
 /// TLS towards clients. Two are equal where the same files are used in the same way.
@@ -20,6 +20,27 @@ impl ServerTls {
             move || files.read()
         })?;
         Ok(Self { files, server })
+    }
+
+    /// Reads the files again where they changed. Files that were written anew and hold the same are the same.
+    pub fn look(&self) -> Looked {
+        let before = self.server.get().clone();
+        match self.server.look() {
+            Looked::Fresh if self.server.get().material == before.material => {
+                self.server.adopt(before);
+                Looked::Same
+            }
+            looked => looked,
+        }
+    }
+
+    /// Goes on with the sessions of an earlier configuration, if all that they were verified by is still the same; else
+    /// everybody is verified anew.
+    pub fn keep_sessions_of(&self, earlier: &Self) {
+        let before = earlier.server.get();
+        if self.files == earlier.files && self.server.get().material == before.material {
+            self.server.adopt(before.clone());
+        }
     }
 }
 

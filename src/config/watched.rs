@@ -64,6 +64,11 @@ impl<T> Watched<T> {
         self.value.load()
     }
 
+    /// Lets this count instead: something else made of the same.
+    pub fn adopt(&self, value: Arc<T>) {
+        self.value.store(value);
+    }
+
     /// The files.
     pub fn files(&self) -> &[PathBuf] {
         &self.files

@@ -4,10 +4,12 @@ use std::cell::Cell;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::task::Poll;
+use std::time::Instant;
 
 use super::attempt::Call;
 use super::failure::Failure;
 use super::fields::clean_trailers;
+use super::pace::Pace;
 use super::respond::Responder;
 use super::timer::Waiting;
 use crate::wire::{BodyError, BodyReader, BodyWriter, Fields, Known, Moved, Part, PumpError, pump};
@@ -16,6 +18,8 @@ use crate::wire::{BodyError, BodyReader, BodyWriter, Fields, Known, Moved, Part,
 pub(super) struct RequestBody<'c> {
     pub(super) reader: BodyReader<'c>,
     pub(super) replay: Replay,
+    /// How it comes along.
+    pub(super) pace: Pace,
     /// The client waited to be asked for it, and was, before an upstream could say so.
     pub(super) is_asked_for: bool,
 }
@@ -33,9 +37,9 @@ pub(super) struct Replay {
 
 impl<'c> RequestBody<'c> {
     /// Keeps up to `most` bytes for a second attempt.
-    pub(super) fn new(reader: BodyReader<'c>, most: usize) -> Self {
+    pub(super) fn new(reader: BodyReader<'c>, most: usize, pace: Pace) -> Self {
         let replay = Replay { taken: Vec::new(), most, trailers: None, complete: true, bytes: 0 };
-        Self { reader, replay, is_asked_for: false }
+        Self { reader, replay, pace, is_asked_for: false }
     }
 }
 
@@ -180,7 +184,7 @@ async fn send(
     call: &Call<'_>,
     progress: &Progress,
 ) -> Result<(), PumpError> {
-    let RequestBody { reader, replay, is_asked_for } = body;
+    let RequestBody { reader, replay, pace, is_asked_for } = body;
     if !replay.taken.is_empty() {
         upstream.data(&replay.taken).await.map_err(PumpError::Sink)?;
     }
@@ -195,11 +199,14 @@ async fn send(
     let asks = call.head.fields.has(Known::Expect) && !*is_asked_for;
     let noted = |moved: Moved<'_>| {
         // What is at hand waits for the upstream to take it.
-        let waiting = match &moved {
-            Moved::Dry if !asks || replay.bytes > 0 => Waiting::Upload,
-            _ => Waiting::FirstByte,
-        };
-        call.clock.wait_for(waiting);
+        let now = Instant::now();
+        match &moved {
+            Moved::Dry if !asks || replay.bytes > 0 => call.clock.wait_for_body(pace.wait(now, replay.bytes), now),
+            _ => {
+                pace.came(now);
+                call.clock.wait_for(Waiting::FirstByte);
+            }
+        }
         replay.note(moved, call);
         progress.at_hand.set(replay.is_complete());
     };

@@ -338,7 +338,7 @@ fn fault(failure: Failure) -> Option<Fault> {
         Failure::BadAnswer => Fault::BadAnswer,
         Failure::ConnectLate | Failure::FirstByteLate | Failure::BodyLate | Failure::RequestLate => Fault::TimeOut,
         Failure::ClientGone => Fault::ClientGone,
-        Failure::ClientLate | Failure::ClientBody => Fault::Client,
+        Failure::ClientLate | Failure::ClientDrips | Failure::ClientBody => Fault::Client,
         Failure::Refused(_)
         | Failure::Path
         | Failure::NoRoute

@@ -11,6 +11,7 @@ use super::body::RequestBody;
 use super::drain::Guest;
 use super::failure::Failure;
 use super::fields::{Peer, connection_has};
+use super::pace::Pace;
 use super::respond::{H1Responder, Mark, Responder};
 use super::tell::refusal;
 use super::timer::{Late, Timer};
@@ -139,7 +140,9 @@ impl Client {
             Ok(framing) => framing,
             Err(error) => return self.refuse(Failure::Refused(error), head).await,
         };
-        let limits = self.worker.view().snapshot.limits;
+        let view = self.worker.view();
+        let (limits, pace) = (view.snapshot.limits, Pace::of(&view.snapshot.settings.limits, head.is_grpc()));
+        drop(view);
         let totals = self.worker.telemetry.totals();
         totals.client_leaves(self.worker.id, ConnectionState::Idle);
         totals.client_enters(self.worker.id, ConnectionState::Active);
@@ -149,7 +152,7 @@ impl Client {
             Err(error) => Err(error),
             Ok(reader) => {
                 let kept = if head.verb.is_idempotent() { REPLAYED_BODY } else { 0 };
-                let body = RequestBody::new(BodyReader::H1(reader), kept);
+                let body = RequestBody::new(BodyReader::H1(reader), kept, pace);
                 let request = Request { head, framing, body, peer: &self.peer, started };
                 let (guest, version) = (&self.guest, head.version);
                 let responder = H1Responder { output, version, guest, persistence: &persistence };

@@ -23,6 +23,9 @@ pub(super) enum Failure {
     /// The client sent the next bytes of its request, or took the next of its answer, too late.
     #[error("the client was too slow")]
     ClientLate,
+    /// The client's body came on too slowly on the whole.
+    #[error("the request's body came too slowly")]
+    ClientDrips,
     /// The client's body broke its framing.
     #[error("the request's body is broken")]
     ClientBody,
@@ -97,7 +100,7 @@ impl Failure {
             Self::Path | Self::ClientBody => 400,
             Self::NoRoute => 404,
             Self::NoForwards => 405,
-            Self::ClientLate => 408,
+            Self::ClientLate | Self::ClientDrips => 408,
             Self::ClientGone => 499,
             Self::Connect | Self::Reset | Self::BadAnswer | Self::Aborted | Self::InjectedReset => 502,
             Self::Injected(status) => status,
@@ -117,6 +120,7 @@ impl Failure {
             Self::NoForwards => "max_forwards",
             Self::Loop => "loop",
             Self::ClientLate => "client_timeout",
+            Self::ClientDrips => "slow_body",
             Self::ClientBody => "bad_body",
             Self::ClientGone => "client_gone",
             Self::BreakerOpen { .. } => "breaker_open",

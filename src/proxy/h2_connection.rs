@@ -10,6 +10,7 @@ use super::body::RequestBody;
 use super::drain::Guest;
 use super::failure::Failure;
 use super::fields::Peer;
+use super::pace::Pace;
 use super::respond::{Mark, Responder};
 use super::tell::refusal;
 use super::timer::Timer;
@@ -213,7 +214,8 @@ impl Stream {
             None => Framing::Chunked,
         };
         let kept = if head.verb.is_idempotent() { REPLAYED_BODY } else { 0 };
-        let body = RequestBody::new(BodyReader::H2(reader), kept);
+        let pace = Pace::of(&worker.view().snapshot.settings.limits, head.is_grpc());
+        let body = RequestBody::new(BodyReader::H2(reader), kept, pace);
         let request = Request { head: &head, framing, body, peer: &self.client.peer, started };
         serve(worker, request, responder, &mut Timer::default()).await;
         worker.keep_request_head(head);

@@ -24,6 +24,7 @@ mod breaker;
 mod compare;
 mod limit;
 mod outgoing;
+mod pace;
 mod peek;
 mod shield;
 mod upgrade;

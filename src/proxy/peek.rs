@@ -73,15 +73,21 @@ async fn look(
         if let Some(responder) = responder {
             let go_on = ResponseHead::own(100);
             let asking = responder.interim(&go_on);
-            let next = due.next();
-            timer.race(|| next, asking).await.map_err(|Late| due.failure())?.map_err(|_| Failure::ClientGone)?;
+            let next = due.next(due.last);
+            timer
+                .race(|| next, asking)
+                .await
+                .map_err(|Late| due.failure(due.last))?
+                .map_err(|_| Failure::ClientGone)?;
         }
         request.body.is_asked_for = true;
     }
     loop {
-        let RequestBody { reader, replay, .. } = &mut request.body;
-        let next = due.next();
-        let peeked = timer.race(|| next, replay.peek(reader, most)).await.map_err(|Late| due.failure())?;
+        let RequestBody { reader, replay, pace, .. } = &mut request.body;
+        let by = pace.wait(Instant::now(), replay.bytes);
+        let next = due.next(by);
+        let peeked = timer.race(|| next, replay.peek(reader, most)).await.map_err(|Late| due.failure(by))?;
+        pace.came(Instant::now());
         match peeked.map_err(failure)? {
             Peeked::More => {}
             Peeked::Whole => return Ok(None),
@@ -116,11 +122,16 @@ impl Deadlines {
         Deadlines { last: request.started + whole, pause: snapshot.settings.limits.body_idle.min(limits.idle) }
     }
 
-    fn next(&self) -> Instant {
-        self.last.min(Instant::now() + self.pause)
+    /// `by` is when the body has to come on, by its pace.
+    fn next(&self, by: Instant) -> Instant {
+        self.last.min(by).min(Instant::now() + self.pause)
     }
 
-    fn failure(&self) -> Failure {
-        if Instant::now() >= self.last { Failure::RequestLate } else { Failure::ClientLate }
+    fn failure(&self, by: Instant) -> Failure {
+        match Instant::now() {
+            now if now >= self.last => Failure::RequestLate,
+            now if now >= by => Failure::ClientDrips,
+            _ => Failure::ClientLate,
+        }
     }
 }

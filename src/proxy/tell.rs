@@ -13,7 +13,7 @@ use super::worker::{View, Worker};
 use super::{Request, Routed};
 use crate::decide::{Decision, FactId, Facts};
 use crate::telemetry::access::{Asked, Decided, Entry, LoggedFacts, Outcome};
-use crate::telemetry::{CodeClass, FailedRequest, Refusal, RouteSeries};
+use crate::telemetry::{CodeClass, FailedRequest, Refusal, RouteSeries, SlowClient};
 use crate::wire::{Known, RequestHead};
 
 /// A request under way on its route, for as long as this lives.
@@ -56,6 +56,9 @@ pub(super) fn told(
     let totals = worker.telemetry.totals();
     if record.stripped > 0 {
         totals.stripped(worker.id, record.stripped);
+    }
+    if let Some(how) = record.failure.and_then(|failure| slowness(failure, record)) {
+        totals.slow_client(worker.id, how);
     }
     match (routed, record.failure) {
         (Some(routed), failure) => {
@@ -107,6 +110,16 @@ pub(super) fn failed(
     series.failed(worker.id, lane, FailedRequest { at: SystemTime::now(), request_id, status, error });
 }
 
+/// How the client was too slow, if that is what went wrong.
+fn slowness(failure: Failure, record: &Record) -> Option<SlowClient> {
+    match failure {
+        Failure::ClientDrips => Some(SlowClient::BodyDripped),
+        Failure::ClientLate if record.answered_at.is_some() => Some(SlowClient::AnswerNotTaken),
+        Failure::ClientLate => Some(SlowClient::BodyPaused),
+        _ => None,
+    }
+}
+
 /// The counter of requests that were answered before a route was found.
 pub(super) fn refusal(failure: Failure) -> Refusal {
     match failure {
@@ -114,7 +127,7 @@ pub(super) fn refusal(failure: Failure) -> Refusal {
         Failure::NoRoute => Refusal::NoRoute,
         Failure::Loop => Refusal::Loop,
         Failure::Overloaded { .. } => Refusal::Overloaded,
-        Failure::ClientLate => Refusal::SlowClient,
+        Failure::ClientLate | Failure::ClientDrips => Refusal::SlowClient,
         Failure::Refused(error) => match (error.status, error.word) {
             (414, _) => Refusal::UriTooLong,
             (431, _) => Refusal::HeadersTooLarge,

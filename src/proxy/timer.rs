@@ -75,6 +75,8 @@ impl Timer {
 pub(super) enum Waiting {
     /// The client's body.
     Upload,
+    /// The client's body, which came too slowly so far.
+    Drip,
     /// The upstream's first byte, or that it takes what is sent to it.
     FirstByte,
     /// The rest of the upstream's answer.
@@ -143,11 +145,22 @@ impl Clock {
         self.due.get()
     }
 
+    /// The client's body is waited for, which on the whole has to come on by `by`.
+    pub(super) fn wait_for_body(&self, by: Instant, now: Instant) {
+        self.wait_for(Waiting::Upload);
+        if self.waiting.get() == Waiting::Upload && by < now + self.upload {
+            self.waiting.set(Waiting::Drip);
+            self.within.set(None);
+            self.due.set(self.last.min(by));
+        }
+    }
+
     /// What went wrong when the exchange got late: whatever it was waiting for.
     pub(super) fn lateness(&self) -> Failure {
         match self.waiting.get() {
             _ if self.is_over() => Failure::RequestLate,
             Waiting::Upload | Waiting::Delivery => Failure::ClientLate,
+            Waiting::Drip => Failure::ClientDrips,
             Waiting::FirstByte => Failure::FirstByteLate,
             Waiting::Download => Failure::BodyLate,
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::label::{BreakerCause, Closing, CodeClass, DeadlineField, Limit, LineFate, Refusal, Reload, SourceFault};
 use super::label::{CheckResult, ConnectResult, ConnectionState, EjectionResult, EndpointState};
-use super::label::{Handshake, InvalidationResult, LookupResult, ProxyHeader, TokenFate};
+use super::label::{Handshake, InvalidationResult, LookupResult, ProxyHeader, SlowClient, TokenFate};
 use super::metrics::{self, Metric};
 use super::process::ProcessFigures;
 use super::registry::{Registry, RouteEntry};
@@ -250,6 +250,10 @@ fn whole(registry: &Registry, totals: &Totals) -> Vec<Family> {
     for why in Closing::ALL {
         closed.count(&[], &[why.as_str()], totals.closings(*why));
     }
+    let mut slow = Family::new(&metrics::SLOW_CLIENTS);
+    for how in SlowClient::ALL {
+        slow.count(&[], &[how.as_str()], totals.slow_clients(*how));
+    }
     let mut refused = Family::new(&metrics::REFUSED_REQUESTS);
     for reason in Refusal::ALL {
         refused.count(&[], &[reason.as_str()], totals.refusals(*reason));
@@ -313,6 +317,7 @@ fn whole(registry: &Registry, totals: &Totals) -> Vec<Family> {
     vec![
         clients,
         closed,
+        slow,
         refused,
         stripped,
         deadlines,

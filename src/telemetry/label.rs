@@ -240,6 +240,18 @@ label! {
 }
 
 label! {
+    /// How a client was too slow within a request.
+    SlowClient {
+        /// Its body paused for too long.
+        BodyPaused = "body_pause",
+        /// Its body came too slowly on the whole.
+        BodyDripped = "body_drip",
+        /// It did not take its answer.
+        AnswerNotTaken = "answer",
+    }
+}
+
+label! {
     /// The header in which a caller says how long it still waits.
     DeadlineField {
         /// gRPC's.

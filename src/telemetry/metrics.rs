@@ -90,6 +90,8 @@ metrics! {
         "Connections from clients: active ones carry a request, idle ones wait for the next.";
     CONNECTIONS_CLOSED = Counter "graylane_connections_closed_total" ["reason"]
         "Connections of clients that the sidecar ended of its own accord, by reason; a drain is none.";
+    SLOW_CLIENTS = Counter "graylane_slow_clients_total" ["reason"]
+        "Requests that were given up because their client was too slow, by what it was slow in.";
     TLS_HANDSHAKES = Counter "graylane_tls_handshakes_total" ["result"]
         "TLS handshakes with clients, by how they ended.";
     TLS_EXPIRY = Gauge "graylane_tls_certificate_expiry_seconds" ["owner", "file"]

@@ -46,7 +46,7 @@ pub use label::{
     BreakerCause, BreakerState, Closing, CodeClass, DeadlineField, Limit, LineFate, Refusal, Reload, SourceFault,
 };
 pub use label::{CheckResult, ConnectResult, ConnectionState, EjectionResult, EndpointState};
-pub use label::{Handshake, InvalidationResult, LookupResult, ProxyHeader, TokenFate};
+pub use label::{Handshake, InvalidationResult, LookupResult, ProxyHeader, SlowClient, TokenFate};
 pub use lookup::LookupSeries;
 pub use metrics::{ALL as METRICS, Kind, Metric};
 pub use process::resident_memory;

@@ -1,7 +1,8 @@
 //! What is counted for the sidecar as a whole.
 
 use super::cells::Cells;
-use super::label::{Closing, ConnectionState, DeadlineField, Handshake, LineFate, ProxyHeader, Refusal, TokenFate};
+use super::label::{Closing, ConnectionState, DeadlineField, Handshake, LineFate, ProxyHeader, Refusal};
+use super::label::{SlowClient, TokenFate};
 use crate::decide::OverrideError;
 
 const REFUSALS: usize = ConnectionState::ALL.len();
@@ -14,7 +15,8 @@ const EXPRESSIONS: usize = STRIPPED + 1;
 const CLOSINGS: usize = EXPRESSIONS + 1;
 const HANDSHAKES: usize = CLOSINGS + Closing::ALL.len();
 const PROXY_HEADERS: usize = HANDSHAKES + Handshake::ALL.len();
-const CELLS: usize = PROXY_HEADERS + ProxyHeader::ALL.len();
+const SLOW: usize = PROXY_HEADERS + ProxyHeader::ALL.len();
+const CELLS: usize = SLOW + SlowClient::ALL.len();
 
 /// The series that belong to no route, release or upstream.
 pub struct Totals(Cells);
@@ -72,6 +74,12 @@ impl Totals {
         self.0.add(worker, PROXY_HEADERS + fate as usize, 1);
     }
 
+    /// A request was given up because its client was too slow.
+    #[inline]
+    pub fn slow_client(&self, worker: usize, how: SlowClient) {
+        self.0.add(worker, SLOW + how as usize, 1);
+    }
+
     /// A trusted caller's deadline that was none was ignored.
     #[inline]
     pub fn deadline_ignored(&self, worker: usize, field: DeadlineField) {
@@ -118,6 +126,10 @@ impl Totals {
 
     pub(super) fn proxy_headers(&self, fate: ProxyHeader) -> u64 {
         self.0.sum(PROXY_HEADERS + fate as usize)
+    }
+
+    pub(super) fn slow_clients(&self, how: SlowClient) -> u64 {
+        self.0.sum(SLOW + how as usize)
     }
 
     pub(super) fn stripped_sum(&self) -> u64 {

@@ -21,7 +21,7 @@ pub use certificate::Expiry;
 pub use client::{Client, ClientFiles, Verify};
 pub use error::TlsError;
 pub use peer::PeerNames;
-pub use server::{Asking, Authorities, LeastVersion, Pair, Server, ServerFiles};
+pub use server::{Asking, Authorities, LeastVersion, Material, Pair, Server, ServerFiles};
 
 /// What HTTP/2 is called in ALPN (RFC 7301).
 const H2: &[u8] = b"h2";

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use rustls::ServerConfig;
 use rustls::server::{ClientHello, ResolvesServerCert, ServerSessionMemoryCache, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
+use sha2::{Digest as _, Sha256};
 
 use super::certificate::{self, Expiry};
 use super::{H2, HTTP1, TlsError, files, provider};
@@ -68,7 +69,14 @@ pub struct Server {
     pub config: Arc<ServerConfig>,
     /// When its certificates end, in the order of their files.
     pub expiries: Vec<Expiry>,
+    /// What it was made of. Of two with the same material and the same [`ServerFiles`], one may go on with the sessions of
+    /// the other.
+    pub material: Material,
 }
+
+/// The digest (SHA-256) of certificates, keys and authorities, in their order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Material([u8; 32]);
 
 impl ServerFiles {
     /// Every file.
@@ -80,12 +88,15 @@ impl ServerFiles {
     /// Reads all files and makes one whole of them.
     pub fn read(&self) -> Result<Server, TlsError> {
         let provider = provider();
-        let (mut choice, mut expiries) = (Choice::default(), Vec::new());
+        let (mut choice, mut expiries, mut digest) = (Choice::default(), Vec::new(), Sha256::new());
         for pair in &self.pairs {
             let chain = files::chain(&pair.chain)?;
             expiries.push(Expiry::of(&pair.chain, &chain)?);
             let names = certificate::names(&chain[0]).map_err(|why| TlsError::file(&pair.chain, why))?;
-            let certified = CertifiedKey::from_der(chain, files::key(&pair.key)?, &provider);
+            let key = files::key(&pair.key)?;
+            chain.iter().for_each(|certificate| take(&mut digest, certificate));
+            take(&mut digest, key.secret_der());
+            let certified = CertifiedKey::from_der(chain, key, &provider);
             let certified = certified.map_err(|error| TlsError::file(&pair.key, misfit(&error, pair)))?;
             choice.add(names.dns, Arc::new(certified));
         }
@@ -98,6 +109,11 @@ impl ServerFiles {
             None => builder.with_no_client_auth(),
             Some(clients) => {
                 let roots = Arc::new(files::authorities(&clients.file)?);
+                for root in &roots.roots {
+                    take(&mut digest, &root.subject);
+                    take(&mut digest, &root.subject_public_key_info);
+                    take(&mut digest, root.name_constraints.as_deref().unwrap_or_default());
+                }
                 let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider);
                 let verifier = match clients.asking {
                     Asking::Optional => verifier.allow_unauthenticated(),
@@ -111,8 +127,14 @@ impl ServerFiles {
         config.alpn_protocols = vec![H2.to_vec(), HTTP1.to_vec()];
         config.session_storage = ServerSessionMemoryCache::new(SESSIONS);
         config.ticketer = rustls::crypto::aws_lc_rs::Ticketer::new()?;
-        Ok(Server { config: Arc::new(config), expiries })
+        Ok(Server { config: Arc::new(config), expiries, material: Material(digest.finalize().into()) })
     }
+}
+
+/// Takes a part into a digest, with its length, so that no two lists of parts run together to the same.
+fn take(digest: &mut Sha256, part: &[u8]) {
+    digest.update((part.len() as u64).to_be_bytes());
+    digest.update(part);
 }
 
 /// What is wrong with a key, for people.

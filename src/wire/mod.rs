@@ -23,12 +23,15 @@ pub mod h2;
 
 mod body;
 
+mod probe;
+
 pub use body::{BodyError, BodyReader, BodyWriter, Moved, Part, PumpError, next_part, pump};
 pub use buffer::{BufferPool, Input, Output, Rewound};
 pub use fields::{FieldSink, Fields, Span};
 pub use frames::{Flood, FrameLimits, FrameWatch, Metered};
 pub use head::{RequestHead, ResponseHead, Verb, Version};
 pub use known::Known;
+pub use probe::check_proxy_header;
 pub use proxy_header::{ProxyHeaderError, ProxyOrigin, read_proxy_header};
 pub use socket::{ReadHalf, Socket, WriteHalf};
 pub use tls::{TlsReader, TlsWriter};

@@ -212,8 +212,14 @@ fn limits(written: Option<&FileLimits>, findings: &mut Findings) -> Limits {
             default.h2.control_frames_per_second,
         ),
     };
+    let pace = &limits.body_bytes_per_second;
+    let body_bytes_per_second = match pace.as_ref().map(|pace| pace.value) {
+        Some(0) => 0,
+        _ => frames(pace, "body_bytes_per_second", MANY, default.body_bytes_per_second),
+    };
     Limits {
         header_bytes,
+        body_bytes_per_second,
         uri_bytes,
         header_count,
         connections,

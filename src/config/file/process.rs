@@ -204,6 +204,10 @@ mirror! {
         /// How long a client may pause within a body.
         #[schemars(extend("default" = "30s"))]
         body_idle: At<Time>,
+        /// Bytes a second that a client's body has to come with on the whole: the time that it is waited for may be one
+        /// `body_idle`, and a second more for so many bytes. 0 is off. It is not asked of gRPC.
+        #[schemars(extend("default" = 100, "minimum" = 0, "maximum" = 1000000))]
+        body_bytes_per_second: At<u32>,
         /// How long a client connection may stay without a request.
         #[schemars(extend("default" = "75s"))]
         idle: At<Time>,

@@ -33,6 +33,7 @@ fn samples() -> Map<String, Value> {
         "faults": [{ "name": "f", "lane": "gray" }], "sources": [{ "name": "s" }], "sources_wait": "3s",
         "limits": {
             "header_bytes": "16KiB", "header_count": 9, "uri_bytes": "4KiB", "header_time": "3s", "body_idle": "4s",
+            "body_bytes_per_second": 2,
             "idle": "5s", "connections": 9, "connections_per_peer": 8, "h2_streams": 7, "h2_resets": 6,
             "h2_resets_per_second": 5, "h2_control_frames_per_second": 4, "handshake_time": "6s", "handshakes": 3
         },

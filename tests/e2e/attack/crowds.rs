@@ -87,8 +87,31 @@ fn row_22_three_hundred_slow_bodies_are_timed_out() {
             let rest = client.rest();
             assert!(rest.is_empty() || rest.starts_with(b"HTTP/1.1 408"), "{:?}", String::from_utf8_lossy(&rest));
         }
-        String::from("408, or the connection ended")
+        String::from("408, or the connection ended: `body_pause`")
     });
+    assert!(sidecar.metric("graylane_slow_clients_total", &[("reason", "body_pause")]) > 0.0);
+    assert!(origin.requests().iter().all(|request| request.head.target() == "/other"));
+}
+
+#[test]
+fn row_22_a_hundred_bodies_that_drip_are_timed_out() {
+    let (sidecar, origin) = limited("body_idle: 1s, body_bytes_per_second: 100");
+    attacked(&sidecar, "100 bodies that drip, a byte at a time", || {
+        let before = sidecar.metric("graylane_slow_clients_total", &[]);
+        let mut crowd: Vec<Client> = (0..100).map(|_| stranger(&sidecar)).collect();
+        let head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\npart";
+        crowd.iter_mut().for_each(|client| client.send(head));
+        eventually("every drip to be ended", || {
+            crowd.iter_mut().for_each(|client| _ = client.try_send(b"x"));
+            (sidecar.metric("graylane_slow_clients_total", &[]) == before + 100.0).then_some(())
+        });
+        for client in &mut crowd {
+            let rest = client.rest();
+            assert!(rest.is_empty() || rest.starts_with(b"HTTP/1.1 408"), "{:?}", String::from_utf8_lossy(&rest));
+        }
+        String::from("408, or the connection ended: `body_drip`")
+    });
+    assert!(sidecar.metric("graylane_slow_clients_total", &[("reason", "body_drip")]) > 0.0);
     assert!(origin.requests().iter().all(|request| request.head.target() == "/other"));
 }
 

@@ -229,7 +229,36 @@ fn row_22_streams_whose_window_stays_shut_are_timed_out() {
         (0..100).for_each(|turn| assert!(raw.send(&get(stream(turn)))));
         let heard = raw.leave_after("100 resets", |heard| heard.resets().len() >= 100);
         assert_eq!(heard.resets().len(), 100, "{:?}", heard.resets());
-        String::from("each stream reset after `idle`")
+        String::from("each stream reset after `idle`: `answer`")
+    });
+    assert!(sidecar.metric("graylane_slow_clients_total", &[("reason", "answer")]) >= 100.0);
+    sidecar.wait_for_metric("graylane_inflight_requests", &[], 0.0);
+}
+
+#[test]
+fn row_22_answers_that_are_taken_byte_by_byte_are_timed_out() {
+    let origin = Origin::answering(|received| match received.head.target() {
+        "/other" => answer("200 OK", "", b""),
+        _ => answer("200 OK", "", &vec![b'x'; 1024 * 1024]),
+    });
+    let plan = Plan::new().upstream("stable", origin.address());
+    let plan = plan.route("rest", "/{*rest}", "stable: stable", "timeouts: { idle: 400ms }");
+    let sidecar = Sidecar::start(&plan.more("limits: { h2_control_frames_per_second: 100000 }"));
+    attacked(&sidecar, "50 streams whose window opens by one byte at a time", || {
+        let mut raw = Raw::connect(sidecar.traffic(), &[(4, 0)]);
+        (0..50).for_each(|turn| assert!(raw.send(&get(stream(turn)))));
+        let one = 1u32.to_be_bytes();
+        while raw.heard_so_far().resets().len() < 50 {
+            let opened: Vec<u8> = (0..50).flat_map(|turn| frame(WINDOW_UPDATE, 0, stream(turn), &one)).collect();
+            assert!(raw.send(&opened), "{:?}", raw.heard_so_far().goaway());
+            sleep(Duration::from_millis(20));
+        }
+        let heard = raw.leave_after("50 resets", |heard| heard.resets().len() >= 50);
+        // Some of the answer was taken, and never a whole part of it.
+        let taken = heard.frames.iter().filter(|(kind, ..)| *kind == DATA).count();
+        assert!(taken > 50, "{taken}");
+        String::from("each stream reset after `idle`: `answer`")
     });
     sidecar.wait_for_metric("graylane_inflight_requests", &[], 0.0);
+    assert!(sidecar.metric("graylane_slow_clients_total", &[("reason", "answer")]) >= 50.0);
 }

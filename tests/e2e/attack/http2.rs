@@ -6,17 +6,13 @@ use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use crate::harness::frames::frame;
 use crate::harness::{H2Origin, Origin, Plan, Sidecar, collect, h2_client, patient};
 
 /// A header field as HPACK writes it without its tables (RFC 7541 section 6.2.2); short ones only.
 fn literal(name: &str, value: &str) -> Vec<u8> {
     let length = |text: &str| u8::try_from(text.len()).ok().filter(|n| *n < 127).expect("a short text");
     [&[0, length(name)], name.as_bytes(), &[length(value)], value.as_bytes()].concat()
-}
-
-fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
-    let length = u16::try_from(payload.len()).expect("a short frame").to_be_bytes();
-    [&[0, length[0], length[1], kind, flags, 0, 0, 0, stream], payload].concat()
 }
 
 /// Sends one request by its raw fields and waits until the sidecar has said something about it.
@@ -101,6 +97,37 @@ pub(super) fn refused_cases() -> Vec<Header> {
         vec![(":method", "GET"), (":scheme", "http"), (":authority", "b@a"), (":path", "/")],
         vec![(":method", "GET"), (":scheme", "http"), (":authority", "a\r\nX: 1"), (":path", "/")],
         vec![(":method", "GET"), (":scheme", "http"), (":path", "/")],
+        // Pseudo fields that would be read as something else once they are a line (HAProxy's `h2_desync_attacks`).
+        vec![(":method", "GET"), (":scheme", "http://localhost/?"), (":authority", "a"), (":path", "/")],
+        vec![(":method", "GET"), (":scheme", "http\r\nX: 1"), (":authority", "a"), (":path", "/")],
+        vec![(":method", "GET?"), (":scheme", "http"), (":authority", "a"), (":path", "/")],
+        vec![(":method", ""), (":scheme", "http"), (":authority", "a"), (":path", "/")],
+        vec![(":method", "GET"), (":scheme", "http"), (":authority", "a/.."), (":path", "/")],
+        vec![(":method", "GET"), (":scheme", "http"), (":authority", "a#b"), (":path", "/")],
+        vec![(":method", "GET"), (":scheme", "http"), (":authority", "a:b"), (":path", "/")],
+        // What is missing, or stands in the wrong place (nginx's `h2_pseudo_header_order`).
+        vec![(":scheme", "http"), (":authority", "a"), (":path", "/case")],
+        vec![(":method", "GET"), (":authority", "a"), (":path", "/case")],
+        vec![(":method", "GET"), (":scheme", "http"), (":authority", "a")],
+        vec![(":method", "GET"), (":scheme", "http"), (":authority", "a"), ("x", "1"), (":path", "/case")],
+        vec![
+            (":method", "CONNECT"),
+            (":protocol", "websocket"),
+            (":scheme", "http"),
+            (":authority", "a"),
+            (":path", "/"),
+        ],
+        path("/ca\tse"),
+        path("/case\u{7f}"),
+        with(" x", "1"),
+        with("x ", "1"),
+        with("x", "\u{1}"),
+        with("x", "a\u{7f}"),
+        with("x\u{7f}", "1"),
+        with("te", "chunked"),
+        with("content-length", "18446744073709551616"),
+        with("content-length", "0 "),
+        with("host", "b\r\nx: 1"),
     ]
 }
 

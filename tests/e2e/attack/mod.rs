@@ -5,6 +5,7 @@ mod bodies;
 mod crowds;
 mod floods;
 mod http2;
+mod lessons;
 mod patience;
 mod raw;
 mod sections;

@@ -9,23 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::harness::{Client, PATIENCE, Sidecar, eventually};
 
-pub(super) const DATA: u8 = 0;
-pub(super) const HEADERS: u8 = 1;
-pub(super) const PRIORITY: u8 = 2;
-pub(super) const RST_STREAM: u8 = 3;
-pub(super) const SETTINGS: u8 = 4;
-pub(super) const PING: u8 = 6;
-pub(super) const GOAWAY: u8 = 7;
-pub(super) const WINDOW_UPDATE: u8 = 8;
-pub(super) const CONTINUATION: u8 = 9;
-pub(super) const END_STREAM: u8 = 1;
-pub(super) const END_HEADERS: u8 = 4;
-
-/// One frame (RFC 9113 section 4.1).
-pub(super) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(payload.len()).expect("a frame is small").to_be_bytes();
-    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
-}
+pub(super) use crate::harness::frames::*;
 
 /// The header block of `GET /` or `POST /` by static entries (RFC 7541 appendix A) and a short authority.
 pub(super) fn block(method: &str) -> Vec<u8> {
@@ -117,6 +101,11 @@ impl Raw {
         self.reader.join().expect("the reader does not panic");
         let heard = self.heard.lock().expect("nobody panics in the lock");
         heard.clone()
+    }
+
+    /// What the sidecar said so far.
+    pub(super) fn heard_so_far(&self) -> Heard {
+        self.heard.lock().expect("nobody panics in the lock").clone()
     }
 
     /// Leaves once what was heard is enough.

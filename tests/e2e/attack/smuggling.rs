@@ -6,10 +6,11 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::lessons;
 use crate::harness::{Broken, Client, Origin, Plan, Sidecar, answer};
 
 /// What a case comes to.
-enum To {
+pub(super) enum To {
     /// An error answer, the end of the connection, and nothing at the origin.
     Refused,
     /// One request at the origin, with this body.
@@ -22,26 +23,26 @@ use To::{One, Refused};
 const HIDDEN: &str = "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n";
 
 /// A POST with these field lines and whatever follows the head.
-fn post(fields: &str, rest: &str) -> Vec<u8> {
+pub(super) fn post(fields: &str, rest: &str) -> Vec<u8> {
     format!("POST /case HTTP/1.1\r\nHost: a\r\n{fields}\r\n\r\n{rest}").into_bytes()
 }
 
 /// A POST in chunks.
-fn chunks(body: &str) -> Vec<u8> {
+pub(super) fn chunks(body: &str) -> Vec<u8> {
     post("Transfer-Encoding: chunked", body)
 }
 
 /// A POST of these chunks, behind which a request is hidden.
-fn chunks_hiding(body: &str) -> Vec<u8> {
+pub(super) fn chunks_hiding(body: &str) -> Vec<u8> {
     chunks(&format!("{body}{HIDDEN}"))
 }
 
 /// Any head, raw.
-fn raw(bytes: &(impl AsRef<[u8]> + ?Sized)) -> Vec<u8> {
+pub(super) fn raw(bytes: &(impl AsRef<[u8]> + ?Sized)) -> Vec<u8> {
     bytes.as_ref().to_vec()
 }
 
-fn check(cases: impl IntoIterator<Item = (Vec<u8>, To)>) {
+pub(super) fn check(cases: impl IntoIterator<Item = (Vec<u8>, To)>) {
     let origin = Origin::answering(|received| answer("200 OK", "", received.head.target().as_bytes()));
     let sidecar = Sidecar::start(&Plan::to(origin.address()));
     let seen = AtomicUsize::new(0);
@@ -365,6 +366,9 @@ fn the_corpus_is_as_large_as_is_said() {
         chunks_with_one_meaning_are_understood_as_that_cases(),
         start_lines_that_are_read_in_two_ways_never_pass_cases(),
         hosts_and_names_that_are_read_in_two_ways_never_pass_cases(),
+        lessons::lines_that_others_read_otherwise_are_refused_cases(),
+        lessons::framings_that_others_read_otherwise_are_refused_cases(),
+        lessons::odd_requests_of_one_meaning_pass_as_one_cases(),
     ];
     let refused = families.iter().flatten().filter(|(_, to)| matches!(to, Refused)).count();
     let cases = families.iter().map(Vec::len).sum::<usize>();

@@ -116,7 +116,7 @@ fn a_slow_body_obeys_the_deadlines() {
     let plan = Plan::new().upstream("stable", stable.address()).upstream("gray", gray.address());
     let plan = plan.release("r", &format!("level: full\nconditions: [{RULE}]")).facts(FACTS);
     let plan = plan.route("all", "/{*rest}", "stable: stable, gray: gray", "release: r\ntimeouts: { request: 2s }");
-    let sidecar = Sidecar::start(&plan.more("limits: { body_idle: 300ms }"));
+    let sidecar = Sidecar::start(&plan.more("limits: { body_idle: 300ms, body_bytes_per_second: 0 }"));
     let head = "POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{";
     let mut idle = sidecar.client();
     idle.send(head.as_bytes());
@@ -131,6 +131,24 @@ fn a_slow_body_obeys_the_deadlines() {
         slow.send(b" ");
     }
     assert_eq!(slow.answer_to("POST").status(), 504);
+    assert!(stable.requests().is_empty() && gray.requests().is_empty());
+}
+
+#[test]
+fn a_body_that_drips_before_the_decision_is_timed_out() {
+    let (stable, gray) = (Origin::lane("stable"), Origin::lane("gray"));
+    let plan = Plan::gray(stable.address(), gray.address(), &format!("level: full\nconditions: [{RULE}]"));
+    let plan = plan.facts(FACTS).more("limits: { body_idle: 500ms, body_bytes_per_second: 1000 }");
+    let sidecar = Sidecar::start(&plan);
+    let head = "POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 9000\r\n\r\n{";
+    let mut client = sidecar.client();
+    client.send(head.as_bytes());
+    let begun = Instant::now();
+    while client.try_send(b" ").is_ok() && client.is_silent_for(Duration::from_millis(20)) {
+        assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    }
+    let response = client.answer_to("POST");
+    assert_eq!((response.status(), response.failure()), (408, "slow_body".to_owned()));
     assert!(stable.requests().is_empty() && gray.requests().is_empty());
 }
 

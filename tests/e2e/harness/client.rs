@@ -195,6 +195,14 @@ impl Client {
         outcome.is_err_and(|error| timed_out(&error))
     }
 
+    /// Whether nothing arrives for a moment; what does arrive is kept.
+    pub(crate) fn is_silent_for(&mut self, time: Duration) -> bool {
+        self.wire.set_patience(time);
+        let outcome = self.wire.fill();
+        self.wire.set_patience(PATIENCE);
+        outcome.is_err_and(|error| timed_out(&error))
+    }
+
     /// Everything the sidecar still sends until it closes.
     pub(crate) fn rest(&mut self) -> Vec<u8> {
         self.wire.rest()

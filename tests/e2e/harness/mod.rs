@@ -4,6 +4,7 @@
 //! Nothing here sleeps for luck: every wait polls a condition and gives up loudly after [`PATIENCE`].
 
 mod client;
+pub(crate) mod frames;
 mod geo;
 mod grpc;
 mod h2c;
@@ -26,7 +27,7 @@ pub(crate) use origin::{Origin, answer};
 pub(crate) use plan::Plan;
 pub(crate) use ports::Port;
 pub(crate) use process::{Process, graylane};
-pub(crate) use python::python_script;
+pub(crate) use python::{PythonServer, python_script};
 pub(crate) use redis::Redis;
 pub(crate) use sidecar::Sidecar;
 pub(crate) use wire::Head;

@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 
+use socket2::{Domain, Socket, Type};
+
 use super::PATIENCE;
 use super::wire::{Framing, Head, Trailers, Wire};
 
@@ -53,7 +55,7 @@ pub(crate) struct Visit {
 impl Origin {
     /// Runs `script` once for each connection, each on a thread of its own.
     pub(crate) fn start(script: impl Fn(&mut Visit) + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has free ports");
+        let listener = listen();
         let address = listener.local_addr().expect("a bound socket");
         let shared = Arc::new(Shared::default());
         let accepting = Arc::clone(&shared);
@@ -151,6 +153,16 @@ impl Drop for Origin {
         // Wakes the accepting thread so that it sees the flag.
         let _ = TcpStream::connect(self.address);
     }
+}
+
+/// Listens with room for every crowd of the tests: beyond the queue of `TcpListener::bind`, 128, a system lets a connection
+/// wait for a second.
+fn listen() -> TcpListener {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    let any: SocketAddr = ([127, 0, 0, 1], 0).into();
+    socket.bind(&any.into()).expect("loopback has free ports");
+    socket.listen(4096).expect("a bound socket");
+    socket.into()
 }
 
 impl Visit {

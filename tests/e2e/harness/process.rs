@@ -25,10 +25,22 @@ pub(crate) fn graylane<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) 
 
 impl Process {
     pub(crate) fn start<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_graylane"))
+        Self::start_with(arguments, &[])
+    }
+
+    /// With these variables besides.
+    pub(crate) fn start_with<S: AsRef<OsStr>>(
+        arguments: impl IntoIterator<Item = S>,
+        environment: &[(&str, &OsStr)],
+    ) -> Self {
+        // Long runs may want a release build of the same.
+        let binary = std::env::var_os("GRAYLANE_TEST_BINARY");
+        let mut child = Command::new(binary.unwrap_or_else(|| env!("CARGO_BIN_EXE_graylane").into()))
             .args(arguments)
             .env_remove("RUST_LOG")
             .env_remove("KUBERNETES_SERVICE_HOST")
+            .env_remove("NOTIFY_SOCKET")
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -142,7 +142,7 @@ impl Wire {
         let _ = self.stream.shutdown(Shutdown::Both);
     }
 
-    fn fill(&mut self) -> io::Result<usize> {
+    pub(super) fn fill(&mut self) -> io::Result<usize> {
         let mut chunk = [0; 64 * 1024];
         let count = loop {
             match self.stream.read(&mut chunk) {

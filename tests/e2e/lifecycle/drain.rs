@@ -5,6 +5,7 @@ use std::sync::{Mutex, mpsc};
 use http::Request;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use crate::harness::frames::{GOAWAY, HEADERS, PING, SETTINGS, frame};
 use crate::harness::{Client, Origin, Plan, Sidecar, answer, collect, eventually, h2_client, patient};
 
 /// An origin that answers `/held` only when it is let go, and everything else at once.
@@ -178,27 +179,21 @@ fn whoever_keeps_asking_is_told_before_the_connection_closes() {
 /// A connection in HTTP/2 frame by frame.
 struct Frames(tokio::net::TcpStream);
 
-const HEADERS: u8 = 1;
-const PING: u8 = 6;
-const GOAWAY: u8 = 7;
-
 impl Frames {
     async fn connect(sidecar: &Sidecar) -> Self {
         let stream = tokio::net::TcpStream::connect(sidecar.traffic()).await.expect("it accepts");
         let mut frames = Self(stream);
         frames.0.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.expect("it reads");
-        frames.send(4, 0, 0, &[]).await;
+        frames.send(SETTINGS, 0, 0, &[]).await;
         frames
     }
 
-    async fn send(&mut self, kind: u8, flags: u8, stream: u8, payload: &[u8]) {
-        let length = u8::try_from(payload.len()).expect("a short frame");
-        let bytes = [&[0, 0, length, kind, flags, 0, 0, 0, stream], payload].concat();
-        self.0.write_all(&bytes).await.expect("it reads");
+    async fn send(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
+        self.0.write_all(&frame(kind, flags, stream, payload)).await.expect("it reads");
     }
 
     /// `GET http://a/` (RFC 7541: three entries of the static table, and an authority).
-    async fn ask(&mut self, stream: u8) {
+    async fn ask(&mut self, stream: u32) {
         self.send(HEADERS, 5, stream, &[0x82, 0x86, 0x84, 0x41, 1, b'a']).await;
     }
 

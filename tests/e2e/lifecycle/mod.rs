@@ -8,3 +8,4 @@ mod log;
 mod metrics;
 mod secrets;
 mod succession;
+mod supervisor;

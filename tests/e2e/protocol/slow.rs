@@ -71,6 +71,49 @@ fn row_22_a_body_that_pauses_is_timed_out_and_the_upstream_freed() {
 }
 
 #[test]
+fn row_22_a_body_that_drips_is_timed_out() {
+    let (sidecar, origin) = limited("body_idle: 500ms, body_bytes_per_second: 1000");
+    let start = Instant::now();
+    let mut client = sidecar.client();
+    // What is gRPC in HTTP/2 alone gives no right to drip in HTTP/1.
+    client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/grpc\r\nTransfer-Encoding: chunked\r\n\r\n");
+    while start.elapsed() < SOON && client.try_send(b"1\r\nx\r\n").is_ok() {
+        if !client.is_silent_for(Duration::from_millis(20)) {
+            break;
+        }
+    }
+    let rest = client.rest();
+    check_ended(&rest);
+    assert!(rest.is_empty() || String::from_utf8_lossy(&rest).contains("\"slow_body\""));
+    assert!(start.elapsed() < SOON);
+    sidecar.wait_for_metric("graylane_slow_clients_total", &[("reason", "body_drip")], 1.0);
+    origin.wait_closed(1);
+    assert!(origin.requests().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn row_22_a_body_that_drips_in_http_2_is_timed_out() {
+    let (sidecar, _origin) = limited("body_idle: 500ms, body_bytes_per_second: 1000");
+    let mut client = h2_client(sidecar.traffic()).await;
+    let request = Request::post("http://shop.test/").body(()).expect("a request");
+    let (response, mut stream) = client.send_request(request, false).expect("a stream");
+    let drip = async {
+        while stream.send_data(bytes::Bytes::from_static(b"x"), false).is_ok() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        std::future::pending::<()>().await;
+    };
+    let answered = async {
+        tokio::select! { answer = response => answer, () = drip => unreachable!("it never ends") }
+    };
+    match patient("an end", answered).await {
+        Ok(response) => assert_eq!(response.status(), http::StatusCode::REQUEST_TIMEOUT),
+        Err(error) => assert!(error.is_reset(), "{error}"),
+    }
+    sidecar.wait_for_metric("graylane_slow_clients_total", &[("reason", "body_drip")], 1.0);
+}
+
+#[test]
 fn row_22_an_http_2_client_that_says_nothing_is_timed_out() {
     let (sidecar, _origin) = limited("idle: 300ms, header_time: 300ms");
     let mut client = sidecar.client();

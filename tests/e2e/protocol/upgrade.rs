@@ -1,40 +1,23 @@
 //! Row 14: a tunnel begins with 101 and not before.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Stdio};
 use std::sync::mpsc;
 
-use crate::harness::{Origin, Plan, Sidecar, answer, python_script};
+use crate::harness::{Origin, Plan, PythonServer, Sidecar, answer, python_script};
 
 const UPGRADE: &str = "GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
                        Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
 const ACCEPTED: &str = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
 
-struct Stopped(Child);
-
-impl Drop for Stopped {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 #[test]
 fn row_14_websockets_client_and_server_talk_through_the_sidecar() {
-    let mut server =
-        python_script("ws_server.py").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("python starts");
-    let output = server.stdout.take().expect("stdout is piped");
-    let server = Stopped(server);
-    let mut line = String::new();
-    BufReader::new(output).read_line(&mut line).expect("the server prints its port");
-    let address = format!("127.0.0.1:{}", line.trim());
+    let server = PythonServer::start(&mut python_script("ws_server.py"));
+    let address = format!("127.0.0.1:{}", server.port());
     let sidecar = Sidecar::start(&Plan::new().upstream("stable", address).rest());
     let client =
         python_script("ws_client.py").arg(format!("ws://{}/live", sidecar.traffic())).output().expect("python starts");
     let said = String::from_utf8_lossy(&client.stdout);
     assert_eq!(said.trim(), "ok", "{}", String::from_utf8_lossy(&client.stderr));
-    drop(server);
 }
 
 #[test]

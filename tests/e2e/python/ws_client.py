@@ -1,14 +1,25 @@
-"""A WebSocket client by PyPI websockets: echoes texts, binaries, a large message and a ping; prints `ok` at the end."""
+"""A WebSocket client by PyPI websockets: echoes texts, binaries, a large message and a ping; prints `ok` at the end.
+
+Arguments: the URL, and for `wss` a PEM file of the authority that vouches for `shop.test`.
+"""
 
 import asyncio
 import os
+import ssl
 import sys
 
 from websockets.asyncio.client import connect
 
 
-async def main(url):
-    async with connect(url, max_size=2**25, subprotocols=["goods.v1"]) as connection:
+def tls(authority):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(authority)
+    return {"ssl": context, "server_hostname": "shop.test"}
+
+
+async def main(url, *authority):
+    more = tls(*authority) if authority else {}
+    async with connect(url, max_size=2**25, subprotocols=["goods.v1"], **more) as connection:
         assert connection.subprotocol == "goods.v1", connection.subprotocol
         greeting = await connection.recv()
         assert greeting == "lane stable", greeting
@@ -25,4 +36,4 @@ async def main(url):
     print("ok")
 
 
-asyncio.run(main(sys.argv[1]))
+asyncio.run(main(*sys.argv[1:]))

@@ -40,7 +40,7 @@ fn a_body_that_waits_with_its_request_comes_whole() {
     let sidecar = Sidecar::start(&scene.plan(&[fault("slow", "share: 100%, delay: 200ms")]));
     let mut client = sidecar.client();
     client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhello");
-    std::thread::sleep(Duration::from_millis(50));
+    sidecar.wait_for_metric("graylane_inflight_requests", &[], 1.0);
     client.send(b"world");
     assert_eq!(client.answer_to("POST").status(), 200);
     assert_eq!(scene.gray.only().body, b"helloworld");

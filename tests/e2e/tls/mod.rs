@@ -1,8 +1,9 @@
 //! TLS on both sides and the PROXY protocol, with certificates made for each test and clients of other people: rustls,
-//! OpenSSL (`openssl s_client`, `curl`) and Python's `ssl`.
+//! OpenSSL (`openssl s_client`, `curl`), Python's `ssl`, `websockets` and `grpcio`.
 
 mod kit;
 
+mod clients;
 mod inbound;
 mod names;
 mod outbound;

@@ -2,7 +2,9 @@
 
 use std::os::unix::fs::symlink;
 
-use super::kit::{Authority, Identity, Session, TlsOrigin, behind};
+use rustls::HandshakeKind;
+
+use super::kit::{Authority, Identity, Session, TlsOrigin, behind, provider};
 use crate::harness::{Origin, Plan, Sidecar, answer, eventually};
 
 const EXPIRY: &str = "graylane_tls_certificate_expiry_seconds";
@@ -90,6 +92,41 @@ fn another_configuration_changes_what_new_connections_are_asked_for() {
     assert_eq!(plain.get("/x", "").status(), 200, "what is open goes on as it began");
     sidecar.reload(&to());
     assert_eq!(sidecar.get("/x", "").status(), 200);
+}
+
+#[test]
+fn sessions_outlive_a_reload_and_end_with_their_certificate() {
+    let (authority, origin) = (Authority::new(), origin());
+    let identity = authority.identity(&["shop.test"]);
+    let to = || behind(Plan::to(origin.address()).admin("insecure_changes: true"), &identity, "");
+    let strict = || behind(Plan::to(origin.address()).admin("insecure_changes: true"), &identity, ", min_version: 1.3");
+    let sidecar = Sidecar::start(&to());
+    let clients = [&rustls::version::TLS13, &rustls::version::TLS12].map(|version| {
+        let builder = rustls::ClientConfig::builder_with_provider(provider()).with_protocol_versions(&[version]);
+        builder.unwrap().with_root_certificates(authority.roots()).with_no_client_auth()
+    });
+    let kind = |client: &rustls::ClientConfig| {
+        let mut session = Session::open(sidecar.traffic(), client, "shop.test").unwrap();
+        assert!(session.get("").unwrap().starts_with("http/1.1 200"));
+        session.0.conn.handshake_kind().unwrap()
+    };
+    assert_eq!([kind(&clients[0]), kind(&clients[1])], [HandshakeKind::Full; 2]);
+    sidecar.reload(&to().more("limits: { idle: 20s }"));
+    assert_eq!([kind(&clients[0]), kind(&clients[1])], [HandshakeKind::Resumed; 2]);
+    // The same certificate, put there anew, is the same.
+    put(&sidecar, "tls.crt", &identity.cert);
+    sidecar.reload(&to().more("limits: { idle: 21s }"));
+    assert_eq!([kind(&clients[0]), kind(&clients[1])], [HandshakeKind::Resumed; 2]);
+    // Other rules are other sessions.
+    sidecar.reload(&strict());
+    assert_eq!(kind(&clients[0]), HandshakeKind::Full);
+    sidecar.reload(&to());
+    assert_eq!([kind(&clients[0]), kind(&clients[1])], [HandshakeKind::Full; 2]);
+    let new = authority.identity(&["shop.test"]);
+    put(&sidecar, "tls.key", &new.key);
+    put(&sidecar, "tls.crt", &new.cert);
+    sidecar.reload(&to().more("limits: { idle: 22s }"));
+    assert_eq!([kind(&clients[0]), kind(&clients[1])], [HandshakeKind::Full; 2]);
 }
 
 #[test]
