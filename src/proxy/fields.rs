@@ -3,6 +3,7 @@
 use smallvec::SmallVec;
 
 use super::timer::Clock;
+use crate::trace::Passing;
 use crate::wire::h1::Framing;
 use crate::wire::{FieldSink, Fields, Known, RequestHead, ResponseHead, Version};
 
@@ -54,6 +55,8 @@ pub(super) struct Told<'t> {
     pub(super) upgrade: Option<&'t [u8]>,
     /// The clock that says how long it has, where it is told.
     pub(super) deadline: Option<&'t Clock>,
+    /// What becomes of the trace fields.
+    pub(super) passing: Passing,
 }
 
 /// Writes the fields of a request for an upstream, `Host` and framing aside. Returns how many lines were removed
@@ -89,6 +92,8 @@ pub(super) fn to_upstream(
                 removed += usize::from(!trusted);
                 continue;
             }
+            Known::Traceparent if told.passing != Passing::AsIs => continue,
+            Known::Other if told.passing == Passing::Restarted && name.eq_ignore_ascii_case(b"tracestate") => continue,
             Known::MaxForwards if counts_forwards(head) => continue,
             known if known.is_hop_by_hop() => continue,
             _ => {}
@@ -304,6 +309,7 @@ mod tests {
             peer: &peer,
             upgrade: None,
             deadline: None,
+            passing: Passing::AsIs,
         };
         let mut out = Vec::new();
         to_upstream(&mut out, &head, &told, |name| name.eq_ignore_ascii_case(b"x-user-id"));
@@ -384,6 +390,7 @@ mod tests {
             peer: &peer,
             upgrade: None,
             deadline: None,
+            passing: Passing::AsIs,
         };
         let mut out = Vec::new();
         to_upstream(&mut out, &head, &told, |_| false);

@@ -33,6 +33,7 @@ mod outcome;
 mod record;
 mod refuse;
 mod tell;
+mod traced;
 
 mod evidence;
 mod explain;
@@ -72,6 +73,7 @@ use respond::Responder;
 use shield::Guard;
 use snapshot::Target;
 use timer::{Clock, Late, Timer, Waiting};
+use traced::Trace;
 use worker::View;
 
 use crate::config::StableOpen;
@@ -99,7 +101,7 @@ struct Request<'r, 'c> {
 /// The whole way of one request. Returns what was recorded; the answer has been given.
 async fn serve<'c>(worker: &Worker, request: Request<'_, 'c>, responder: Responder<'c>, timer: &mut Timer) -> Record {
     let view = worker.view();
-    let mut record = Record::default();
+    let mut record = Record { trace: Trace::begin(worker, &view, &request), ..Record::default() };
     let mut responder = Some(responder);
     let mut request = request;
     let place = view.snapshot.gauge.enter(worker.delay.lasting());
@@ -131,6 +133,7 @@ async fn serve<'c>(worker: &Worker, request: Request<'_, 'c>, responder: Respond
         }
     }
     tell::told(worker, &view, &request, routed.as_ref().ok(), &mut record);
+    traced::told(worker, &view, &request, routed.as_ref().ok(), &mut record);
     record
 }
 
@@ -285,6 +288,7 @@ async fn judged<'c>(
     if request.head.is_grpc() {
         way.record.ended_grpc();
     }
+    way.record.attempt_over(attempted.err());
     let answer = breaker::answer(attempted, way.record);
     if let Some(room) = routed.room.take() {
         room.leave(load(answer), worker.tick(Instant::now()));
@@ -338,6 +342,7 @@ async fn attempt<'c>(
             peer: request.peer,
             upgrade,
             deadline: clock.passed.any().then_some(clock),
+            passing: way.record.trace.passing(),
         },
         untrusted: &untrusted,
         clock,
@@ -350,6 +355,7 @@ async fn attempt<'c>(
     let pool = &view.pools[routed.target.upstream];
     for fresh in [false, true] {
         let Way { responder, timer, record } = way;
+        record.trace.attempt(worker, routed.target);
         if clock.is_over() {
             return Err(Failure::RequestLate);
         }
@@ -357,7 +363,7 @@ async fn attempt<'c>(
         let leased = timer.race(&clock.last(), leasing).await;
         let lease = leased.map_err(|Late| Failure::RequestLate)??.map_err(|error| lease_failure(error, clock))?;
         clock.wait_for(Waiting::FirstByte, Instant::now());
-        record.report = lease.report();
+        record.reached(&lease);
         let exchange = Exchange { body: &mut request.body, responder, timer, record };
         let attempted = match lease {
             upstream::Lease::H1(lease) => over_h1(&call, lease, exchange).await,

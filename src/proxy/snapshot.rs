@@ -12,6 +12,7 @@ use crate::extract::{Extractor, allow_encoded};
 use crate::latch::{Flag, Latches};
 use crate::resilience::State;
 use crate::telemetry::{FactSeries, ReleaseSeries, RouteSeries, Telemetry, UpstreamSeries};
+use crate::trace::Tracer;
 use crate::upstream::{Dialect, Directory, EndpointName, UpstreamSpec};
 use crate::wire::h1;
 
@@ -30,6 +31,8 @@ pub struct Snapshot {
     /// Where requests go; the pod's own service, where there is one, stands behind the configured upstreams.
     pub directory: Arc<Directory>,
     pub(super) upstreams: Vec<Arc<UpstreamSeries>>,
+    /// What of its requests is told to OpenTelemetry, if anything is.
+    pub tracer: Option<Arc<Tracer>>,
     /// At the index of their `RouteId`.
     pub routes: Vec<Route>,
     /// At the index of a `ReleaseId`: the places of its routes that have both lanes.
@@ -143,6 +146,7 @@ impl Snapshot {
             allow: allow_encoded(&settings),
             directory: Arc::new(directory),
             upstreams,
+            tracer: making.tracer.clone(),
             routes,
             compared,
             releases,
