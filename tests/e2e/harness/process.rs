@@ -25,10 +25,21 @@ pub(crate) fn graylane<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) 
 
 impl Process {
     pub(crate) fn start<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Self {
+        Self::start_among(&[], arguments)
+    }
+
+    /// With these variables in its environment.
+    pub(crate) fn start_among<S: AsRef<OsStr>>(
+        variables: &[(String, String)],
+        arguments: impl IntoIterator<Item = S>,
+    ) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_graylane"))
             .args(arguments)
             .env_remove("RUST_LOG")
             .env_remove("KUBERNETES_SERVICE_HOST")
+            .env_remove("OTEL_RESOURCE_ATTRIBUTES")
+            .env_remove("OTEL_SERVICE_NAME")
+            .envs(variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -38,7 +38,7 @@ impl Sidecar {
             std::fs::write(path, content).expect("a writable directory");
         }
         let config = lay(directory.path(), &plan.render(traffic, admin));
-        let process = Process::start([Path::new("run"), Path::new("--config"), &config]);
+        let process = Process::start_among(plan.variables(), [Path::new("run"), Path::new("--config"), &config]);
         let mut sidecar = Self { process, traffic, admin, directory, _ports: ports };
         eventually("/readyz to answer 200", || sidecar.is_ready().then_some(()));
         sidecar
