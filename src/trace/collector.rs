@@ -283,7 +283,8 @@ mod tests {
         }
         let mut busy = answer(503, "");
         busy.fields.insert("retry-after", "7".parse().unwrap());
-        assert!(matches!(of_http(&busy), Verdict::Again { after: Some(Duration::from_secs(7)), .. }));
+        let why = "it answered 503".to_owned();
+        assert_eq!(of_http(&busy), Verdict::Again { after: Some(Duration::from_secs(7)), why });
     }
 
     #[test]

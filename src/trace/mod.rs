@@ -255,3 +255,6 @@ fn instance_id() -> String {
         variant >> 48
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,7 @@
 
 mod kit;
 
+mod collector;
 mod inbound;
 mod names;
 mod outbound;

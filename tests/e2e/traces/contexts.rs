@@ -169,10 +169,11 @@ async fn http2_carries_the_context_both_ways() {
     let plan = Plan::new().upstream_h2("stable", origin.address()).rest().more(&collector.section("sample: 0%"));
     let sidecar = Sidecar::start(&plan);
     let mut client = patient("a connection", h2_client(sidecar.traffic())).await;
-    let request = http::Request::get("http://shop.test/")
+    let request = http::Request::post("http://shop.test/")
         .header("traceparent", format!("00-{TRACE}-{SPAN}-01"))
         .header("tracestate", STATE);
-    let (answer, _) = client.send_request(request.body(()).unwrap(), true).unwrap();
+    let (answer, mut body) = client.send_request(request.body(()).unwrap(), false).unwrap();
+    body.send_data(bytes::Bytes::from_static(b"x"), true).unwrap();
     assert_eq!(patient("an answer", answer).await.unwrap().status(), 200);
     let got = origin.only().headers;
     assert_eq!((got.get_all("traceparent").iter().count(), &got["tracestate"]), (1, &STATE.parse().unwrap()));

