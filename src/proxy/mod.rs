@@ -326,7 +326,6 @@ async fn attempt<'c>(
     let untrusted = |name: &[u8]| is_untrusted(snapshot, name);
     let program = &snapshot.settings.program;
     let lane = program.lanes().name(routed.lane);
-    let upgrade = wanted_upgrade(head, request.framing);
     let plan = &snapshot.routes[routed.route.index()].plan;
     let slow = fault::meet(worker, &plan.name, lane, clock, &mut request.body, way).await?;
     let call = Call {
@@ -340,9 +339,8 @@ async fn attempt<'c>(
             qos: routed.decision.qos.map(Qos::as_str),
             pseudonym: &snapshot.pseudonym,
             peer: request.peer,
-            upgrade,
+            upgrade: wanted_upgrade(head, request.framing),
             deadline: clock.passed.any().then_some(clock),
-            passing: way.record.trace.passing(),
         },
         untrusted: &untrusted,
         clock,

@@ -50,7 +50,7 @@ pub(super) fn write_head(call: &Call<'_>, lease: &mut H1Lease, framing: Framing,
     out.clear();
     request_line(out, head.method(), call.target);
     out.field(b"host", &authority);
-    record.stripped = to_upstream(out, head, &call.told, call.untrusted);
+    record.stripped = to_upstream(out, head, &call.told, record.trace.passing(), call.untrusted);
     record.trace.write(out);
     match framing {
         Framing::Length(n) => out.field(b"content-length", itoa::Buffer::new().format(n).as_bytes()),
@@ -72,7 +72,7 @@ pub(super) fn h2_request(call: &Call<'_>, scheme: &str, record: &mut Record) -> 
     let request = http::Request::builder().method(head.method()).uri(uri);
     let mut request = request.version(http::Version::HTTP_2).body(()).map_err(|_| Failure::BadAnswer)?;
     let fields = request.headers_mut();
-    record.stripped = to_upstream(fields, head, &call.told, call.untrusted);
+    record.stripped = to_upstream(fields, head, &call.told, record.trace.passing(), call.untrusted);
     record.trace.write(fields);
     if let Framing::Length(n) = call.framing {
         fields.field(b"content-length", itoa::Buffer::new().format(n).as_bytes());

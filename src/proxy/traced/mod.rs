@@ -26,6 +26,7 @@ use attributes::{Over, method, trace_state};
 
 /// Attempts of one request that are told: two lanes, each with a kept connection and a fresh one.
 const MOST_ATTEMPTS: usize = 4;
+
 /// What is traced of one request; nothing, for most.
 #[derive(Default)]
 pub(super) struct Trace {
