@@ -27,6 +27,7 @@ pub mod upstream;
 pub mod proxy;
 
 pub mod telemetry;
+pub mod trace;
 
 pub mod admin;
 pub mod app;

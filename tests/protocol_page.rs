@@ -15,7 +15,8 @@ fn functions(folder: &Path, start: &str, found: &mut BTreeSet<String>) {
             functions(&path, start, found);
         } else if path.extension().is_some_and(|end| end == "rs") {
             let text = fs::read_to_string(&path).expect("tests are UTF-8");
-            let names = text.split(&format!("fn {start}")).skip(1).filter_map(|rest| rest.split('(').next());
+            let start = format!("fn {start}");
+            let names = text.split(&start).skip(1).filter_map(|rest| rest.split('(').next());
             found.extend(names.map(str::to_owned));
         }
     }

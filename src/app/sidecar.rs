@@ -37,6 +37,7 @@ use crate::resilience::Tick;
 use crate::source;
 use crate::telemetry::Telemetry;
 use crate::telemetry::access::{AccessLog, KeyError, Sampling, Sink, UserHash};
+use crate::trace::Tracing;
 use crate::upstream::{Care, REFRESH};
 
 /// A sidecar that runs.
@@ -105,13 +106,19 @@ impl Sidecar {
         inherited.forget_rest();
         let admin = admin_listener.local_addr().map_err(StartError::system("the admin port"))?;
 
-        let log = AccessLog::start(Sink::Stdout, sampling, UserHash::random()?, telemetry.clone());
+        let users = UserHash::random()?;
+        let log = AccessLog::start(Sink::Stdout, sampling, users.clone(), telemetry.clone());
         let log = Arc::new(log.map_err(StartError::system("the access log"))?);
         let latches = Arc::new(latches(&loaded, &telemetry));
         let ledger = Arc::new(Ledger::open(&loaded, places, latches.clone()));
         let epoch = Epoch::now();
         let seed = RandomState::new().hash_one(0);
-        let making = Making { workers: count, seed, now: Tick::START };
+        let mut tracing = Tracing::new(telemetry.clone(), users);
+        let tracer = {
+            let _inside = control.enter();
+            tracing.follow(&loaded.settings)
+        };
+        let making = Making { workers: count, seed, now: Tick::START, tracer };
         let (snapshot, succession) = Snapshot::build(loaded, None, &telemetry, &latches, &making);
         let snapshot = Arc::new(snapshot);
         telemetry.config_applied(&snapshot.version);
@@ -186,6 +193,7 @@ impl Sidecar {
             seed,
             care,
             products,
+            tracing,
             doors,
             admin: admin_door,
             retired: Vec::new(),
@@ -241,6 +249,11 @@ impl Sidecar {
         // A worker that panicked outside of its connections has nothing left to drain.
         let cut = workers.into_iter().map(|worker| worker.join().unwrap_or(0)).sum();
         admin_end.send_replace(u64::MAX);
+        if let Some(tracer) = &live.get().tracer
+            && !control.block_on(tracer.flush(TRACES_END))
+        {
+            tracing::warn!("the last spans are not told");
+        }
         control.shutdown_timeout(CONTROL_END);
         save_last(latches, ledger);
         log.flush(LOG_END);
@@ -291,6 +304,8 @@ const IN_KUBERNETES: Duration = Duration::from_secs(5);
 const CONTROL_END: Duration = Duration::from_secs(1);
 /// How long the state directory may take to hold the last changes.
 const STATE_END: Duration = Duration::from_secs(2);
+/// How long the collector may take over the last spans.
+const TRACES_END: Duration = Duration::from_secs(2);
 /// How long the access log may take to write its last lines.
 const LOG_END: Duration = Duration::from_secs(2);
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::file::{
     FileAdmin, FileConfig, FileFunctions, FileGeoip, FileGuard, FileInvalidate, FileJsonBody, FileLimits, FileOverload,
-    FileProducts, FileState,
+    FileProducts, FileState, FileTracing,
 };
 use super::problem::Findings;
 use super::read::{OneOrMany, Table};
@@ -95,6 +95,21 @@ pub(super) fn merge(into: &mut FileConfig, next: FileConfig, findings: &mut Find
             section(&mut into.webhook, next.webhook, |into, next| {
                 one(&mut into.url, next.url, "products.invalidate.webhook.url", f);
             });
+        });
+    });
+    section(&mut into.tracing, next.tracing, |into: &mut FileTracing, next| {
+        one(&mut into.otlp, next.otlp, "tracing.otlp", f);
+        one(&mut into.protocol, next.protocol, "tracing.protocol", f);
+        one(&mut into.sample, next.sample, "tracing.sample", f);
+        one(&mut into.untrusted, next.untrusted, "tracing.untrusted", f);
+        one(&mut into.evaluations, next.evaluations, "tracing.evaluations", f);
+        one(&mut into.context_id, next.context_id, "tracing.context_id", f);
+        one(&mut into.headers_file, next.headers_file, "tracing.headers_file", f);
+        one(&mut into.answer, next.answer, "tracing.answer", f);
+        section(&mut into.tls, next.tls, |into, next| {
+            one(&mut into.ca_file, next.ca_file, "tracing.tls.ca_file", f);
+            one(&mut into.certificate_file, next.certificate_file, "tracing.tls.certificate_file", f);
+            one(&mut into.key_file, next.key_file, "tracing.tls.key_file", f);
         });
     });
     section(&mut into.guard, next.guard, |into: &mut FileGuard, next| {

@@ -37,6 +37,7 @@ mod remote;
 mod rollback;
 mod settings;
 mod tls;
+mod tracing;
 mod watched;
 mod written;
 
@@ -55,8 +56,8 @@ pub use disk::{Digest, KeyFile, ReadFiles};
 pub use endpoints::{Ejection, EndpointPolicy, Health, Probe};
 pub use fault::{Crowded, FaultPlan, parse_fault};
 pub use file::{
-    AmountUnit, Balance, EncodedWord, Environment, MarkCache, Normalize, OverLimit, Protocol, ShieldWord, StableOpen,
-    schema,
+    AmountUnit, Balance, ContextIdWord, EncodedWord, Environment, MarkCache, Normalize, OtlpProtocol, OverLimit,
+    Protocol, ShieldWord, StableOpen, UntrustedTrace, schema,
 };
 pub use geoip::{GeoipData, GeoipPath, GeoipPlan, province};
 pub use guard::Guard;
@@ -77,6 +78,7 @@ pub use settings::{
     Timeouts, Upstream, UpstreamIndex,
 };
 pub use tls::{ClientTls, ServerTls};
+pub use tracing::TracingPlan;
 pub use units::parse_time;
 pub use watched::{Looked, Watched};
 pub use written::{Written, written};

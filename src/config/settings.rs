@@ -22,6 +22,7 @@ use super::products::ProductsPlan;
 use super::remote::SourcePlan;
 use super::rollback::RollbackPlan;
 use super::tls::ClientTls;
+use super::tracing::TracingPlan;
 use crate::decide::{FactId, LaneId, Permille, Program};
 use crate::resilience::{Plan, PlanError, Thresholds, Timing};
 
@@ -74,6 +75,8 @@ pub struct Settings {
     pub access_log: AccessLog,
     /// Facts that the access log holds beside its own.
     pub access_log_facts: Vec<FactId>,
+    /// What is told to OpenTelemetry.
+    pub tracing: Option<TracingPlan>,
     /// Whether the client sees the lane.
     pub response_mark: ResponseMark,
     /// Who sees the normalised path.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Request};
 use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
+use hyper::body::{Frame, Incoming};
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -47,6 +47,8 @@ pub struct Answer {
     pub fields: HeaderMap,
     /// The whole body.
     pub body: Bytes,
+    /// What came behind it.
+    pub trailers: HeaderMap,
 }
 
 /// An answer whose body comes bit by bit, such as that of a watch.
@@ -57,6 +59,7 @@ pub struct Stream {
     /// The header fields.
     pub fields: HeaderMap,
     body: Incoming,
+    trailers: HeaderMap,
 }
 
 /// Why there is no answer.
@@ -76,16 +79,22 @@ pub enum CallError {
 impl Caller {
     /// With the server certificates that `roots` vouches for; plain `http://` needs none.
     pub fn new(roots: &Roots) -> Result<Self, TlsError> {
-        let mut plain = HttpConnector::new();
-        plain.enforce_http(false);
-        plain.set_nodelay(true);
-        plain.set_connect_timeout(Some(CONNECT_WITHIN));
         let connector = hyper_rustls::HttpsConnectorBuilder::new()
             .with_tls_config(client_tls(roots)?)
             .https_or_http()
             .enable_http1()
-            .wrap_connector(plain);
+            .wrap_connector(plain());
         Ok(Self { client: Client::builder(TokioExecutor::new()).build(connector) })
+    }
+
+    /// The same in HTTP/2, for gRPC; `http://` is taken to mean that the server knows it without asking.
+    pub fn over_h2(roots: &Roots) -> Result<Self, TlsError> {
+        let connector = hyper_rustls::HttpsConnectorBuilder::new()
+            .with_tls_config(client_tls(roots)?)
+            .https_or_http()
+            .enable_http2()
+            .wrap_connector(plain());
+        Ok(Self { client: Client::builder(TokioExecutor::new()).http2_only(true).build(connector) })
     }
 
     /// Sends a request and waits for the whole answer.
@@ -103,7 +112,8 @@ impl Caller {
             Ok(())
         };
         tokio::time::timeout_at(deadline, whole).await.map_err(|_| CallError::Late(bounds.within))??;
-        Ok(Answer { status: stream.status, fields: stream.fields, body: body.freeze() })
+        let Stream { status, fields, trailers, .. } = stream;
+        Ok(Answer { status, fields, body: body.freeze(), trailers })
     }
 
     /// Sends a request and waits for the head of its answer only. How long to wait for what follows is the caller's
@@ -121,7 +131,7 @@ impl Caller {
         let sent = self.client.request(request.map(Full::new));
         let answered = tokio::time::timeout_at(deadline, sent).await.map_err(|_| CallError::Late(within))?;
         let (head, body) = answered.map_err(|error| unreachable(&error))?.into_parts();
-        Ok(Stream { status: head.status.as_u16(), fields: head.headers, body })
+        Ok(Stream { status: head.status.as_u16(), fields: head.headers, body, trailers: HeaderMap::new() })
     }
 }
 
@@ -132,14 +142,23 @@ impl Stream {
             match self.body.frame().await {
                 None => return Ok(None),
                 Some(Err(error)) => return Err(unreachable(&error)),
-                Some(Ok(frame)) => {
-                    if let Ok(bytes) = frame.into_data() {
-                        return Ok(Some(bytes));
-                    }
-                }
+                Some(Ok(frame)) => match frame.into_data().map_err(Frame::into_trailers) {
+                    Ok(bytes) => return Ok(Some(bytes)),
+                    Err(Ok(trailers)) => self.trailers = trailers,
+                    Err(Err(_)) => {}
+                },
             }
         }
     }
+}
+
+/// Connections as they are before TLS.
+fn plain() -> HttpConnector {
+    let mut plain = HttpConnector::new();
+    plain.enforce_http(false);
+    plain.set_nodelay(true);
+    plain.set_connect_timeout(Some(CONNECT_WITHIN));
+    plain
 }
 
 /// The whole chain of causes: the outermost alone says "client error".

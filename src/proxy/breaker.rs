@@ -15,6 +15,7 @@ use crate::resilience::{
     Transition, Watch, classify, guarded, metered,
 };
 use crate::telemetry::BreakerCause;
+use crate::trace::Tracer;
 
 /// The guards of one route's lanes, at the lanes' places; none where the route or the lane has no breaker.
 pub(super) type Guards = Box<[Option<Arc<Guard>>]>;
@@ -263,7 +264,7 @@ impl Route {
     }
 }
 
-/// What making breakers takes beside their plans.
+/// What making a snapshot takes beside its configuration.
 pub struct Making {
     /// Worker threads.
     pub workers: usize,
@@ -271,6 +272,8 @@ pub struct Making {
     pub seed: u64,
     /// Now.
     pub now: Tick,
+    /// What is told to OpenTelemetry by this configuration.
+    pub tracer: Option<Arc<Tracer>>,
 }
 
 /// The monotonic clock that breakers and workers share.

@@ -3,6 +3,7 @@
 use smallvec::SmallVec;
 
 use super::timer::Clock;
+use crate::trace::Passing;
 use crate::wire::h1::Framing;
 use crate::wire::{FieldSink, Fields, Known, RequestHead, ResponseHead, Version};
 
@@ -57,11 +58,13 @@ pub(super) struct Told<'t> {
 }
 
 /// Writes the fields of a request for an upstream, `Host` and framing aside. Returns how many lines were removed
-/// because the peer may not set them; `untrusted` says of a name whether it is such a one.
+/// because the peer may not set them; `untrusted` says of a name whether it is such a one. `passing` says what becomes of the
+/// trace fields.
 pub(super) fn to_upstream(
     sink: &mut impl FieldSink,
     head: &RequestHead,
     told: &Told<'_>,
+    passing: Passing,
     untrusted: impl Fn(&[u8]) -> bool,
 ) -> usize {
     let fields = &head.fields;
@@ -89,6 +92,8 @@ pub(super) fn to_upstream(
                 removed += usize::from(!trusted);
                 continue;
             }
+            Known::Traceparent if passing != Passing::AsIs => continue,
+            Known::Other if passing == Passing::Restarted && name.eq_ignore_ascii_case(b"tracestate") => continue,
             Known::MaxForwards if counts_forwards(head) => continue,
             known if known.is_hop_by_hop() => continue,
             _ => {}
@@ -306,7 +311,7 @@ mod tests {
             deadline: None,
         };
         let mut out = Vec::new();
-        to_upstream(&mut out, &head, &told, |name| name.eq_ignore_ascii_case(b"x-user-id"));
+        to_upstream(&mut out, &head, &told, Passing::AsIs, |name| name.eq_ignore_ascii_case(b"x-user-id"));
         String::from_utf8(out).unwrap()
     }
 
@@ -386,7 +391,7 @@ mod tests {
             deadline: None,
         };
         let mut out = Vec::new();
-        to_upstream(&mut out, &head, &told, |_| false);
+        to_upstream(&mut out, &head, &told, Passing::AsIs, |_| false);
         assert!(String::from_utf8(out).unwrap().contains("max-forwards: 2\r\n"));
         assert_eq!(max_forwards(&head), Some(3));
         head.verb = crate::wire::Verb::Get;

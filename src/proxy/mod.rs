@@ -34,6 +34,7 @@ mod outcome;
 mod record;
 mod refuse;
 mod tell;
+mod traced;
 
 mod evidence;
 mod explain;
@@ -49,8 +50,6 @@ mod worker;
 
 use std::time::{Duration, Instant};
 
-use smallvec::SmallVec;
-
 pub use accept::{Door, Stop, Turn, run};
 pub use breaker::{Epoch, Lately, Making, Moved, Succession, Watches};
 pub use crowd::Crowd;
@@ -60,19 +59,20 @@ pub use snapshot::{Route, Snapshot};
 pub use worker::{Parts, Worker};
 
 use attempt::{Call, Exchange, Failed, over_h1, over_h2};
-use body::{RequestBody, unless_gone};
+use body::RequestBody;
 use breaker::whole_seconds;
 use deadline::CallerDeadline;
 use failure::Failure;
 use fields::{Peer, Told, max_forwards, times_passed, wanted_upgrade};
 use gray_drain::GrayDrain;
-use outgoing::{dialect, lease_failure, target_for};
+use outgoing::{dialect, leased, target_for};
 use record::Record;
 use refuse::refuse;
 use respond::Responder;
 use shield::Guard;
 use snapshot::Target;
-use timer::{Clock, Late, Timer, Waiting};
+use timer::{Clock, Timer, Waiting};
+use traced::Trace;
 use worker::View;
 
 use crate::config::StableOpen;
@@ -100,7 +100,7 @@ struct Request<'r, 'c> {
 /// The whole way of one request. Returns what was recorded; the answer has been given.
 async fn serve<'c>(worker: &Worker, request: Request<'_, 'c>, responder: Responder<'c>, timer: &mut Timer) -> Record {
     let view = worker.view();
-    let mut record = Record::default();
+    let mut record = Record { trace: Trace::begin(worker, &view, &request), ..Record::default() };
     let mut responder = Some(responder);
     let mut request = request;
     let place = view.snapshot.gauge.enter(worker.delay.lasting());
@@ -132,6 +132,7 @@ async fn serve<'c>(worker: &Worker, request: Request<'_, 'c>, responder: Respond
         }
     }
     tell::told(worker, &view, &request, routed.as_ref().ok(), &mut record);
+    traced::told(worker, &view, &request, routed.as_ref().ok(), &mut record);
     record
 }
 
@@ -293,6 +294,7 @@ async fn judged<'c>(
     if request.head.is_grpc() {
         way.record.ended_grpc();
     }
+    way.record.attempt_over(attempted.err());
     let answer = breaker::answer(attempted, way.record);
     if let Some(room) = routed.room.take() {
         room.leave(load(answer), worker.tick(Instant::now()));
@@ -327,10 +329,9 @@ async fn attempt<'c>(
     guard: Option<Guard<'_>>,
 ) -> Result<(), Failure> {
     let (snapshot, head) = (&*view.snapshot, request.head);
-    let untrusted = |name: &[u8]| is_untrusted(snapshot, name);
+    let untrusted = |name: &[u8]| snapshot.is_untrusted(name);
     let program = &snapshot.settings.program;
     let lane = program.lanes().name(routed.lane);
-    let upgrade = wanted_upgrade(head, request.framing);
     let plan = &snapshot.routes[routed.route.index()].plan;
     let slow = fault::meet(worker, &plan.name, lane, clock, &mut request.body, way).await?;
     let call = Call {
@@ -344,7 +345,7 @@ async fn attempt<'c>(
             qos: routed.decision.qos.map(Qos::as_str),
             pseudonym: &snapshot.pseudonym,
             peer: request.peer,
-            upgrade,
+            upgrade: wanted_upgrade(head, request.framing),
             deadline: clock.passed.any().then_some(clock),
         },
         untrusted: &untrusted,
@@ -359,6 +360,7 @@ async fn attempt<'c>(
     let mut now = if way.record.fault.is_some() { Instant::now() } else { routed.began };
     for fresh in [false, true] {
         let Way { responder, timer, record } = way;
+        record.trace.attempt(worker, routed.target);
         if clock.is_over_at(now) {
             return Err(Failure::RequestLate);
         }
@@ -366,14 +368,12 @@ async fn attempt<'c>(
         let lease = match waiting {
             Some(lease) => lease,
             None => {
-                let leasing = Box::pin(pool.lease(dialect, fresh, plan.timeouts.connect));
-                let leasing = unless_gone(&mut request.body, responder, leasing);
-                let leased = timer.race(|| clock.last(), leasing).await;
-                leased.map_err(|Late| Failure::RequestLate)??.map_err(|error| lease_failure(error, clock))?
+                let opening = pool.lease(dialect, fresh, plan.timeouts.connect);
+                leased(opening, &mut request.body, responder, timer, clock).await?
             }
         };
         clock.wait_for(Waiting::FirstByte);
-        record.report = lease.report();
+        record.reached(&lease);
         let exchange = Exchange { body: &mut request.body, responder, timer, record };
         let attempted = match lease {
             upstream::Lease::H1(lease) => over_h1(&call, lease, exchange).await,
@@ -395,10 +395,4 @@ async fn attempt<'c>(
         }
     }
     Err(Failure::Reset)
-}
-
-/// Whether peers that are not trusted may not set this field; names come in any case.
-fn is_untrusted(snapshot: &Snapshot, name: &[u8]) -> bool {
-    let lower: SmallVec<[u8; 64]> = name.iter().map(u8::to_ascii_lowercase).collect();
-    std::str::from_utf8(&lower).is_ok_and(|name| snapshot.extractor.is_untrusted_header(name))
 }

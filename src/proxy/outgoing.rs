@@ -3,14 +3,16 @@
 use std::borrow::Cow;
 
 use super::attempt::{Call, Failed};
+use super::body::{RequestBody, unless_gone};
 use super::failure::Failure;
 use super::fields::to_upstream;
 use super::record::Record;
+use super::respond::Responder;
 use super::snapshot::{Snapshot, Target};
-use super::timer::Clock;
+use super::timer::{Clock, Late, Timer};
 use crate::config::{Normalize, Protocol};
 use crate::decide::NormalPath;
-use crate::upstream::{ConnectError, Dialect, H1Lease, LeaseError};
+use crate::upstream::{ConnectError, Dialect, H1Lease, Lease, LeaseError};
 use crate::wire::h1::{self, Framing, request_line};
 use crate::wire::{FieldSink, Known, RequestHead, Version};
 
@@ -24,13 +26,27 @@ pub(super) fn dialect(target: Target, call: &Call<'_>) -> Dialect {
 }
 
 /// What it means for a request that there is no connection.
-pub(super) fn lease_failure(error: LeaseError, clock: &Clock) -> Failure {
+fn lease_failure(error: LeaseError, clock: &Clock) -> Failure {
     match error {
         LeaseError::Connect(ConnectError::TimedOut) if clock.is_over() => Failure::RequestLate,
         LeaseError::NoEndpoint => Failure::NoEndpoint,
         LeaseError::Connect(ConnectError::Refused(_) | ConnectError::Tls(_)) => Failure::Connect,
         LeaseError::Connect(ConnectError::TimedOut) => Failure::ConnectLate,
     }
+}
+
+/// Waits for a connection, no longer than the exchange may last and only while the client is there. Most requests find
+/// one that waits for them, so this stands on the heap.
+pub(super) async fn leased(
+    opening: impl Future<Output = Result<Lease, LeaseError>>,
+    body: &mut RequestBody<'_>,
+    responder: &mut Option<Responder<'_>>,
+    timer: &mut Timer,
+    clock: &Clock,
+) -> Result<Lease, Failure> {
+    let opening = unless_gone(body, responder, Box::pin(opening));
+    let opened = timer.race(|| clock.last(), opening).await;
+    opened.map_err(|Late| Failure::RequestLate)??.map_err(|error| lease_failure(error, clock))
 }
 
 /// How the body goes up: a length where there is one, else chunks.
@@ -56,7 +72,8 @@ pub(super) fn write_head(call: &Call<'_>, lease: &mut H1Lease, framing: Framing,
     out.reserve(head.fields.size() + OWN_FIELDS);
     request_line(out, head.method(), call.target);
     out.field(b"host", &authority);
-    record.stripped = to_upstream(out, head, &call.told, call.untrusted);
+    record.stripped = to_upstream(out, head, &call.told, record.trace.passing(), call.untrusted);
+    record.trace.write(out);
     match framing {
         Framing::Length(n) => out.field(b"content-length", itoa::Buffer::new().format(n).as_bytes()),
         Framing::Chunked => out.field(b"transfer-encoding", b"chunked"),
@@ -77,7 +94,8 @@ pub(super) fn h2_request(call: &Call<'_>, scheme: &str, record: &mut Record) -> 
     let request = http::Request::builder().method(head.method()).uri(uri);
     let mut request = request.version(http::Version::HTTP_2).body(()).map_err(|_| Failure::BadAnswer)?;
     let fields = request.headers_mut();
-    record.stripped = to_upstream(fields, head, &call.told, call.untrusted);
+    record.stripped = to_upstream(fields, head, &call.told, record.trace.passing(), call.untrusted);
+    record.trace.write(fields);
     if let Framing::Length(n) = call.framing {
         fields.field(b"content-length", itoa::Buffer::new().format(n).as_bytes());
     }

@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::failure::Failure;
 use super::fault_table::Fault;
 use super::outcome;
+use super::traced::Trace;
 use crate::upstream::Report;
 use crate::wire::{Fields, Known, ResponseHead};
 
@@ -44,6 +45,8 @@ pub(super) struct Record {
     pub(super) is_broken: bool,
     /// Where the endpoint's part in it is told, if anybody asks.
     pub(super) report: Option<Report>,
+    /// What is traced of it.
+    pub(super) trace: Trace,
 }
 
 impl Record {

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::breaker::{Guards, Making, Meters, Succession};
 use super::compare::{Compared, by_release};
 use super::limit::{Gauge, Limits};
@@ -12,6 +14,7 @@ use crate::extract::{Extractor, allow_encoded};
 use crate::latch::{Flag, Latches};
 use crate::resilience::State;
 use crate::telemetry::{FactSeries, ReleaseSeries, RouteSeries, Telemetry, UpstreamSeries};
+use crate::trace::Tracer;
 use crate::upstream::{Dialect, Directory, EndpointName, UpstreamSpec};
 use crate::wire::h1;
 
@@ -30,6 +33,8 @@ pub struct Snapshot {
     /// Where requests go; the pod's own service, where there is one, stands behind the configured upstreams.
     pub directory: Arc<Directory>,
     pub(super) upstreams: Vec<Arc<UpstreamSeries>>,
+    /// What of its requests is told to OpenTelemetry, if anything is.
+    pub tracer: Option<Arc<Tracer>>,
     /// At the index of their `RouteId`.
     pub routes: Vec<Route>,
     /// At the index of a `ReleaseId`: the places of its routes that have both lanes.
@@ -85,6 +90,12 @@ pub(super) struct Target {
 const LOCAL: &str = "local";
 
 impl Snapshot {
+    /// Whether peers that are not trusted may not set this field; names come in any case.
+    pub(super) fn is_untrusted(&self, name: &[u8]) -> bool {
+        let lower: SmallVec<[u8; 64]> = name.iter().map(u8::to_ascii_lowercase).collect();
+        std::str::from_utf8(&lower).is_ok_and(|name| self.extractor.is_untrusted_header(name))
+    }
+
     /// Compiles a configuration whose releases `latches` has adopted. What did not change since `old` keeps its state:
     /// connections and health of upstreams, breakers, limits and budgets of routes. The second part is for the one who
     /// merges what workers record.
@@ -143,6 +154,7 @@ impl Snapshot {
             allow: allow_encoded(&settings),
             directory: Arc::new(directory),
             upstreams,
+            tracer: making.tracer.clone(),
             routes,
             compared,
             releases,

@@ -14,6 +14,7 @@ use super::{Request, Routed};
 use crate::decide::{Decision, FactId, Facts};
 use crate::telemetry::access::{Asked, Decided, Entry, LoggedFacts, Outcome};
 use crate::telemetry::{CodeClass, FailedRequest, Refusal, RouteSeries, SlowClient};
+use crate::trace::TraceId;
 use crate::wire::{Known, RequestHead};
 
 /// A request under way on its route, for as long as this lives.
@@ -164,11 +165,12 @@ fn log(
     let wanted: SmallVec<[_; 8]> = wanted.iter().map(|id| (program.facts().name(*id), fact(*id))).collect();
     let named: SmallVec<[_; 8]> = wanted.iter().map(|(name, value)| (*name, value.as_deref())).collect();
     let client = facts.as_ref().and_then(|facts| facts.client_ip()).unwrap_or(request.peer.ip);
+    let own_trace = record.trace.trace_id();
     worker.log.write(&Entry {
         time: SystemTime::now().checked_sub(took).unwrap_or(SystemTime::UNIX_EPOCH),
         asked: Asked {
             request_id: record.id.as_deref().unwrap_or_default(),
-            trace_id: trace_id(head),
+            trace_id: own_trace.as_ref().map(TraceId::as_str).or_else(|| trace_id(head)),
             client,
             protocol: head.version.as_str(),
             method: head.method(),

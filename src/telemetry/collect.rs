@@ -7,6 +7,7 @@ use super::label::{BreakerCause, Closing, CodeClass, DeadlineField, Limit, LineF
 use super::label::{CheckResult, ConnectResult, ConnectionState, EjectionResult, EndpointState};
 use super::label::{Handshake, InvalidationResult, LookupResult, ProxyHeader, SlowClient, TokenFate};
 use super::metrics::{self, Metric};
+use super::otlp::{OtlpFate, OtlpSeries, OtlpSignal};
 use super::process::ProcessFigures;
 use super::registry::{Registry, RouteEntry};
 use super::release::ReleaseSeries;
@@ -55,7 +56,12 @@ impl Family {
 }
 
 /// Sums everything, in the order of the list of metrics.
-pub(super) fn collect(registry: &Registry, totals: &Totals, process: &ProcessFigures) -> Vec<Family> {
+pub(super) fn collect(
+    registry: &Registry,
+    totals: &Totals,
+    otlp: &OtlpSeries,
+    process: &ProcessFigures,
+) -> Vec<Family> {
     let mut families = routes(registry);
     families.extend(lanes(registry));
     families.extend(releases(registry));
@@ -64,10 +70,21 @@ pub(super) fn collect(registry: &Registry, totals: &Totals, process: &ProcessFig
     families.extend(sources(registry));
     families.extend(entrances(registry, totals));
     families.extend(whole(registry, totals));
+    families.push(told(otlp));
     families.extend(program(process));
     let place = |family: &Family| metrics::ALL.iter().position(|metric| *metric == family.metric);
     families.sort_by_key(place);
     families
+}
+
+fn told(otlp: &OtlpSeries) -> Family {
+    let mut items = Family::new(&metrics::OTLP_ITEMS);
+    for signal in OtlpSignal::ALL {
+        for fate in OtlpFate::ALL {
+            items.count(&[], &[signal.as_str(), fate.as_str()], otlp.sum(signal, fate));
+        }
+    }
+    items
 }
 
 fn routes(registry: &Registry) -> Vec<Family> {

@@ -144,6 +144,8 @@ metrics! {
         "Calls to the admin port with a token that is none, or may not do what was asked.";
     ACCESS_LOG_LINES = Counter "graylane_access_log_lines_total" ["result"]
         "Lines of the access log: written, or dropped because the log could not keep up.";
+    OTLP_ITEMS = Counter "graylane_otlp_items_total" ["signal", "result"]
+        "Spans and evaluation events: exported to the collector, dropped because too many waited (queue_full) or it could not be told (failed), or rejected by it.";
     BUILD_INFO = Gauge "graylane_build_info" ["version"]
         "1 for the version of the program.";
     PROCESS_RESIDENT = Gauge "process_resident_memory_bytes" []

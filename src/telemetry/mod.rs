@@ -15,6 +15,7 @@ mod certificate;
 mod endpoint;
 mod fault;
 mod lookup;
+mod otlp;
 mod recent;
 mod registry;
 mod release;
@@ -49,6 +50,7 @@ pub use label::{CheckResult, ConnectResult, ConnectionState, EjectionResult, End
 pub use label::{Handshake, InvalidationResult, LookupResult, ProxyHeader, SlowClient, TokenFate};
 pub use lookup::LookupSeries;
 pub use metrics::{ALL as METRICS, Kind, Metric};
+pub use otlp::{OtlpFate, OtlpSeries, OtlpSignal};
 pub use process::resident_memory;
 pub use recent::FailedRequest;
 pub use release::ReleaseSeries;
@@ -64,12 +66,14 @@ pub use upstream::UpstreamSeries;
 pub struct Telemetry {
     registry: Mutex<Registry>,
     totals: Totals,
+    otlp: OtlpSeries,
 }
 
 impl Telemetry {
     /// No series yet, for this many workers.
     pub fn new(workers: usize) -> Self {
-        Self { registry: Mutex::new(Registry::new(workers)), totals: Totals::new(workers) }
+        let registry = Mutex::new(Registry::new(workers));
+        Self { registry, totals: Totals::new(workers), otlp: OtlpSeries::new(workers) }
     }
 
     /// The series of a route with its lanes; positions in `lanes` are the lane indices of [`RouteSeries::record`].
@@ -123,6 +127,11 @@ impl Telemetry {
         &self.totals
     }
 
+    /// What is counted of what is told to OpenTelemetry.
+    pub fn otlp(&self) -> &OtlpSeries {
+        &self.otlp
+    }
+
     /// A configuration came into use. Series that only earlier ones used stay until [`Telemetry::retain_held`].
     pub fn config_applied(&self, version: &str) {
         let mut registry = self.registry();
@@ -164,7 +173,7 @@ impl Telemetry {
     /// Everything in the Prometheus text format, [`CONTENT_TYPE`].
     pub fn render(&self) -> Result<String, RenderError> {
         let registry = self.registry().clone();
-        let families = collect(&registry, &self.totals, &ProcessFigures::read());
+        let families = collect(&registry, &self.totals, &self.otlp, &ProcessFigures::read());
         exposition::text(families).map_err(|source| RenderError { source })
     }
 

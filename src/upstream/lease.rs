@@ -37,6 +37,14 @@ impl Lease {
             Self::H2(lease) => lease.hold.endpoint.report(),
         }
     }
+
+    /// Where the request is sent.
+    pub fn address(&self) -> &Address {
+        match self {
+            Self::H1(lease) => &lease.hold.endpoint.standing.address,
+            Self::H2(lease) => &lease.hold.endpoint.standing.address,
+        }
+    }
 }
 
 /// A whole HTTP/1 connection. Dropped, it is closed; [`H1Lease::finish`] keeps it.

@@ -21,3 +21,4 @@ mod safety;
 mod shield;
 mod source;
 mod tls;
+mod traces;

@@ -15,6 +15,7 @@ use crate::products::Products;
 use crate::proxy::{Epoch, Faults, Making, Snapshot, Succession};
 use crate::telemetry::Telemetry;
 use crate::telemetry::access::AccessLog;
+use crate::trace::Tracing;
 use crate::upstream::Care;
 
 /// How long new names may take to be looked up before requests are sent where they are needed.
@@ -33,6 +34,7 @@ pub(in crate::app) struct Running {
     pub(in crate::app) seed: u64,
     pub(in crate::app) care: Care,
     pub(in crate::app) products: Products,
+    pub(in crate::app) tracing: Tracing,
     pub(in crate::app) doors: Doors,
     pub(in crate::app) admin: AdminDoor,
     /// Snapshots that are not in force any more and that requests may still hold. The last one to let go of a snapshot
@@ -89,9 +91,10 @@ impl Running {
     }
 
     /// Off the runtime: many routes take a while, and breakers are to be turned meanwhile.
-    async fn build(&self, loaded: Loaded, old: Arc<Snapshot>) -> Option<(Arc<Snapshot>, Succession)> {
+    async fn build(&mut self, loaded: Loaded, old: Arc<Snapshot>) -> Option<(Arc<Snapshot>, Succession)> {
         let (telemetry, latches) = (self.telemetry.clone(), self.latches.clone());
-        let making = Making { workers: self.workers, seed: self.seed, now: self.epoch.tick(Instant::now()) };
+        let (now, tracer) = (self.epoch.tick(Instant::now()), self.tracing.follow(&loaded.settings));
+        let making = Making { workers: self.workers, seed: self.seed, now, tracer };
         let building = tokio::task::spawn_blocking(move || {
             latches.adopt(&loaded.settings, &loaded.version);
             let (snapshot, succession) = Snapshot::build(loaded, Some(&old), &telemetry, &latches, &making);

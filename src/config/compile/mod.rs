@@ -8,6 +8,7 @@ mod logged;
 mod process;
 mod products;
 mod tls;
+mod tracing;
 
 mod composite;
 mod condition;
@@ -89,6 +90,7 @@ pub(super) fn compile(
     let process = process::process(config, key_files, texts, findings);
     kept::warn(config, findings);
     let products = products::products(config, findings);
+    let tracing = tracing::tracing(config.tracing.as_ref(), key_files, texts, findings);
     let overload = limit::overload(config.overload.as_ref(), findings);
     let remotes = config.sources.as_deref().unwrap_or_default();
     let remotes = remote::sources(remotes, process.environment, key_files, texts, findings);
@@ -171,6 +173,7 @@ pub(super) fn compile(
         sources_wait: process.sources_wait,
         access_log: process.access_log,
         access_log_facts,
+        tracing,
         response_mark: process.response_mark,
         normalize: process.normalize,
         allow_encoded: process.allow_encoded,

@@ -15,6 +15,7 @@ mod remote;
 mod route;
 mod schema;
 mod tls;
+mod tracing;
 mod upstream;
 
 pub(super) use business_rule::{API_VERSION, FileBusinessRule, FileRollbackOn, KIND};
@@ -37,6 +38,7 @@ pub(super) use remote::{
 };
 pub(super) use route::{FileBreaker, FileHeaderMatch, FileMatch, FileRoute, FileShield, FileTimeouts};
 pub(super) use tls::{ClientAuthWord, FileListenerTls, FileProxyProtocol, FileUpstreamTls, MinVersionWord};
+pub(super) use tracing::FileTracing;
 pub(super) use upstream::{FileEjection, FileHealth, FileUpstream};
 
 pub use fact::AmountUnit;
@@ -45,6 +47,7 @@ pub use process::{EncodedWord, Environment, MarkCache, Normalize};
 pub use remote::RedisPush;
 pub use route::{ShieldWord, StableOpen};
 pub use schema::schema;
+pub use tracing::{ContextIdWord, OtlpProtocol, UntrustedTrace};
 pub use upstream::{Balance, Protocol};
 
 use super::read::{OneOrMany, Table, mirror};
@@ -87,6 +90,8 @@ mirror! {
         /// ever logged as keyed hashes.
         #[schemars(extend("examples" = [["stock_level", "user_tier", "city_id"]]))]
         access_log_facts: Vec<At<String>>,
+        /// What is told to OpenTelemetry: traces and evaluation events. Default: nothing.
+        tracing: FileTracing,
         /// What survives the process.
         state: FileState,
         /// Whether the client sees the lane, in the response header `x-gray-lane`.

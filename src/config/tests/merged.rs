@@ -38,6 +38,10 @@ fn samples() -> Map<String, Value> {
             "h2_resets_per_second": 5, "h2_control_frames_per_second": 4, "handshake_time": "6s", "handshakes": 3
         },
         "overload": { "inflight": 9, "memory": "64MiB", "delay": "9ms" },
+        "tracing": {
+            "otlp": "https://127.0.0.1:9", "protocol": "grpc", "sample": "9%", "untrusted": "follow", "evaluations": "8%",
+            "context_id": "plain", "headers_file": "h.txt", "tls": { "ca_file": "ca.pem" }, "answer": "3s"
+        },
         "guard": { "move": "9%", "files": "free", "sources": "free" },
         "products": { "version": 42, "invalidate": { "redis": { "url": "redis://127.0.0.1:1", "channel": "c" } } },
         "confirm": ["abc"], "drain": "7s", "drain_wait": "1s"

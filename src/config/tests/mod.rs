@@ -19,6 +19,7 @@ mod rules;
 mod schema;
 mod sources;
 mod tls;
+mod tracing;
 mod warnings;
 
 use std::path::{Path, PathBuf};

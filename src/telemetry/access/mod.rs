@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `time` | text | when the request began, RFC 3339 in UTC with milliseconds |
 //! | `request_id` | text | the id that errors and the upstream carry too |
-//! | `trace_id` | text | from `traceparent`, where the request had one |
+//! | `trace_id` | text | of the trace that goes on, else from `traceparent`, where the request had one |
 //! | `client` | text | the client's address, behind trusted proxies |
 //! | `protocol` | text | `HTTP/1.1`, `HTTP/2` |
 //! | `method`, `host`, `path` | text | as asked; the path without its query, which often holds secrets |

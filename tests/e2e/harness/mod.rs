@@ -4,6 +4,7 @@
 //! Nothing here sleeps for luck: every wait polls a condition and gives up loudly after [`PATIENCE`].
 
 mod client;
+mod collector;
 pub(crate) mod frames;
 mod geo;
 mod grpc;
@@ -20,6 +21,7 @@ mod wire;
 use std::time::{Duration, Instant};
 
 pub(crate) use client::{Broken, Client, Response};
+pub(crate) use collector::{Collector, Mood, attribute, hex};
 pub(crate) use geo::Geo;
 pub(crate) use grpc::{GrpcOrigin, Text, grpc_client, grpc_path};
 pub(crate) use h2c::{H2Origin, collect, h2_client, send_all};

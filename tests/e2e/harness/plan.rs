@@ -14,6 +14,7 @@ pub(crate) struct Plan {
     listener: String,
     facts: String,
     files: Vec<(String, Vec<u8>)>,
+    variables: Vec<(String, String)>,
 }
 
 impl Plan {
@@ -29,6 +30,7 @@ impl Plan {
             listener: String::new(),
             facts: FACTS.to_owned(),
             files: Vec::new(),
+            variables: Vec::new(),
         }
     }
 
@@ -133,6 +135,16 @@ impl Plan {
     pub(crate) fn file(mut self, name: &str, content: impl Into<Vec<u8>>) -> Self {
         self.files.push((name.to_owned(), content.into()));
         self
+    }
+
+    /// A variable in the environment of the process.
+    pub(crate) fn variable(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    pub(super) fn variables(&self) -> &[(String, String)] {
+        &self.variables
     }
 
     pub(super) fn files(&self) -> &[(String, Vec<u8>)] {

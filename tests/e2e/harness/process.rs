@@ -40,6 +40,8 @@ impl Process {
             .env_remove("RUST_LOG")
             .env_remove("KUBERNETES_SERVICE_HOST")
             .env_remove("NOTIFY_SOCKET")
+            .env_remove("OTEL_RESOURCE_ATTRIBUTES")
+            .env_remove("OTEL_SERVICE_NAME")
             .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

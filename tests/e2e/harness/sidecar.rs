@@ -1,5 +1,6 @@
 //! The sidecar, run as a user runs it.
 
+use std::ffi::OsStr;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
@@ -38,7 +39,9 @@ impl Sidecar {
             std::fs::write(path, content).expect("a writable directory");
         }
         let config = lay(directory.path(), &plan.render(traffic, admin));
-        let process = Process::start([Path::new("run"), Path::new("--config"), &config]);
+        let variables = plan.variables().iter().map(|(name, value)| (name.as_str(), OsStr::new(value)));
+        let arguments = [Path::new("run"), Path::new("--config"), &config];
+        let process = Process::start_with(arguments, &variables.collect::<Vec<_>>());
         let mut sidecar = Self { process, traffic, admin, directory, _ports: ports };
         eventually("/readyz to answer 200", || sidecar.is_ready().then_some(()));
         sidecar

@@ -4,6 +4,7 @@
 mod kit;
 
 mod clients;
+mod collector;
 mod inbound;
 mod names;
 mod outbound;
