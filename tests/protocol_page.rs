@@ -15,7 +15,8 @@ fn functions(folder: &Path, start: &str, found: &mut BTreeSet<String>) {
             functions(&path, start, found);
         } else if path.extension().is_some_and(|end| end == "rs") {
             let text = fs::read_to_string(&path).expect("tests are UTF-8");
-            let names = text.split(&format!("fn {start}")).skip(1).filter_map(|rest| rest.split('(').next());
+            let begin = format!("fn {start}");
+            let names = text.split(&begin).skip(1).filter_map(|rest| rest.split('(').next());
             found.extend(names.map(str::to_owned));
         }
     }
@@ -39,9 +40,10 @@ fn named() -> Vec<(u32, BTreeSet<String>)> {
     let (_, table) = page.split_once("## The tests").expect("the page has a table of tests");
     let rows = table.lines().filter_map(|line| {
         let mut cells = line.split('|').skip(1);
-        let row = cells.next()?.trim().parse().ok()?;
+        let row: u32 = cells.next()?.trim().parse().ok()?;
         let cell = cells.nth(1).expect("a row has ways, tests and a result");
-        Some((row, cell.split('`').skip(1).step_by(2).map(str::to_owned).collect()))
+        let names: BTreeSet<String> = cell.split('`').skip(1).step_by(2).map(str::to_owned).collect();
+        Some((row, names))
     });
     rows.collect()
 }
