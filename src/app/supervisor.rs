@@ -1,7 +1,7 @@
 //! Telling a supervisor how far the process is, as `sd_notify(3)` has it: one datagram to the socket that `NOTIFY_SOCKET`
 //! names. It is a line of text, so no crate does it.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::io;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
@@ -35,11 +35,11 @@ pub fn tell_supervisor(standing: Standing) -> io::Result<()> {
     tell(&socket, standing)
 }
 
-fn tell(socket: &OsString, standing: Standing) -> io::Result<()> {
+fn tell(socket: &OsStr, standing: Standing) -> io::Result<()> {
     let address = match socket.as_bytes().split_first() {
         // The abstract namespace of Linux.
         Some((b'@', name)) => SocketAddr::from_abstract_name(name)?,
-        _ => SocketAddr::from_pathname(OsStr::new(socket))?,
+        _ => SocketAddr::from_pathname(socket)?,
     };
     let datagram = UnixDatagram::unbound()?;
     // Whoever does not read must not hold us up.
@@ -62,16 +62,16 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("notify");
         let socket = UnixDatagram::bind(&path).unwrap();
-        tell(&path.into(), Standing::Ready).unwrap();
+        tell(path.as_os_str(), Standing::Ready).unwrap();
         assert_eq!(heard(&socket), "READY=1\n");
         let name = format!("graylane-test-{}", std::process::id());
         let socket = UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap()).unwrap();
-        tell(&format!("@{name}").into(), Standing::Stopping).unwrap();
+        tell(OsStr::new(&format!("@{name}")), Standing::Stopping).unwrap();
         assert_eq!(heard(&socket), "STOPPING=1\n");
     }
 
     #[test]
     fn nobody_there_is_an_error_and_no_wait() {
-        assert!(tell(&"/nowhere/notify".into(), Standing::Ready).is_err());
+        assert!(tell(OsStr::new("/nowhere/notify"), Standing::Ready).is_err());
     }
 }
