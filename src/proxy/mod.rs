@@ -33,6 +33,7 @@ mod outcome;
 mod record;
 mod refuse;
 mod tell;
+mod trace_context;
 
 mod evidence;
 mod explain;
