@@ -146,8 +146,14 @@ metrics! {
         "1 for the version of the program.";
     PROCESS_RESIDENT = Gauge "process_resident_memory_bytes" []
         "Resident memory, in bytes.";
+    PROCESS_VIRTUAL = Gauge "process_virtual_memory_bytes" []
+        "Virtual memory, in bytes.";
     PROCESS_OPEN_FDS = Gauge "process_open_fds" []
         "File descriptors that are open.";
+    PROCESS_MAX_FDS = Gauge "process_max_fds" []
+        "Most file descriptors that may be open.";
+    PROCESS_THREADS = Gauge "process_threads" []
+        "Threads of the process.";
     PROCESS_CPU = Counter "process_cpu_seconds_total" []
         "CPU time used, user and system, in seconds.";
     PROCESS_START = Gauge "process_start_time_seconds" []
