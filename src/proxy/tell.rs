@@ -192,22 +192,34 @@ fn log(
                 experiment: keyed.as_ref().and_then(|keyed| keyed.experiment),
             }
         }),
-        outcome: Outcome {
-            status: record.status,
-            upstream: routed.map(|routed| &*snapshot.directory.upstreams()[routed.target.upstream].spec.name),
-            duration: took,
-            upstream_duration: record.answered_at.map(|at: Instant| at.saturating_duration_since(request.started)),
-            bytes_in: request.body.replay.bytes,
-            bytes_out: record.bytes_out,
-            replayed: record.replayed,
-            shielded: record.shielded.map(Failure::word),
-            fault: record.fault.as_ref().map(|fault| &*fault.plan.name),
-            fault_counts: record.fault.as_ref().is_some_and(|fault| fault.plan.counts),
-            limited: routed.and_then(|routed| routed.limited).map(|lane| program.lanes().name(lane)),
-            error: record.failure.map(Failure::word),
-        },
+        outcome: outcome(snapshot, request, routed, record, took),
         redact,
     });
+}
+
+/// What came of the request, for the log.
+fn outcome<'s>(
+    snapshot: &'s Snapshot,
+    request: &Request<'_, '_>,
+    routed: Option<&Routed<'_>>,
+    record: &'s Record,
+    took: Duration,
+) -> Outcome<'s> {
+    let lanes = snapshot.settings.program.lanes();
+    Outcome {
+        status: record.status,
+        upstream: routed.map(|routed| &*snapshot.directory.upstreams()[routed.target.upstream].spec.name),
+        duration: took,
+        upstream_duration: record.answered_at.map(|at: Instant| at.saturating_duration_since(request.started)),
+        bytes_in: request.body.replay.bytes,
+        bytes_out: record.bytes_out,
+        replayed: record.replayed,
+        shielded: record.shielded.map(Failure::word),
+        fault: record.fault.as_ref().map(|fault| &*fault.plan.name),
+        fault_counts: record.fault.as_ref().is_some_and(|fault| fault.plan.counts),
+        limited: routed.and_then(|routed| routed.limited).map(|lane| lanes.name(lane)),
+        error: record.failure.map(Failure::word),
+    }
 }
 
 /// The trace of the request, where its caller keeps it: one that nobody kept leads nowhere.

@@ -82,7 +82,7 @@ impl Slot {
             let (high, low) = (self.trace_high.load(Relaxed), self.trace_low.load(Relaxed));
             let (nanos, at_millis) = (self.nanos.load(Relaxed), self.at_millis.load(Relaxed));
             fence(Acquire);
-            if before % 2 == 0 && self.version.load(Relaxed) == before {
+            if before.is_multiple_of(2) && self.version.load(Relaxed) == before {
                 let trace = TraceId(u128::from(high) << 64 | u128::from(low));
                 return Some(Exemplar {
                     trace,

@@ -141,7 +141,7 @@ metrics! {
     WRONG_ADMIN_TOKENS = Counter "graylane_admin_wrong_tokens_total" []
         "Calls to the admin port with a token that is none, or may not do what was asked.";
     ACCESS_LOG_LINES = Counter "graylane_access_log_lines_total" ["result"]
-        "Lines of the access log: written, or dropped because the log could not keep up.";
+        "Lines of the access log: written, or dropped because they could not be written or came too fast.";
     BUILD_INFO = Gauge "graylane_build_info" ["version"]
         "1 for the version of the program.";
     PROCESS_RESIDENT = Gauge "process_resident_memory_bytes" []
