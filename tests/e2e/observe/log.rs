@@ -1,7 +1,7 @@
 //! The access log in a file: turned over, opened anew, on a disk without room, and without what it is not to show.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
@@ -46,7 +46,7 @@ fn ask(sidecar: &Sidecar, id: &str) {
 #[test]
 fn a_file_is_put_aside_when_full_and_every_line_is_in_one_of_them() {
     let origin = Origin::lane("stable");
-    let more = "access_log: all\naccess_log_file: { path: access.log, size: 128KiB, keep: 2 }";
+    let more = "access_log: all\naccess_log_file: { path: access.log, size: 128KiB, keep: 9 }";
     let mut sidecar = Sidecar::start(&plan(&origin, more));
     let path = sidecar.directory().join("access.log");
     let mut client = sidecar.client();
@@ -58,26 +58,20 @@ fn a_file_is_put_aside_when_full_and_every_line_is_in_one_of_them() {
     sidecar.terminate();
     assert!(sidecar.wait().success());
     let mut all = Vec::new();
-    for name in ["access.log.2", "access.log.1", "access.log"] {
-        let path = path.with_file_name(name);
-        assert!(fs::metadata(&path).unwrap().len() <= 128 << 10, "{name}");
-        all.extend(lines(&path));
+    let aside = (1..=9).rev().map(|number| path.with_file_name(format!("access.log.{number}")));
+    let files: Vec<PathBuf> = aside.filter(|file| file.exists()).chain([path.clone()]).collect();
+    assert!(files.len() >= 3, "{files:?}");
+    for file in &files {
+        assert!(fs::metadata(file).unwrap().len() <= 128 << 10, "{}", file.display());
+        all.extend(lines(file));
     }
-    assert!(!path.with_file_name("access.log.3").exists());
     let expected: Vec<String> = (0..300).map(|number| format!("r{number}")).collect();
     assert_eq!(ids(&all), expected);
     assert!(sidecar.access_log().is_empty(), "standard output gets nothing");
-    let told = graylane([
-        "replay".as_ref(),
-        "--from".as_ref(),
-        sidecar.config().as_os_str(),
-        "--to".as_ref(),
-        sidecar.config().as_os_str(),
-        path.as_os_str(),
-        path.with_file_name("access.log.1").as_os_str(),
-        path.with_file_name("access.log.2").as_os_str(),
-        "--json".as_ref(),
-    ]);
+    let config = sidecar.config().display().to_string();
+    let mut call: Vec<String> = ["replay", "--json", "--from", &config, "--to", &config].map(str::to_owned).into();
+    call.extend(files.iter().map(|file| file.display().to_string()));
+    let told = graylane(call);
     let report: Value = serde_json::from_slice(&told.stdout).unwrap_or_else(|error| {
         panic!("{error}: {} {}", String::from_utf8_lossy(&told.stdout), String::from_utf8_lossy(&told.stderr))
     });
@@ -179,6 +173,27 @@ fn what_is_not_to_be_shown_is_not_in_the_log() {
     for secret in ["secret-user", "4111", "127.0.0.1", "shop.test"] {
         assert!(!text.contains(secret), "{secret} in {text}");
     }
+}
+
+#[test]
+fn hostile_values_are_escaped_and_cut_in_the_log_and_absent_from_the_metrics() {
+    let origin = Origin::lane("stable");
+    let sidecar = Sidecar::start(&plan(&origin, "access_log: all\naccess_log_facts: [header:x-note]"));
+    let script = "<script>alert(1)</script>\"},{\"lane\":\"forged\"";
+    let long = format!("{script}\t\u{202e}{}", "é".repeat(2000));
+    let mut client = sidecar.client();
+    for value in [script, &long] {
+        assert_eq!(client.get("/", &format!("x-user-id: {script}\r\nx-note: {value}\r\n")).status(), 200);
+    }
+    let log = sidecar.wait_for_log(2);
+    assert_eq!(log[0]["facts"]["header:x-note"], script, "as text it is what was sent");
+    let cut = log[1]["facts"]["header:x-note"].as_str().unwrap();
+    assert!(cut.len() <= 256 + '…'.len_utf8() && cut.starts_with(script) && cut.ends_with('…'), "{cut}");
+    for line in &log {
+        assert_ne!(line["lane"], "forged");
+        assert_eq!(line["user"].as_str().unwrap().len(), 32, "{line}");
+    }
+    assert!(!sidecar.admin_get("/metrics").text().contains("script"));
 }
 
 #[test]
