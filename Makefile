@@ -38,6 +38,12 @@ bench: ## CPU per request beside nginx and HAProxy, in the same run
 	cargo build --locked --release
 	scripts/bench-peers
 
+.PHONY: bench-telemetry
+bench-telemetry: ## CPU per request with metrics read, the access log on, and so on, in the same run
+	@scripts/setup-test-env --bench
+	cargo build --locked --release
+	scripts/bench-telemetry
+
 .PHONY: deny
 deny: ## licences, sources and forbidden crates of what is built in; needs cargo-deny (cargo install --locked cargo-deny)
 	cargo deny --locked check licenses bans sources

@@ -1,4 +1,4 @@
-//! What the breaker costs a request, and a tick: `cargo bench --bench record`.
+//! What the breaker costs a request, and a tick, and what its metrics cost it: `cargo bench --bench record`.
 
 #![allow(missing_docs, reason = "criterion's macros make public items")]
 
@@ -6,7 +6,9 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
+use graylane::decide::{Level, Reason};
 use graylane::resilience::{Outcome, Plan, Thresholds, Tick, Timing, guarded};
+use graylane::telemetry::{CodeClass, Telemetry, TraceId};
 
 fn plan() -> Plan {
     let millis = Duration::from_millis;
@@ -79,5 +81,29 @@ fn recording(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, recording);
+/// Everything that is counted for a request that goes well, and its trace on top.
+fn counting(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("metrics");
+    let telemetry = Telemetry::new(2);
+    let (route, release) = (telemetry.route("sku", &["stable", "gray"]), telemetry.release("pricing"));
+    let latencies: Vec<Duration> = latencies().take(4096).map(Duration::from_nanos).collect();
+    let trace = TraceId::parse("4bf92f3577b34da6a3ce929d0e0e4736").expect("32 hex digits");
+    let mut next = 0;
+    let mut count = |is_traced: bool| {
+        next = (next + 1) % latencies.len();
+        let took = black_box(latencies[next]);
+        route.begin(0);
+        release.decided(0, Level::Permille, Reason::Bucket);
+        route.record(0, 1, Level::Permille, CodeClass::Success, took);
+        if is_traced {
+            route.traced(0, 1, trace, took);
+        }
+        route.end(0);
+    };
+    group.bench_function("a request", |bench| bench.iter(|| count(false)));
+    group.bench_function("a request with a trace", |bench| bench.iter(|| count(true)));
+    group.finish();
+}
+
+criterion_group!(benches, recording, counting);
 criterion_main!(benches);

@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
-use axum::http::{StatusCode, header};
+use axum::http::StatusCode;
 use axum::middleware::map_response;
-use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
@@ -16,10 +15,9 @@ use super::AdminState;
 use super::explain::{ExplainRequest, Question};
 use super::problem::Problem;
 use super::view::{AuditView, BreakerView, BucketsView, ConfigView, ReleaseView, RouteView, UpstreamView};
-use super::{change, config as configs, fault, openapi, page, problem, sync};
+use super::{change, config as configs, fault, metrics, openapi, page, problem, sync};
 use crate::latch::Incident;
 use crate::source::SourceStatus;
-use crate::telemetry;
 
 /// The longest body that is read.
 const BODY_LIMIT: usize = 256 * 1024;
@@ -30,7 +28,7 @@ pub(super) fn routes(state: AdminState, stream: Router<AdminState>) -> Router {
         .route("/", get(page::show))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
-        .route("/metrics", get(metrics))
+        .route("/metrics", get(metrics::show))
         .route("/api/v1/config", get(config))
         .route("/api/v1/releases", get(releases))
         .route("/api/v1/openapi.json", get(openapi::show))
@@ -62,16 +60,6 @@ async fn readyz(State(state): State<AdminState>) -> Result<&'static str, Problem
     let ready = state.view.readiness();
     ready.map_err(|why| Problem::new(StatusCode::SERVICE_UNAVAILABLE, why.to_string()))?;
     Ok("ready\n")
-}
-
-async fn metrics(State(state): State<AdminState>) -> Response {
-    match state.telemetry.render() {
-        Ok(text) => ([(header::CONTENT_TYPE, telemetry::CONTENT_TYPE)], text).into_response(),
-        Err(error) => {
-            tracing::error!(%error, "metrics cannot be shown");
-            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response()
-        }
-    }
 }
 
 async fn config(State(state): State<AdminState>) -> Json<ConfigView> {

@@ -18,6 +18,7 @@ mod fault;
 mod figures;
 mod guard;
 mod listener;
+mod metrics;
 mod openapi;
 mod page;
 mod problem;

@@ -4,6 +4,7 @@
 //! run before readiness is told. End: readiness first, then the listeners, then the requests under way, then the
 //! admin port, then the log. Where another process takes over, it has the listeners before this one lets go of them.
 
+mod access_log;
 mod admin_door;
 mod bind;
 mod certificates;

@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
+use super::access_log;
 use super::admin_door::AdminDoor;
 use super::bind::{self, BindError};
 use super::certificates;
@@ -28,7 +29,7 @@ use super::signal;
 use super::view::ControlView;
 use super::worker::{self, Parts};
 use crate::admin::AdminState;
-use crate::config::{self, Loaded, Problems};
+use crate::config::{Loaded, Problems};
 use crate::latch::{Keeping, Latches};
 use crate::live::Live;
 use crate::products::Products;
@@ -36,7 +37,7 @@ use crate::proxy::{Crowd, Epoch, Faults, Making, Snapshot, Stop};
 use crate::resilience::Tick;
 use crate::source;
 use crate::telemetry::Telemetry;
-use crate::telemetry::access::{AccessLog, KeyError, Sampling, Sink, UserHash};
+use crate::telemetry::access::{AccessLog, KeyError, UserHash};
 use crate::trace::Tracing;
 use crate::upstream::{Care, REFRESH};
 
@@ -97,7 +98,7 @@ impl Sidecar {
         loaded.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         let settings = &loaded.settings;
         let admin_address = settings.admin;
-        let (sampling, key_files) = (sampling(settings.access_log), loaded.key_files.clone());
+        let key_files = loaded.key_files.clone();
         let spares = Arc::new(Spares::default());
         let (doors, entrances) = Doors::open(&settings.listeners, count, &mut inherited, spares.clone())?;
         let handed = inherited.take(admin_address).pop();
@@ -107,7 +108,8 @@ impl Sidecar {
         let admin = admin_listener.local_addr().map_err(StartError::system("the admin port"))?;
 
         let users = UserHash::random()?;
-        let log = AccessLog::start(Sink::Stdout, sampling, users.clone(), telemetry.clone());
+        let (sink, sampling) = (access_log::sink(settings), access_log::sampling(settings));
+        let log = AccessLog::start(sink, sampling, users.clone(), telemetry.clone());
         let log = Arc::new(log.map_err(StartError::system("the access log"))?);
         let latches = Arc::new(latches(&loaded, &telemetry));
         let ledger = Arc::new(Ledger::open(&loaded, places, latches.clone()));
@@ -131,6 +133,8 @@ impl Sidecar {
             let _inside = control.enter();
             care.follow(&snapshot.directory);
             products.follow(&snapshot.settings.products);
+            let reopenings = signal::reopenings().map_err(StartError::system("waiting for SIGUSR1"))?;
+            control.spawn(access_log::reopen(log.clone(), reopenings));
             signal::hangups().map_err(StartError::system("waiting for SIGHUP"))?
         };
         let merger = Arc::new(Merger::new(epoch, latches.clone(), snapshot.clone(), succession));
@@ -336,14 +340,5 @@ async fn keep_fresh(live: Arc<Live<Snapshot>>) {
         tokio::time::sleep(REFRESH).await;
         let directory = live.get().directory.clone();
         directory.refresh().await;
-    }
-}
-
-/// What the access log makes of its setting.
-pub(super) fn sampling(setting: config::AccessLog) -> Sampling {
-    match setting {
-        config::AccessLog::Off => Sampling::Off,
-        config::AccessLog::All => Sampling::All,
-        config::AccessLog::Share(share) => Sampling::Share(share),
     }
 }

@@ -12,6 +12,11 @@ pub(super) fn hangups() -> io::Result<Signal> {
     signal(SignalKind::hangup())
 }
 
+/// Every SIGUSR1 from now on; to be called on a runtime.
+pub(super) fn reopenings() -> io::Result<Signal> {
+    signal(SignalKind::user_defined1())
+}
+
 /// What a signal asks of the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Asked {
@@ -39,6 +44,8 @@ impl Signals {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (terminate, interrupt, replace) = {
             let _inside = runtime.enter();
+            // Left alone, this one ends the process; whoever rotates logs may send it before there is one.
+            drop(reopenings()?);
             (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, signal(SignalKind::user_defined2())?)
         };
         Ok(Self { runtime, terminate, interrupt, replace })

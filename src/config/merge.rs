@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use super::file::{
-    FileAdmin, FileConfig, FileFunctions, FileGeoip, FileGuard, FileInvalidate, FileJsonBody, FileLimits, FileOverload,
-    FileProducts, FileState, FileTracing,
+    FileAccessLogFile, FileAdmin, FileConfig, FileFunctions, FileGeoip, FileGuard, FileInvalidate, FileJsonBody,
+    FileLimits, FileOverload, FileProducts, FileState, FileTracing,
 };
 use super::problem::Findings;
 use super::read::{OneOrMany, Table};
@@ -36,6 +36,11 @@ pub(super) fn merge(into: &mut FileConfig, next: FileConfig, findings: &mut Find
         one(&mut into.token_file, next.token_file, "admin.token_file", f);
         one(&mut into.reads, next.reads, "admin.reads", f);
         list(&mut into.tokens, next.tokens);
+    });
+    section(&mut into.access_log_file, next.access_log_file, |into: &mut FileAccessLogFile, next| {
+        one(&mut into.path, next.path, "access_log_file.path", f);
+        one(&mut into.size, next.size, "access_log_file.size", f);
+        one(&mut into.keep, next.keep, "access_log_file.keep", f);
     });
     section(&mut into.state, next.state, |into: &mut FileState, next| one(&mut into.dir, next.dir, "state.dir", f));
     section(&mut into.geoip, next.geoip, |into: &mut FileGeoip, next| {
@@ -133,6 +138,7 @@ pub(super) fn merge(into: &mut FileConfig, next: FileConfig, findings: &mut Find
     list(&mut into.allow_encoded, next.allow_encoded);
     list(&mut into.categories, next.categories);
     list(&mut into.access_log_facts, next.access_log_facts);
+    list(&mut into.access_log_redact, next.access_log_redact);
     list(&mut into.routes, next.routes);
     list(&mut into.faults, next.faults);
     list(&mut into.sources, next.sources);

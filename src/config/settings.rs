@@ -17,6 +17,7 @@ use super::guard::Guard;
 use super::jwt::JwtPlan;
 use super::lane_limits::{LaneLimits, Overload};
 use super::listener::{Listener, TrustName};
+use super::logged::{LogFile, Redaction};
 use super::lookup::LookupPlan;
 use super::products::ProductsPlan;
 use super::remote::SourcePlan;
@@ -77,6 +78,10 @@ pub struct Settings {
     pub access_log_facts: Vec<FactId>,
     /// What is told to OpenTelemetry.
     pub tracing: Option<TracingPlan>,
+    /// The file of the access log; `None` is standard output.
+    pub access_log_file: Option<LogFile>,
+    /// What the access log does not show.
+    pub access_log_redact: Redaction,
     /// Whether the client sees the lane.
     pub response_mark: ResponseMark,
     /// Who sees the normalised path.

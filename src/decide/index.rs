@@ -36,8 +36,12 @@ impl<'p> Found<'p> {
     /// Every parameter of the path, in order, still percent-encoded.
     pub fn parameters(&self) -> impl Iterator<Item = (&'p str, &'p str)> {
         let path = self.path;
-        let values = self.values.iter().filter_map(move |range| path.get(range.clone()));
-        self.names.iter().map(|name| &**name).zip(values)
+        self.places().filter_map(move |(name, range)| Some((name, path.get(range)?)))
+    }
+
+    /// Where each parameter stands in the path, in order.
+    pub fn places(&self) -> impl Iterator<Item = (&'p str, Range<usize>)> {
+        self.names.iter().map(|name| &**name).zip(self.values.iter().cloned())
     }
 }
 

@@ -161,6 +161,15 @@ impl Release {
         }
     }
 
+    /// The share of users that it is open for in effect: all of them at `full`, none below `permille`.
+    pub fn open_permille(&self) -> Permille {
+        match self.open_level() {
+            Level::Full => Permille::ALL,
+            Level::Permille => self.permille,
+            _ => Permille::ZERO,
+        }
+    }
+
     /// What a log has to keep of the key, so that the decision can be made again without it.
     pub fn logged_key<F: Facts>(&self, facts: &F) -> Option<LoggedKey<'_>> {
         let (fact, key) = self.hash_key.of(facts)?;

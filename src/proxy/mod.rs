@@ -34,6 +34,7 @@ mod outcome;
 mod record;
 mod refuse;
 mod tell;
+mod trace_context;
 mod traced;
 
 mod evidence;

@@ -76,6 +76,12 @@ impl Record {
         }
     }
 
+    /// Whether the sidecar or the upstream failed, as far as anybody could see: an answer of 500 to 599, one that did not come
+    /// whole, or one of gray that stable made good. What clients do wrong is no failure.
+    pub(super) fn has_failed(&self) -> bool {
+        self.status >= 500 || self.failure.is_some_and(|failure| failure.status() >= 500) || self.shielded.is_some()
+    }
+
     /// The answer was broken off.
     pub(super) fn broken(&mut self, failure: Failure) {
         self.failure = Some(failure);

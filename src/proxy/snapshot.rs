@@ -116,7 +116,7 @@ impl Snapshot {
         let mut succession = Succession::default();
         let releases = settings.program.releases().iter().map(|release| {
             let series = telemetry.release(&release.name);
-            series.set_permille(release.permille);
+            series.set_permille(release.open_permille());
             series
         });
         let releases: Vec<Arc<ReleaseSeries>> = releases.collect();

@@ -9,12 +9,14 @@ use super::failure::Failure;
 use super::peek::speaker;
 use super::record::Record;
 use super::snapshot::Snapshot;
+use super::trace_context::trace_context;
 use super::worker::{View, Worker};
 use super::{Request, Routed};
-use crate::decide::{Decision, FactId, Facts};
+use crate::config::Redaction;
+use crate::decide::{Decision, FactId, Facts, Found, NormalPath};
 use crate::telemetry::access::{Asked, Decided, Entry, LoggedFacts, Outcome};
-use crate::telemetry::{CodeClass, FailedRequest, Refusal, RouteSeries, SlowClient};
-use crate::trace::TraceId;
+use crate::telemetry::{CodeClass, FailedRequest, Refusal, RouteSeries, SlowClient, TraceId};
+use crate::trace;
 use crate::wire::{Known, RequestHead};
 
 /// A request under way on its route, for as long as this lives.
@@ -67,6 +69,9 @@ pub(super) fn told(
             let left = failure == Some(Failure::ClientGone) || record.status == 0;
             let class = if left { CodeClass::None } else { CodeClass::of(record.status) };
             series.record(worker.id, routed.target.lane, routed.decision.level, class, took);
+            if let Some(trace) = kept_trace(request.head, record) {
+                series.traced(worker.id, routed.target.lane, trace, took);
+            }
             if failure == Some(Failure::ClientGone) {
                 series.client_disconnected(worker.id);
             }
@@ -87,9 +92,8 @@ pub(super) fn told(
         (None, None) => {}
     }
     if !worker.log.is_off() {
-        let status = record.status;
-        let wanted = worker.log.wants(request_id(request.head, worker, record), status);
-        if wanted {
+        let has_failed = record.has_failed();
+        if worker.log.wants(request_id(request.head, worker, record), has_failed) {
             log(worker, view, request, routed, record, took);
         }
     }
@@ -166,16 +170,21 @@ fn log(
     let named: SmallVec<[_; 8]> = wanted.iter().map(|(name, value)| (*name, value.as_deref())).collect();
     let client = facts.as_ref().and_then(|facts| facts.client_ip()).unwrap_or(request.peer.ip);
     let own_trace = record.trace.trace_id();
+    let redact = &snapshot.settings.access_log_redact;
+    let hidden = found.as_ref().zip(routed).and_then(|(found, routed)| redacted_path(redact, found, &routed.path));
     worker.log.write(&Entry {
         time: SystemTime::now().checked_sub(took).unwrap_or(SystemTime::UNIX_EPOCH),
         asked: Asked {
             request_id: record.id.as_deref().unwrap_or_default(),
-            trace_id: own_trace.as_ref().map(TraceId::as_str).or_else(|| trace_id(head)),
+            trace_id: own_trace
+                .as_ref()
+                .map(trace::TraceId::as_str)
+                .or_else(|| trace_context(head).map(|context| context.trace_id)),
             client,
             protocol: head.version.as_str(),
             method: head.method(),
             host: head.authority().and_then(|host| std::str::from_utf8(host).ok()),
-            path: head.path(),
+            path: hidden.as_deref().unwrap_or(head.path()),
             facts: LoggedFacts {
                 user_id: user.as_deref(),
                 device_id: device.as_deref(),
@@ -201,21 +210,62 @@ fn log(
                 experiment: keyed.as_ref().and_then(|keyed| keyed.experiment),
             }
         }),
-        outcome: Outcome {
-            status: record.status,
-            upstream: routed.map(|routed| &*snapshot.directory.upstreams()[routed.target.upstream].spec.name),
-            duration: took,
-            upstream_duration: record.answered_at.map(|at: Instant| at.saturating_duration_since(request.started)),
-            bytes_in: request.body.replay.bytes,
-            bytes_out: record.bytes_out,
-            replayed: record.replayed,
-            shielded: record.shielded.map(Failure::word),
-            fault: record.fault.as_ref().map(|fault| &*fault.plan.name),
-            fault_counts: record.fault.as_ref().is_some_and(|fault| fault.plan.counts),
-            limited: routed.and_then(|routed| routed.limited).map(|lane| program.lanes().name(lane)),
-            error: record.failure.map(Failure::word),
-        },
+        outcome: outcome(snapshot, request, routed, record, took),
+        redact,
     });
+}
+
+/// What came of the request, for the log.
+fn outcome<'s>(
+    snapshot: &'s Snapshot,
+    request: &Request<'_, '_>,
+    routed: Option<&Routed<'_>>,
+    record: &'s Record,
+    took: Duration,
+) -> Outcome<'s> {
+    let lanes = snapshot.settings.program.lanes();
+    Outcome {
+        status: record.status,
+        upstream: routed.map(|routed| &*snapshot.directory.upstreams()[routed.target.upstream].spec.name),
+        duration: took,
+        upstream_duration: record.answered_at.map(|at: Instant| at.saturating_duration_since(request.started)),
+        bytes_in: request.body.replay.bytes,
+        bytes_out: record.bytes_out,
+        replayed: record.replayed,
+        shielded: record.shielded.map(Failure::word),
+        fault: record.fault.as_ref().map(|fault| &*fault.plan.name),
+        fault_counts: record.fault.as_ref().is_some_and(|fault| fault.plan.counts),
+        limited: routed.and_then(|routed| routed.limited).map(|lane| lanes.name(lane)),
+        error: record.failure.map(Failure::word),
+    }
+}
+
+/// The trace of the request, where we or its caller keep it: one that nobody kept leads nowhere.
+fn kept_trace(head: &RequestHead, record: &Record) -> Option<TraceId> {
+    if let Some(own) = record.trace.kept_id() {
+        return TraceId::parse(own.as_str());
+    }
+    trace_context(head).filter(|context| context.is_sampled).and_then(|context| TraceId::parse(context.trace_id))
+}
+
+/// The path with names in place of the parameters that are not shown; nothing where all of it is.
+fn redacted_path(redact: &Redaction, found: &Found<'_>, path: &NormalPath<'_>) -> Option<String> {
+    if redact.parameters.is_empty() {
+        return None;
+    }
+    let whole = path.as_str();
+    let mut shown = String::new();
+    let mut from = 0;
+    for (name, place) in found.places().filter(|(name, _)| redact.hides_parameter(name)) {
+        shown.push_str(whole.get(from..place.start).unwrap_or_default());
+        shown.extend(["{", name, "}"]);
+        from = place.end;
+    }
+    if from == 0 {
+        return None;
+    }
+    shown.push_str(whole.get(from..).unwrap_or_default());
+    Some(shown)
 }
 
 /// The request's own id where it has a usable one, else a fresh one; the same whoever asks.
@@ -228,11 +278,4 @@ pub(super) fn request_id<'r>(head: &RequestHead, worker: &Worker, record: &'r mu
             None => format!("{:016x}{:016x}", worker.draw(), worker.draw()).into(),
         }
     })
-}
-
-/// The trace of W3C `traceparent`: the 32 digits behind the version.
-fn trace_id(head: &RequestHead) -> Option<&str> {
-    let value = std::str::from_utf8(head.fields.first(Known::Traceparent)?).ok()?;
-    let id = value.split('-').nth(1)?;
-    (id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit())).then_some(id)
 }

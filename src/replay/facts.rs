@@ -206,6 +206,8 @@ impl<'s, 'f> LineFacts<'s, 'f> {
         let sources = self.side.sources.get(fact.index()).copied().unwrap_or_default();
         for source in sources {
             let known = match source {
+                // What the log does not show stands there by its name.
+                FactSource::Path(name) if self.found.parameter(name).is_some_and(is_hidden) => Known::Unknown,
                 FactSource::Path(name) => path_value(self.found, name).map_or(Known::Absent, Known::Value),
                 FactSource::Query(name) => self.query(name),
                 FactSource::Header(name) => self.header(&name.to_ascii_lowercase()),
@@ -279,6 +281,11 @@ impl Facts for LineFacts<'_, '_> {
         self.no_group.set(self.no_group.get() || !own || experiment == Some(salt));
         Bucket::FIRST
     }
+}
+
+/// Whether this is the name that stands in a logged path in place of what is not shown.
+fn is_hidden(value: &str) -> bool {
+    value.starts_with('{') && value.ends_with('}')
 }
 
 fn named<'l>(list: &'l Named<'_>, name: &str) -> Option<&'l Known<'l>> {

@@ -261,3 +261,12 @@ fn threads_and_blocks_do_not_change_what_is_counted() {
     let error = (report.seen.users as f64 / 20_000.0 - 1.0).abs();
     assert!(error < 4.0 * Distinct::STANDARD_ERROR, "{}", report.seen.users);
 }
+
+#[test]
+fn what_the_log_does_not_show_is_not_guessed() {
+    let wanted = to("{ level: permille, permille: 1000, conditions: [{ key: sku_id, operator: EQ, value: \"7\" }] }");
+    let shown = line("u", "");
+    assert_eq!(replay(&wanted, shown.as_str()).changed.requests, 1);
+    let hidden = shown.replace("/sku/7", "/sku/{sku_id}").replace(r#""sku_id":"7""#, r#""sku_id":"…""#);
+    undecided(&wanted, &hidden, "fact the log does not hold `sku_id`");
+}

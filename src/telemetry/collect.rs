@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::exemplar::Exemplar;
 use super::label::{BreakerCause, Closing, CodeClass, DeadlineField, Limit, LineFate, Refusal, Reload, SourceFault};
 use super::label::{CheckResult, ConnectResult, ConnectionState, EjectionResult, EndpointState};
 use super::label::{Handshake, InvalidationResult, LookupResult, ProxyHeader, SlowClient, TokenFate};
@@ -27,7 +28,7 @@ pub(super) struct Sample {
     pub(super) value: Value,
 }
 
-/// What a series says. A format with exemplars would get them here, from the lane's series.
+/// What a series says.
 pub(super) enum Value {
     Number(f64),
     Histogram {
@@ -35,6 +36,8 @@ pub(super) enum Value {
         cumulated: [u64; BOUNDS.len()],
         count: u64,
         sum: Duration,
+        /// One of each bucket, `+Inf` last; or none at all.
+        exemplars: Vec<Option<Exemplar>>,
     },
 }
 
@@ -153,7 +156,7 @@ fn histogram(series: &LaneSeries) -> Value {
             *slot = count;
         }
     }
-    Value::Histogram { cumulated, count, sum: series.duration_sum() }
+    Value::Histogram { cumulated, count, sum: series.duration_sum(), exemplars: series.exemplars() }
 }
 
 fn releases(registry: &Registry) -> Vec<Family> {
@@ -361,7 +364,10 @@ fn program(process: &ProcessFigures) -> Vec<Family> {
     let mut families = vec![build];
     let figures = [
         (&metrics::PROCESS_RESIDENT, process.resident_bytes),
+        (&metrics::PROCESS_VIRTUAL, process.virtual_bytes),
         (&metrics::PROCESS_OPEN_FDS, process.open_fds),
+        (&metrics::PROCESS_MAX_FDS, process.max_fds),
+        (&metrics::PROCESS_THREADS, process.threads),
         (&metrics::PROCESS_CPU, process.cpu_seconds),
         (&metrics::PROCESS_START, process.start_seconds),
     ];

@@ -1,6 +1,6 @@
 //! The Prometheus text format, written by the `prometheus` crate from our own families.
 //!
-//! Another format (OpenMetrics with exemplars) would be a file beside this one that takes the same families.
+//! OpenMetrics (`openmetrics.rs`) takes the same families; this format has no place for exemplars.
 
 use prometheus::TextEncoder;
 use prometheus::proto;
@@ -53,7 +53,7 @@ fn sample(metric: &'static Metric, sample: Sample) -> proto::Metric {
             counter.set_value(value);
             proto.set_counter(counter);
         }
-        (_, Value::Histogram { cumulated, count, sum }) => {
+        (_, Value::Histogram { cumulated, count, sum, .. }) => {
             let mut histogram = proto::Histogram::default();
             histogram.set_sample_count(count);
             histogram.set_sample_sum(sum.as_secs_f64());

@@ -143,15 +143,21 @@ metrics! {
     WRONG_ADMIN_TOKENS = Counter "graylane_admin_wrong_tokens_total" []
         "Calls to the admin port with a token that is none, or may not do what was asked.";
     ACCESS_LOG_LINES = Counter "graylane_access_log_lines_total" ["result"]
-        "Lines of the access log: written, or dropped because the log could not keep up.";
+        "Lines of the access log: written, or dropped because they could not be written or came too fast.";
     OTLP_ITEMS = Counter "graylane_otlp_items_total" ["signal", "result"]
         "Spans and evaluation events: exported to the collector, dropped because too many waited (queue_full) or it could not be told (failed), or rejected by it.";
     BUILD_INFO = Gauge "graylane_build_info" ["version"]
         "1 for the version of the program.";
     PROCESS_RESIDENT = Gauge "process_resident_memory_bytes" []
         "Resident memory, in bytes.";
+    PROCESS_VIRTUAL = Gauge "process_virtual_memory_bytes" []
+        "Virtual memory, in bytes.";
     PROCESS_OPEN_FDS = Gauge "process_open_fds" []
         "File descriptors that are open.";
+    PROCESS_MAX_FDS = Gauge "process_max_fds" []
+        "Most file descriptors that may be open.";
+    PROCESS_THREADS = Gauge "process_threads" []
+        "Threads of the process.";
     PROCESS_CPU = Counter "process_cpu_seconds_total" []
         "CPU time used, user and system, in seconds.";
     PROCESS_START = Gauge "process_start_time_seconds" []

@@ -13,6 +13,7 @@ mod metrics;
 
 mod certificate;
 mod endpoint;
+mod exemplar;
 mod fault;
 mod lookup;
 mod otlp;
@@ -26,6 +27,7 @@ mod upstream;
 
 mod collect;
 mod exposition;
+mod openmetrics;
 mod process;
 #[cfg(test)]
 mod strict_parser;
@@ -41,6 +43,7 @@ use registry::Registry;
 
 pub use certificate::CertificateSeries;
 pub use endpoint::EndpointSeries;
+pub use exemplar::TraceId;
 pub use exposition::CONTENT_TYPE;
 pub use fault::FaultSeries;
 pub use label::{
@@ -50,6 +53,7 @@ pub use label::{CheckResult, ConnectResult, ConnectionState, EjectionResult, End
 pub use label::{Handshake, InvalidationResult, LookupResult, ProxyHeader, SlowClient, TokenFate};
 pub use lookup::LookupSeries;
 pub use metrics::{ALL as METRICS, Kind, Metric};
+pub use openmetrics::OPEN_METRICS_TYPE;
 pub use otlp::{OtlpFate, OtlpSeries, OtlpSignal};
 pub use process::resident_memory;
 pub use recent::FailedRequest;
@@ -175,6 +179,12 @@ impl Telemetry {
         let registry = self.registry().clone();
         let families = collect(&registry, &self.totals, &self.otlp, &ProcessFigures::read());
         exposition::text(families).map_err(|source| RenderError { source })
+    }
+
+    /// The same as OpenMetrics, [`OPEN_METRICS_TYPE`], with exemplars.
+    pub fn render_open_metrics(&self) -> String {
+        let registry = self.registry().clone();
+        openmetrics::text(&collect(&registry, &self.totals, &self.otlp, &ProcessFigures::read()))
     }
 
     /// Nothing that happens under this lock can leave it half done, so a poisoned one is as good.

@@ -12,7 +12,10 @@ const KIB: f64 = 1024.0;
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct ProcessFigures {
     pub(super) resident_bytes: Option<f64>,
+    pub(super) virtual_bytes: Option<f64>,
     pub(super) open_fds: Option<f64>,
+    pub(super) max_fds: Option<f64>,
+    pub(super) threads: Option<f64>,
     pub(super) cpu_seconds: Option<f64>,
     pub(super) start_seconds: Option<f64>,
 }
@@ -22,8 +25,12 @@ impl ProcessFigures {
         let file = |path: &str| fs::read_to_string(path).ok();
         let ticks = file("/proc/self/stat").as_deref().and_then(ticks);
         let boot = file("/proc/stat").as_deref().and_then(boot_time);
+        let status = file("/proc/self/status").unwrap_or_default();
         Self {
-            resident_bytes: file("/proc/self/status").as_deref().and_then(resident),
+            resident_bytes: resident(&status),
+            virtual_bytes: kib(&status, "VmSize:"),
+            threads: figure(&status, "Threads:").and_then(|figure| figure.parse().ok()),
+            max_fds: file("/proc/self/limits").as_deref().and_then(most_descriptors),
             // One of them is the directory that is being read here.
             open_fds: fs::read_dir("/proc/self/fd").ok().map(|list| list.count().saturating_sub(1) as f64),
             cpu_seconds: ticks.map(|ticks| ticks.used / TICKS_PER_SECOND),
@@ -59,9 +66,23 @@ fn ticks(stat: &str) -> Option<Ticks> {
 
 /// `VmRSS` of `/proc/self/status`, in bytes.
 fn resident(status: &str) -> Option<f64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    let kib: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    kib(status, "VmRSS:")
+}
+
+/// What stands behind a word at the start of a line.
+fn figure<'s>(status: &'s str, word: &str) -> Option<&'s str> {
+    status.lines().find_map(|line| line.strip_prefix(word)).map(str::trim)
+}
+
+/// A size of `/proc/self/status`, in bytes.
+fn kib(status: &str, word: &str) -> Option<f64> {
+    let kib: f64 = figure(status, word)?.strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib * KIB)
+}
+
+/// The soft limit of open files in `/proc/self/limits`; the hard one stands behind it.
+fn most_descriptors(limits: &str) -> Option<f64> {
+    figure(limits, "Max open files")?.split_whitespace().next()?.parse().ok()
 }
 
 /// `btime` of `/proc/stat`, in seconds since the epoch.
@@ -87,6 +108,11 @@ mod tests {
         assert_eq!(ticks(""), None);
         assert_eq!(resident("VmRSS: many kB"), None);
         assert_eq!(boot_time("cpu 1 2 3"), None);
+        assert_eq!(most_descriptors("Max open files            unlimited            unlimited            files"), None);
+        assert_eq!(
+            most_descriptors("Max open files            1024                 4096                 files"),
+            Some(1024.0)
+        );
     }
 
     #[test]
@@ -95,6 +121,8 @@ mod tests {
         assert!(figures.resident_bytes.is_some_and(|bytes| bytes > 500_000.0), "{figures:?}");
         assert!(figures.open_fds.is_some_and(|fds| fds >= 3.0), "{figures:?}");
         assert!(figures.cpu_seconds.is_some(), "{figures:?}");
+        assert!(figures.max_fds > figures.open_fds && figures.virtual_bytes > figures.resident_bytes, "{figures:?}");
+        assert!(figures.threads.is_some_and(|threads| (1.0..100_000.0).contains(&threads)), "{figures:?}");
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs_f64();
         let age = now - figures.start_seconds.unwrap();
         assert!((-2.0..86_400.0).contains(&age), "started {age} s ago");

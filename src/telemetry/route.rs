@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use super::cells::Cells;
+use super::exemplar::{Exemplar, Exemplars, TraceId};
 use super::label::{BreakerCause, BreakerState, CodeClass, Limit};
 use super::recent::{FailedRequest, Recent};
 use crate::decide::Level;
@@ -87,6 +88,7 @@ pub(super) struct LaneSeries {
     breaker: AtomicU64,
     transitions: Box<[AtomicU64]>,
     recent: Recent,
+    exemplars: Exemplars,
 }
 
 impl LaneSeries {
@@ -96,6 +98,7 @@ impl LaneSeries {
             breaker: AtomicU64::new(BreakerState::Closed as u64),
             transitions: BreakerCause::ALL.iter().map(|_| AtomicU64::new(0)).collect(),
             recent: Recent::new(workers),
+            exemplars: Exemplars::new(workers),
         }
     }
 
@@ -106,6 +109,11 @@ impl LaneSeries {
     /// The counts per bucket, not cumulated; the last is above every bound.
     pub(super) fn buckets(&self) -> [u64; BOUNDS.len() + 1] {
         std::array::from_fn(|bucket| self.cells.sum(HISTOGRAM + bucket))
+    }
+
+    /// A request of each bucket that has one; empty where none had a trace.
+    pub(super) fn exemplars(&self) -> Vec<Option<Exemplar>> {
+        self.exemplars.latest()
     }
 
     /// The sum of all durations.
@@ -166,12 +174,19 @@ impl RouteSeries {
         let Some(series) = self.lanes.get(lane) else {
             return;
         };
-        let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
-        let bucket = BOUNDS.partition_point(|bound| *bound < nanos);
+        let (nanos, bucket) = measured(duration);
         let cells = &series.cells;
         cells.add(worker, level as usize * CLASSES + class as usize, 1);
         cells.add(worker, HISTOGRAM + bucket, 1);
         cells.add(worker, SUM, nanos);
+    }
+
+    /// Remembers the trace of an answered request, beside counting it, as an example of those that took as long.
+    pub fn traced(&self, worker: usize, lane: usize, trace: TraceId, duration: Duration) {
+        if let Some(series) = self.lanes.get(lane) {
+            let (nanos, bucket) = measured(duration);
+            series.exemplars.note(worker, bucket, trace, nanos);
+        }
     }
 
     /// A limit of a lane had no room for a request.
@@ -283,6 +298,13 @@ impl RouteSeries {
             duration_sum: series.duration_sum(),
         }
     }
+}
+
+/// A duration in nanoseconds, and the bucket that it falls into.
+#[inline]
+fn measured(duration: Duration) -> (u64, usize) {
+    let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+    (nanos, BOUNDS.partition_point(|bound| *bound < nanos))
 }
 
 #[cfg(test)]

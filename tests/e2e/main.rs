@@ -13,6 +13,7 @@ mod lifecycle;
 mod limits;
 mod live;
 mod memory;
+mod observe;
 mod page;
 mod protocol;
 mod reload;

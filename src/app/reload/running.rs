@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::app::access_log;
 use crate::app::admin_door::AdminDoor;
 use crate::app::bind::BindError;
 use crate::app::doors::Doors;
 use crate::app::merger::Merger;
-use crate::app::sidecar::sampling;
 use crate::config::Loaded;
 use crate::latch::Latches;
 use crate::live::Live;
@@ -63,7 +63,7 @@ impl Running {
         let _ = tokio::time::timeout(LOOK_UP, snapshot.directory.look_up()).await;
         self.merger.take_over(snapshot.clone(), succession, || self.live.publish(snapshot.clone()));
         self.faults.configure(&snapshot.settings.faults);
-        self.log.sample(sampling(snapshot.settings.access_log));
+        access_log::follow(&self.log, &old.settings, &snapshot.settings);
         self.care.follow(&snapshot.directory);
         self.products.follow(&snapshot.settings.products);
         self.telemetry.config_applied(&snapshot.version);

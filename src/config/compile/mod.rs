@@ -125,7 +125,8 @@ pub(super) fn compile(
     let keys = context.keys;
     rule::apply(gathered, &mut facts, &mut releases, &mut routes, findings);
     composite::apply(&mut routes, &lanes, &mut facts, findings);
-    let access_log_facts = logged::facts(config.access_log_facts.as_deref(), &mut facts.table, findings);
+    let paths = routes.iter().map(|route| &*route.spec.path);
+    let logged = logged::logged(config, paths, &sources, &mut facts.table, (texts, findings));
     let lane = unused::own_lane(config, &mut lanes, findings);
     let known: Vec<_> = routes.iter().map(|route| route.known(&lanes)).collect();
     let faults = fault::faults(config.faults.as_deref(), &known, SystemTime::now(), findings);
@@ -172,7 +173,9 @@ pub(super) fn compile(
         products,
         sources_wait: process.sources_wait,
         access_log: process.access_log,
-        access_log_facts,
+        access_log_facts: logged.facts,
+        access_log_file: logged.file,
+        access_log_redact: logged.redaction,
         tracing,
         response_mark: process.response_mark,
         normalize: process.normalize,

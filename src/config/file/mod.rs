@@ -1,6 +1,7 @@
 //! The file mirror: the configuration exactly as users write it, every value with its place, nothing checked beyond
 //! its form. `graylane schema` is derived from these structs, and so is their reader.
 
+mod access_log;
 mod business_rule;
 mod composite;
 mod condition;
@@ -18,6 +19,7 @@ mod tls;
 mod tracing;
 mod upstream;
 
+pub(super) use access_log::FileAccessLogFile;
 pub(super) use business_rule::{API_VERSION, FileBusinessRule, FileRollbackOn, KIND};
 pub(super) use composite::{FileFunctions, FilePromotion, FileStrategies, FileWeights, Number};
 pub(super) use condition::{FileCondition, FileScalar, OperatorWord};
@@ -92,6 +94,13 @@ mirror! {
         access_log_facts: Vec<At<String>>,
         /// What is told to OpenTelemetry: traces and evaluation events. Default: nothing.
         tracing: FileTracing,
+        /// The file that the access log is written to. Default: standard output.
+        access_log_file: FileAccessLogFile,
+        /// What the access log does not show: fields such as `client` and `path`, facts of `access_log_facts`, and
+        /// `path:NAME` for a parameter of the path. Their values become `…`. Parameters that users or devices are known by are
+        /// never shown.
+        #[schemars(extend("examples" = [["client", "path:order_id"]]))]
+        access_log_redact: Vec<At<String>>,
         /// What survives the process.
         state: FileState,
         /// Whether the client sees the lane, in the response header `x-gray-lane`.

@@ -17,6 +17,7 @@ fn samples() -> Map<String, Value> {
         "admin": { "bind": "127.0.0.1:3", "insecure_changes": true, "token_file": "a.token", "reads": "token",
             "tokens": [{ "file": "b.token", "role": "read" }] },
         "trust": ["10.0.0.0/8"], "access_log": "all", "access_log_facts": ["stock_level"], "state": { "dir": "s" },
+        "access_log_file": { "path": "a.log", "size": "1MiB", "keep": 3 }, "access_log_redact": ["client"],
         "response_mark": "header", "response_mark_cache": "vary", "normalize": "forward", "allow_encoded": ["slash"],
         "region_codes": "custom", "sku_format": "[A-Z]+", "categories": ["1001"], "facts": { "user_id": { "header": "x-u" } },
         "order_amount_unit": "fen", "json_body": { "max": "1KiB" },

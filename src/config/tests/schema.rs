@@ -42,6 +42,7 @@ fn every_definition_has_the_fields_that_are_read() {
     agree("ProxyProtocol", "listeners: [{ proxy_protocol: { zzzzzz: 1 } }]");
     agree("UpstreamTls", "upstreams: { a: { tls: { zzzzzz: 1 } } }");
     agree("Admin", "admin: { zzzzzz: 1 }");
+    agree("AccessLogFile", "access_log_file: { zzzzzz: 1 }");
     agree("State", "state: { zzzzzz: 1 }");
     agree("Geoip", "geoip: { zzzzzz: 1 }");
     agree("Products", "products: { zzzzzz: 1 }");

@@ -120,3 +120,52 @@ fn a_code_in_a_whitelist_that_is_none_is_told_and_lets_nobody_in() {
     warns(&goods(r#"["330000"]"#, r#"["330000", "990000"]"#), "no region code", &format!("41:42: `990000` {WHY}"));
     warns(&goods(r#"["440300"]"#, "[44030]"), "no region code", &format!("41:53: `44030` {WHY}"));
 }
+
+#[test]
+fn the_log_hides_what_it_has_and_says_what_it_has_not() {
+    let with = |names: &str| {
+        goods("version: 1", &format!("version: 1\naccess_log_facts: [header:x-app]\naccess_log_redact: [{names}]"))
+    };
+    let loaded = load(with("client, \"header:X-App\", \"path:sku_id\"")).expect("it is good");
+    let redact = &loaded.settings.access_log_redact;
+    assert!(redact.hides("client") && redact.hides("header:x-app") && redact.hides_parameter("sku_id"), "{redact:?}");
+    super::check(
+        with("clint"),
+        "4:21: the access log has nothing of the name `clint` that could be hidden (did you mean `client`?)",
+    );
+    super::check(with("status"), "4:21: the access log has nothing of the name `status` that could be hidden");
+    super::check(with("\"path:sku\""), "4:21: no route has a path parameter `sku` (did you mean `sku_id`?)");
+}
+
+#[test]
+fn path_parameters_that_users_are_known_by_are_hidden_unasked() {
+    let text = "version: 1\nfacts: { user_id: [{ path: user }], sku_id: [{ path: sku }] }\n\
+        upstreams: { a: { endpoints: [127.0.0.1:1] } }\n\
+        routes: [{ name: r, match: { path: \"/u/{user}/{sku}\" }, lanes: { stable: a } }]";
+    let loaded = load(text).unwrap_or_else(|problems| panic!("{}", super::lines(problems.iter())));
+    let redact = loaded.settings.access_log_redact;
+    assert!(redact.hides_parameter("user") && !redact.hides_parameter("sku"), "{redact:?}");
+}
+
+#[test]
+fn a_file_of_the_log_is_one_that_can_be_written() {
+    let with = |keys: &str| goods("version: 1", &format!("version: 1\naccess_log: all\naccess_log_file: {{ {keys} }}"));
+    let file = load(with("path: /tmp/a.log")).expect("it is good").settings.access_log_file.expect("a file");
+    assert_eq!((file.size, file.keep), (100 << 20, 5));
+    super::check(with("size: 1MiB"), "4:20: missing field `path` in `access_log_file`");
+    super::check(with("path: /tmp"), "4:26: `/tmp` is a folder, not a file");
+    super::check(with("path: /tmp/a, size: 1KiB"), "4:40: `size` of an access log is at least 128KiB");
+    super::check(with("path: /tmp/a, keep: 101"), "4:40: `keep` is a number from 0 to 100, not 101");
+    super::check(
+        with("path: /tmp/a, kepe: 1"),
+        "4:34: unknown field `kepe` in `access_log_file` (did you mean `keep`?)",
+    );
+    let folder = with("path: /no/such/folder/a.log");
+    warns(
+        &folder,
+        "is not there",
+        "4:26: the folder of `/no/such/folder/a.log` is not there: without it lines are dropped",
+    );
+    let off = goods("version: 1", "version: 1\naccess_log_file: { path: /tmp/a.log }");
+    warns(&off, "nothing is written", "3:26: nothing is written to it: `access_log` is off");
+}

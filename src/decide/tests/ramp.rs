@@ -38,3 +38,17 @@ proptest! {
         prop_assert_eq!(lane_at(share, &user) == LaneId::GRAY, inside);
     }
 }
+
+#[test]
+fn the_share_in_effect_is_that_of_the_level() {
+    let check = |level, permille, expected| {
+        let permille = Permille::new(permille).unwrap();
+        let release = Release { level, permille, ..Release::closed("pricing-v2") };
+        assert_eq!(release.open_permille().get(), expected, "{level:?}");
+    };
+    check(Level::Permille, 50, 50);
+    check(Level::Permille, 1000, 1000);
+    check(Level::Full, 0, 1000);
+    check(Level::Region, 50, 0);
+    check(Level::None, 50, 0);
+}

@@ -79,6 +79,11 @@ impl Trace {
         self.context.map(|context| context.trace_id())
     }
 
+    /// The same, where we record it.
+    pub(super) fn kept_id(&self) -> Option<TraceId> {
+        self.recording.as_ref().and_then(|_| self.trace_id())
+    }
+
     /// Writes the context that goes up with an attempt.
     pub(super) fn write(&self, sink: &mut impl FieldSink) {
         let Some(context) = self.context.filter(|_| self.passing != Passing::AsIs) else { return };

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::user::UserHash;
 use super::{Asked, Decided, Entry, Outcome};
+use crate::config::Redaction;
 use crate::decide::Reason;
 
 /// How many bytes a path may take in the line, escapes counted.
@@ -15,12 +16,16 @@ const PATH_LIMIT: usize = 1024;
 /// How many bytes any other text from a request may take in the line, escapes counted.
 const VALUE_LIMIT: usize = 256;
 
+/// What stands in place of a hidden value: one that was cut before its first byte, so that whoever reads the log takes it
+/// for unknown and not for absent.
+const HIDDEN: &str = "…";
+
 /// Writes the line, its end included.
 pub(super) fn encode(entry: &Entry<'_>, users: &UserHash, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"time\":\"");
     time(entry, out);
     out.push(b'"');
-    asked(&entry.asked, users, out);
+    asked(&entry.asked, entry.redact, users, out);
     if let Some(decision) = &entry.decided {
         decided(decision, out);
     }
@@ -35,27 +40,35 @@ fn time(entry: &Entry<'_>, out: &mut Vec<u8>) {
     let _ = write!(out, "{time:.3}");
 }
 
-fn asked(asked: &Asked<'_>, users: &UserHash, out: &mut Vec<u8>) {
-    text("request_id", asked.request_id, out);
-    optional("trace_id", asked.trace_id, out);
-    out.extend_from_slice(b",\"client\":\"");
-    let _ = write!(out, "{}\"", asked.client);
+fn asked(asked: &Asked<'_>, redact: &Redaction, users: &UserHash, out: &mut Vec<u8>) {
+    let shown = |name: &'static str, value| if redact.hides(name) { HIDDEN } else { value };
+    let field = |name, value: Option<_>, out: &mut _| optional(name, value.map(|value| shown(name, value)), out);
+    text("request_id", shown("request_id", asked.request_id), out);
+    field("trace_id", asked.trace_id, out);
+    if redact.hides("client") {
+        text("client", HIDDEN, out);
+    } else {
+        out.extend_from_slice(b",\"client\":\"");
+        let _ = write!(out, "{}\"", asked.client);
+    }
     text("protocol", asked.protocol, out);
     text("method", asked.method, out);
-    optional("host", asked.host, out);
+    field("host", asked.host, out);
     let path = asked.path.split_once('?').map_or(asked.path, |(path, _)| path);
     key("path", out);
-    quoted(path, PATH_LIMIT, out);
-    hashed("user", asked.facts.user_id, users, out);
-    hashed("device", asked.facts.device_id, users, out);
-    optional("sku_id", asked.facts.sku_id, out);
-    optional("category_id", asked.facts.category_id, out);
-    optional("order_amount", asked.facts.order_amount, out);
-    named(asked.facts.named, out);
+    quoted(shown("path", path), PATH_LIMIT, out);
+    hashed("user", asked.facts.user_id, redact, users, out);
+    hashed("device", asked.facts.device_id, redact, users, out);
+    field("sku_id", asked.facts.sku_id, out);
+    field("category_id", asked.facts.category_id, out);
+    field("order_amount", asked.facts.order_amount, out);
+    named(asked.facts.named, redact, out);
 }
 
-fn hashed(name: &str, id: Option<&str>, users: &UserHash, out: &mut Vec<u8>) {
-    if let Some(id) = id {
+fn hashed(name: &str, id: Option<&str>, redact: &Redaction, users: &UserHash, out: &mut Vec<u8>) {
+    if redact.hides(name) {
+        optional(name, id.map(|_| HIDDEN), out);
+    } else if let Some(id) = id {
         key(name, out);
         out.push(b'"');
         out.extend_from_slice(users.hash(id).as_bytes());
@@ -64,14 +77,14 @@ fn hashed(name: &str, id: Option<&str>, users: &UserHash, out: &mut Vec<u8>) {
 }
 
 /// The facts of `access_log_facts`: an object of those with a value, and a list of the names of the others.
-fn named(facts: &[(&str, Option<&str>)], out: &mut Vec<u8>) {
+fn named(facts: &[(&str, Option<&str>)], redact: &Redaction, out: &mut Vec<u8>) {
     let mut between = Between::new("facts", b'{', b'}');
     for (name, value) in facts {
         if let Some(value) = value {
             between.next(out);
             quoted(name, VALUE_LIMIT, out);
             out.push(b':');
-            quoted(value, VALUE_LIMIT, out);
+            quoted(if redact.hides(name) { HIDDEN } else { value }, VALUE_LIMIT, out);
         }
     }
     between.end(out);

@@ -5,7 +5,10 @@ use proptest::prelude::*;
 
 use super::super::LoggedFacts;
 use super::*;
+use crate::config::REDACTABLE;
 use crate::decide::{Level, Reason, bucket};
+
+static SHOWN: Redaction = Redaction::NONE;
 
 fn entry() -> Entry<'static> {
     Entry {
@@ -53,6 +56,7 @@ fn entry() -> Entry<'static> {
             limited: None,
             error: None,
         },
+        redact: &SHOWN,
     }
 }
 
@@ -177,6 +181,32 @@ fn times_beyond_reason_do_not_panic() {
     entry.time = SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 40);
     entry.outcome.duration = Duration::MAX;
     assert_eq!(parsed(&entry)["time"], "1970-01-01T00:00:00.000Z");
+}
+
+#[test]
+fn every_field_that_can_be_hidden_is_there_without_its_value() {
+    let shown = parsed(&Entry {
+        asked: Asked { facts: LoggedFacts { device_id: Some("d"), ..entry().asked.facts }, ..entry().asked },
+        ..entry()
+    });
+    for name in REDACTABLE {
+        let redact = Redaction { fields: vec![(*name).into()], parameters: Vec::new() };
+        let facts = LoggedFacts { device_id: Some("d"), ..entry().asked.facts };
+        let hidden = parsed(&Entry { asked: Asked { facts, ..entry().asked }, redact: &redact, ..entry() });
+        for (field, value) in shown.as_object().unwrap() {
+            let expected = if field == name { &serde_json::Value::from("…") } else { value };
+            assert_eq!(&hidden[field], expected, "{field} with {name} hidden");
+        }
+    }
+}
+
+#[test]
+fn a_hidden_fact_is_there_and_an_absent_one_stays_absent() {
+    let fields = vec!["stock_level".into(), "user_tier".into()];
+    let redact = Redaction { fields, parameters: Vec::new() };
+    let object = parsed(&Entry { redact: &redact, ..entry() });
+    assert_eq!(object["facts"], serde_json::json!({ "stock_level": "…", "region": "cn-east" }));
+    assert_eq!(object["absent"], serde_json::json!(["user_tier"]));
 }
 
 proptest! {

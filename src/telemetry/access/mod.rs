@@ -31,23 +31,27 @@
 //! | `error` | text | what went wrong, as in the error answer; absent otherwise |
 //!
 //! Absent means absent: no field is `null` or empty. Fields come in this order. A value is cut at a limit (with `…` at
-//! its end), and whatever could fool a terminal or a log viewer (control characters, line separators, characters that
+//! its end; a value that `access_log_redact` hides is that mark alone), and whatever could fool a terminal or a log viewer (control characters, line separators, characters that
 //! turn the direction of text) is escaped; so a line is bounded and a request cannot forge one.
 //!
 //! A worker encodes and hands over; one thread writes. The queue between them is bounded, and when it is full the line
 //! is dropped and counted: a slow disk costs lines, never requests.
 
 mod encode;
+mod file;
+mod outlet;
 mod user;
 mod writer;
 
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
+use crate::config::Redaction;
 use crate::decide::{Bucket, Level, Permille, Reason};
 
+pub use outlet::Sink;
 pub use user::{HashedUser, KeyError, UserHash};
-pub use writer::{AccessLog, Sink, WorkerLog};
+pub use writer::{AccessLog, WorkerLog};
 
 /// Which requests are logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -57,7 +61,7 @@ pub enum Sampling {
     Off,
     /// Every one.
     All,
-    /// This many in a thousand, and every one that ended with 500 to 599.
+    /// This many in a thousand, and every one that failed.
     Share(Permille),
 }
 
@@ -72,6 +76,8 @@ pub struct Entry<'a> {
     pub decided: Option<Decided<'a>>,
     /// What came of it.
     pub outcome: Outcome<'a>,
+    /// What of all this is not shown.
+    pub redact: &'a Redaction,
 }
 
 /// What the client asked.

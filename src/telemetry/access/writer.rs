@@ -1,18 +1,17 @@
 //! From workers to the sink: a bounded queue and one thread.
 
 use std::cell::RefCell;
-use std::fs::OpenOptions;
-use std::io::{self, Write};
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::io;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rapidhash::v3::{RapidSecrets, rapidhash_v3_seeded};
 
 use super::encode::encode;
+use super::outlet::{Outlet, Sink};
 use super::user::UserHash;
 use super::{Entry, Sampling};
 use crate::telemetry::Telemetry;
@@ -25,33 +24,19 @@ const QUEUE: usize = 4096;
 /// it by a system call; during this pause it need not.
 const GATHER: Duration = Duration::from_millis(20);
 
-/// How often at most the process log hears that the sink fails.
-const COMPLAINT_EVERY: Duration = Duration::from_secs(10);
-
-/// Where lines go.
-pub enum Sink {
-    /// Standard output.
-    Stdout,
-    /// A file, appended to; made if it is not there.
-    File(PathBuf),
-    /// Anything else.
-    Writer(Box<dyn Write + Send>),
-}
-
-impl Sink {
-    fn open(self) -> io::Result<Box<dyn Write + Send>> {
-        Ok(match self {
-            Self::Stdout => Box::new(io::stdout()),
-            Self::File(path) => Box::new(OpenOptions::new().create(true).append(true).open(path)?),
-            Self::Writer(writer) => writer,
-        })
-    }
-}
-
 enum Message {
     Line(Vec<u8>),
     /// Write what came before, then say so.
     Flush(SyncSender<()>),
+    /// Something else is asked, see [`Asked`].
+    Look,
+}
+
+/// What the thread is to do besides writing; in a place of its own, because a full queue would refuse it.
+#[derive(Default)]
+struct Asked {
+    reopen: bool,
+    turn: Option<Sink>,
 }
 
 /// The access log of the process. Its thread ends when this and every [`WorkerLog`] are gone.
@@ -63,6 +48,7 @@ pub struct AccessLog {
 struct Shared {
     telemetry: Arc<Telemetry>,
     users: UserHash,
+    asked: Mutex<Asked>,
     /// Lines in a thousand; 1000 is all, [`OFF`] none at all.
     permille: AtomicU32,
     secrets: RapidSecrets,
@@ -72,24 +58,39 @@ struct Shared {
 const OFF: u32 = u32::MAX;
 
 impl AccessLog {
-    /// Opens the sink and starts the thread.
+    /// Starts the thread. A sink that cannot be opened costs lines, which are counted, and is tried again: the log is no reason
+    /// not to serve.
     pub fn start(sink: Sink, sampling: Sampling, users: UserHash, telemetry: Arc<Telemetry>) -> io::Result<Self> {
-        let sink = sink.open()?;
         let (queue, lines) = sync_channel(QUEUE);
-        let told = telemetry.clone();
-        let writer = Writer { lines, sink, batch: Vec::new(), batched: 0, complained: None, telemetry: told };
+        let shared = Arc::new(Shared {
+            telemetry,
+            secrets: RapidSecrets::seed(random_seed(&users)),
+            users,
+            asked: Mutex::default(),
+            permille: AtomicU32::new(OFF),
+        });
+        let (batch, told) = (Vec::new(), shared.clone());
+        let writer = Writer { lines, outlet: Outlet::new(sink), batch, batched: 0, lost: 0, shared: told };
         thread::Builder::new().name("access-log".to_owned()).spawn(move || writer.run())?;
-        let log = Self {
-            queue,
-            shared: Arc::new(Shared {
-                telemetry,
-                secrets: RapidSecrets::seed(random_seed(&users)),
-                users,
-                permille: AtomicU32::new(OFF),
-            }),
-        };
+        let log = Self { queue, shared };
         log.sample(sampling);
         Ok(log)
+    }
+
+    /// Has the file opened anew, for those who put it aside themselves: what comes next goes to the one at its path.
+    pub fn reopen(&self) {
+        self.ask(|asked| asked.reopen = true);
+    }
+
+    /// Writes to another sink from now on.
+    pub fn turn_to(&self, sink: Sink) {
+        self.ask(|asked| asked.turn = Some(sink));
+    }
+
+    fn ask(&self, ask: impl FnOnce(&mut Asked)) {
+        ask(&mut self.shared.asked.lock().unwrap_or_else(PoisonError::into_inner));
+        // Where the queue is full the thread is awake, and looks before it writes.
+        let _ = self.queue.try_send(Message::Look);
     }
 
     /// Changes which requests are logged, from now on.
@@ -149,13 +150,13 @@ pub struct WorkerLog {
 }
 
 impl WorkerLog {
-    /// Whether a request with this id and status is to be logged; ask before making an [`Entry`].
+    /// Whether a request with this id is to be logged; one that failed always is. Ask before making an [`Entry`].
     #[inline]
-    pub fn wants(&self, request_id: &str, status: u16) -> bool {
+    pub fn wants(&self, request_id: &str, has_failed: bool) -> bool {
         match self.shared.permille.load(Relaxed) {
             OFF => false,
             1000 => true,
-            _ if status >= 500 => true,
+            _ if has_failed => true,
             permille => {
                 let hash = rapidhash_v3_seeded(request_id.as_bytes(), &self.shared.secrets);
                 // The upper half scaled to 0..1000.
@@ -185,11 +186,12 @@ impl WorkerLog {
 /// What the thread has.
 struct Writer {
     lines: Receiver<Message>,
-    sink: Box<dyn Write + Send>,
+    outlet: Outlet,
     batch: Vec<u8>,
     batched: u64,
-    complained: Option<Instant>,
-    telemetry: Arc<Telemetry>,
+    /// Lines that were lost since the sink began to fail; 0 while it does not.
+    lost: u64,
+    shared: Arc<Shared>,
 }
 
 impl Writer {
@@ -222,31 +224,47 @@ impl Writer {
                 // Whoever asked may have given up.
                 let _ = done.try_send(());
             }
+            Message::Look => self.put(),
         }
     }
 
-    /// Writes the batch. After an error the batch is gone: keeping it would repeat what was written before the error.
+    /// Writes the batch, then does what was asked. After an error the rest of the batch is gone: keeping it would grow, or
+    /// repeat what was written before the error.
     fn put(&mut self) {
-        if self.batched == 0 {
-            return;
+        if self.batched > 0 {
+            let put = self.outlet.put(&self.batch);
+            let written = memchr::memchr_iter(b'\n', &self.batch[..put.whole]).count() as u64;
+            let lost = self.batched - written;
+            let totals = self.shared.telemetry.totals();
+            totals.lines(usize::MAX, LineFate::Written, written);
+            totals.lines(usize::MAX, LineFate::Dropped, lost);
+            self.tell(lost, put.error.as_ref());
+            self.batch.clear();
+            self.batched = 0;
         }
-        let fate = match self.sink.write_all(&self.batch).and_then(|()| self.sink.flush()) {
-            Ok(()) => LineFate::Written,
-            Err(error) => {
-                self.complain(&error);
-                LineFate::Dropped
-            }
-        };
-        self.telemetry.totals().lines(usize::MAX, fate, self.batched);
-        self.batch.clear();
-        self.batched = 0;
+        let mut asked = self.shared.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let Asked { reopen, turn } = std::mem::take(&mut *asked);
+        drop(asked);
+        if let Some(sink) = turn {
+            self.outlet = Outlet::new(sink);
+        } else if reopen {
+            self.outlet.reopen();
+        }
     }
 
-    fn complain(&mut self, error: &io::Error) {
-        if self.complained.is_none_or(|last| last.elapsed() >= COMPLAINT_EVERY) {
-            self.complained = Some(Instant::now());
-            tracing::warn!(%error, "access log cannot be written; lines are dropped");
+    /// Says once that lines are lost, and once that they are not any more.
+    fn tell(&mut self, lost: u64, error: Option<&io::Error>) {
+        match error {
+            Some(error) if self.lost == 0 && lost > 0 => {
+                tracing::warn!(%error, "access log cannot be written; lines are dropped");
+            }
+            None if self.lost > 0 => {
+                tracing::info!(dropped = self.lost, "access log is written again");
+                self.lost = 0;
+            }
+            _ => {}
         }
+        self.lost += lost;
     }
 }
 

@@ -1,10 +1,14 @@
+use std::io::Write;
 use std::net::IpAddr;
 use std::sync::Mutex;
 use std::time::SystemTime;
 
 use super::super::{Asked, LoggedFacts, Outcome};
 use super::*;
+use crate::config::{LogFile, Redaction};
 use crate::decide::Permille;
+
+static SHOWN: Redaction = Redaction::NONE;
 
 fn entry(request_id: &str) -> Entry<'_> {
     Entry {
@@ -34,6 +38,7 @@ fn entry(request_id: &str) -> Entry<'_> {
             limited: None,
             error: None,
         },
+        redact: &SHOWN,
     }
 }
 
@@ -139,21 +144,25 @@ fn a_share_is_kept_and_errors_always_are() {
     let (log, _) = start(Sink::Writer(Box::new(io::sink())), Sampling::Share(Permille::new(50).unwrap()));
     let worker = log.worker(0);
     let ids: Vec<String> = (0..20_000).map(|id| format!("request-{id}")).collect();
-    let share = ids.iter().filter(|id| worker.wants(id, 200)).count();
+    let share = ids.iter().filter(|id| worker.wants(id, false)).count();
     // 1000 expected, standard deviation 31.
     assert!((850..1150).contains(&share), "{share}");
-    assert!(ids.iter().all(|id| worker.wants(id, 502)));
+    assert!(ids.iter().all(|id| worker.wants(id, true)));
     log.sample(Sampling::Share(Permille::new(0).unwrap()));
-    assert!(ids.iter().all(|id| !worker.wants(id, 404) && worker.wants(id, 500)));
+    assert!(ids.iter().all(|id| !worker.wants(id, false) && worker.wants(id, true)));
 }
 
 #[test]
 fn off_is_off_and_all_is_all() {
     let (log, _) = start(Sink::Writer(Box::new(io::sink())), Sampling::Off);
     let worker = log.worker(0);
-    assert!(!worker.wants("a", 200) && !worker.wants("a", 500));
+    assert!(!worker.wants("a", false) && !worker.wants("a", true));
     log.sample(Sampling::All);
-    assert!(worker.wants("a", 200) && worker.wants("a", 500));
+    assert!(worker.wants("a", false) && worker.wants("a", true));
+}
+
+fn file(path: &std::path::Path) -> Sink {
+    Sink::File(LogFile { path: path.to_owned(), size: 128 << 10, keep: 3 })
 }
 
 #[test]
@@ -161,7 +170,7 @@ fn a_file_is_appended_to() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("access.log");
     for id in ["first", "second"] {
-        let (log, _) = start(Sink::File(path.clone()), Sampling::All);
+        let (log, _) = start(file(&path), Sampling::All);
         log.worker(0).write(&entry(id));
         assert!(log.flush(LONG));
     }
@@ -170,8 +179,66 @@ fn a_file_is_appended_to() {
 }
 
 #[test]
-fn a_file_that_cannot_be_opened_is_said_at_the_start() {
-    let sink = Sink::File("/no/such/directory/access.log".into());
-    let telemetry = Arc::new(Telemetry::new(1));
-    assert!(AccessLog::start(sink, Sampling::All, UserHash::random().unwrap(), telemetry).is_err());
+fn a_file_is_opened_anew_when_asked_and_another_sink_taken() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("access.log");
+    let (log, _) = start(file(&path), Sampling::All);
+    let write = |id| {
+        log.worker(0).write(&entry(id));
+        assert!(log.flush(LONG));
+    };
+    write("one");
+    std::fs::rename(&path, dir.path().join("moved")).unwrap();
+    write("two");
+    log.reopen();
+    assert!(log.flush(LONG));
+    write("three");
+    let kept = Kept::default();
+    log.turn_to(Sink::Writer(Box::new(kept.clone())));
+    assert!(log.flush(LONG));
+    write("four");
+    let ids = |text: &str| text.matches("request_id").count();
+    assert_eq!(ids(&std::fs::read_to_string(dir.path().join("moved")).unwrap()), 2);
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(ids(&text) == 1 && text.contains("three"), "{text}");
+    let text = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
+    assert!(ids(&text) == 1 && text.contains("four"), "{text}");
+}
+
+#[test]
+fn rotation_loses_no_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let (log, telemetry) = start(file(&dir.path().join("access.log")), Sampling::All);
+    let worker = log.worker(0);
+    for batch in 0..10 {
+        (0..150).for_each(|line| worker.write(&entry(&format!("{batch}-{line}-{}", "x".repeat(40)))));
+        assert!(log.flush(LONG));
+    }
+    let mut lines = 0;
+    for number in ["", ".1", ".2", ".3"] {
+        let Ok(text) = std::fs::read_to_string(dir.path().join(format!("access.log{number}"))) else { continue };
+        assert!(text.len() <= 128 << 10 && text.ends_with('\n'), "{number}");
+        lines += text.lines().inspect(|line| _ = serde_json::from_str::<serde_json::Value>(line).unwrap()).count();
+    }
+    assert!(dir.path().join("access.log.1").exists(), "{lines} lines did not fill a file");
+    assert_eq!((lines, telemetry.totals().lines_sum(LineFate::Written)), (1500, 1500));
+}
+
+#[test]
+fn a_full_disk_costs_lines_that_are_counted() {
+    let (log, telemetry) = start(file("/dev/full".as_ref()), Sampling::All);
+    for id in ["a", "b"] {
+        log.worker(0).write(&entry(id));
+        assert!(log.flush(LONG));
+    }
+    assert_eq!(telemetry.totals().lines_sum(LineFate::Dropped), 2);
+    assert_eq!(telemetry.totals().lines_sum(LineFate::Written), 0);
+}
+
+#[test]
+fn a_file_that_cannot_be_opened_keeps_nobody_from_starting() {
+    let (log, telemetry) = start(file("/no/such/directory/access.log".as_ref()), Sampling::All);
+    log.worker(0).write(&entry("a"));
+    assert!(log.flush(LONG));
+    assert_eq!(telemetry.totals().lines_sum(LineFate::Dropped), 1);
 }

@@ -1,0 +1,7 @@
+//! What others see of a sidecar: its access log, its metrics, and what is made of them.
+
+mod docs;
+mod log;
+mod metrics;
+mod prometheus;
+mod rules;
