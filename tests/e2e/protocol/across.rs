@@ -216,7 +216,7 @@ async fn row_8_long_targets_and_many_fields_are_refused_whichever_way() {
 }
 
 #[tokio::test]
-async fn rows_4_to_7_nothing_unclear_in_http_1_reaches_http_2_either() {
+async fn row_4_nothing_unclear_in_http_1_reaches_http_2_either() {
     let [_, upstream] = Upstream::both();
     let sidecar = upstream.sidecar("idle: 60s");
     let cases: [&[u8]; 10] = [
