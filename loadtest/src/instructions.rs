@@ -209,6 +209,7 @@ fn scenario(shape: Shape) -> Scenario {
         shape,
         vary: None,
         state: None,
+        own_origin: true,
         rounds: 1,
         seconds: 1.0,
         aims: vec![],

@@ -205,9 +205,10 @@ impl Stage {
     }
 }
 
-/// Whether nginx cannot be the origin of a scenario.
+/// Whether nginx is not, or cannot be, the origin of a scenario.
 fn our_origin(scenario: &Scenario) -> bool {
-    scenario.shape.client == Client::Grpc
+    scenario.own_origin
+        || scenario.shape.client == Client::Grpc
         || scenario.figure == FigureKind::Bodies
         || scenario.vary.as_ref().is_some_and(|vary| vary.what == Part::Body)
 }
