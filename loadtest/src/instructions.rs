@@ -66,9 +66,14 @@ pub async fn run(asked: &Arguments, root: &Path) -> anyhow::Result<ExitCode> {
         None => build_counted(root)?,
     };
     let budget = root.join(&asked.budget);
+    // Before anything is pinned, because whoever is pinned knows one core.
+    let cores = Cores::of_this_process()?;
+    machine::pin(cores.load())?;
+    let graylane =
+        asked.graylane.canonicalize().with_context(|| format!("cannot find {}", asked.graylane.display()))?;
     let mut all: Vec<Counts> = Vec::new();
     for _ in 0..asked.repeat.max(1) {
-        all.push(count_all(&asked.graylane, &counted, root).await?);
+        all.push(count_all(&graylane, &counted, root, &cores).await?);
     }
     if asked.write {
         write_budget(&budget, &all[0])?;
@@ -80,15 +85,20 @@ pub async fn run(asked: &Arguments, root: &Path) -> anyhow::Result<ExitCode> {
     Ok(if told.kept { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-async fn count_all(graylane: &Path, counted: &Path, root: &Path) -> anyhow::Result<Counts> {
+async fn count_all(graylane: &Path, counted: &Path, root: &Path, cores: &Cores) -> anyhow::Result<Counts> {
     let mut counts = Counts::new();
     for (name, few, many) in BENCHES {
         let (less, more) = (bench(counted, name, few)?, bench(counted, name, many)?);
         counts.insert(name.to_owned(), more.saturating_sub(less) / (many - few));
     }
+    let programs = |out: &Path| -> anyhow::Result<Programs> {
+        let mut before = vec![on_path("valgrind")?.into_os_string()];
+        before.extend(callgrind(out, "yes").map(Into::into));
+        Ok(Programs::new(root.to_owned(), graylane.to_owned()).under(before))
+    };
     for (name, client) in REQUESTS {
-        let (less, more) =
-            (requests(graylane, root, client, FEW).await?, requests(graylane, root, client, MANY).await?);
+        let less = requests(&programs, cores, client, FEW).await?;
+        let more = requests(&programs, cores, client, MANY).await?;
         // The thread that the requests made grow most is the worker.
         let grown = more.iter().map(|(thread, count)| count.saturating_sub(less.get(thread).copied().unwrap_or(0)));
         counts.insert(name.to_owned(), grown.max().unwrap_or(0) / (MANY - FEW) as u64);
@@ -114,7 +124,7 @@ fn judge(all: &[Counts], allowed: &Counts, slack: f64) -> Told {
             told.kept = false;
             continue;
         };
-        let beyond = 100.0 * (*count as f64 / (*budget).max(1) as f64 - 1.0);
+        let beyond = 100.0 * (*count as f64 - *budget as f64) / (*budget).max(1) as f64;
         let word = match beyond {
             over if over > slack => "TOO MANY",
             under if under < -slack => "fewer; `--write` keeps that",
@@ -163,17 +173,16 @@ fn bench(counted: &Path, name: &str, times: u64) -> anyhow::Result<u64> {
 }
 
 /// Instructions of each thread of a sidecar that served so many requests, one after the other on one connection.
-async fn requests(graylane: &Path, root: &Path, client: Client, times: usize) -> anyhow::Result<BTreeMap<String, u64>> {
+async fn requests(
+    programs: &dyn Fn(&Path) -> anyhow::Result<Programs>,
+    cores: &Cores,
+    client: Client,
+    times: usize,
+) -> anyhow::Result<BTreeMap<String, u64>> {
     let folder = tempfile::tempdir()?;
     let out = folder.path().join("callgrind");
-    let graylane = graylane.canonicalize().with_context(|| format!("cannot find {}", graylane.display()))?;
-    let mut before = vec![on_path("valgrind")?.into_os_string()];
-    before.extend(callgrind(&out, "yes").map(Into::into));
-    let programs = Programs::new(root.to_owned(), graylane).under(before);
-    let cores = Cores::of_this_process()?;
-    machine::pin(cores.load())?;
     let shape = Shape { client, connections: 1, ..Shape::default() };
-    let mut stage = Stage::set(&scenario(shape.clone()), &programs, &cores).await?;
+    let mut stage = Stage::set(&scenario(shape.clone()), &programs(&out)?, cores).await?;
     let running = stage.start(&Contestant { peer: Peer::Graylane, shape, value: None }).await?;
     send(&running, times).await?;
     // The counts are written when the process ends.

@@ -77,7 +77,7 @@ fn range(figure: &Figure) -> String {
 pub fn text(result: &ScenarioResult) -> String {
     let cells = cells(result);
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_header(&cells.head);
+    table.load_style(presets::NOTHING).set_header(&cells.head);
     for row in &cells.rows {
         table.add_row(row);
     }

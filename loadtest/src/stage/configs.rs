@@ -1,6 +1,5 @@
 //! What the programs read: templates of `loadtest/peers/` with the ports, paths and sizes of a run.
 
-use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -37,6 +36,9 @@ pub struct Plan<'a> {
     /// Where requests end.
     pub origins: &'a Origins,
 }
+
+/// How many releases and routes stand in one document of graylane's.
+const RULES_A_DOCUMENT: usize = 1000;
 
 type Values = Vec<(&'static str, String)>;
 
@@ -174,7 +176,7 @@ impl Plan<'_> {
         )
     }
 
-    /// Writes graylane's; the path.
+    /// Writes graylane's, several documents; their folder.
     ///
     /// # Errors
     /// As [`Self::nginx`].
@@ -189,20 +191,20 @@ impl Plan<'_> {
             format!("{{ key: 'header:x-user-id', operator: NE, value: nobody-{number} }}, ")
         });
         let extra = lines(&(2..shape.lanes).collect::<Vec<_>>(), |number| format!(", lane{number}: stable"));
-        let (mut releases, mut routes) = (String::new(), String::new());
+        let mut rules = Vec::new();
         for (number, prefix) in self.prefixes().iter().enumerate() {
             let path = format!("{}/{{*rest}}", prefix.trim_end_matches('/'));
             let release = format!(
-                "r{number}: {{ level: permille, permille: {PERMILLE}, salt: {SALT}, regions: {{ province_code: [cn-hz] }}, \
-                 conditions: [{conditions}] }}"
+                "  r{number}: {{ level: permille, permille: {PERMILLE}, salt: {SALT}, regions: {{ province_code: [cn-hz] }}, \
+                 conditions: [{conditions}] }}\n"
             );
             let route = format!(
-                "{{ name: r{number}, match: {{ path: '{path}' }}, lanes: {{ stable: stable, gray: gray{extra} }}, release: \
-                 r{number}, breaker: default }}"
+                "  - {{ name: r{number}, match: {{ path: '{path}' }}, lanes: {{ stable: stable, gray: gray{extra} }}, \
+                 release: r{number}, breaker: default }}\n"
             );
-            writeln!(releases, "  {release}").expect("a text grows");
-            writeln!(routes, "  - {route}").expect("a text grows");
+            rules.push((release, route));
         }
+        self.write_rules(&rules)?;
         self.write(
             "graylane.yaml",
             vec![
@@ -210,10 +212,21 @@ impl Plan<'_> {
                 ("PROTOCOL", if shape.client == Client::Grpc { "h2" } else { "http1" }.to_owned()),
                 ("STABLES", endpoints(Side::Stable)),
                 ("GRAYS", endpoints(Side::Gray)),
-                ("RELEASES", releases),
-                ("ROUTES", routes),
             ],
-        )
+        )?;
+        Ok(self.folder.to_owned())
+    }
+
+    /// Releases and routes in documents of their own, because one document has a bound.
+    fn write_rules(&self, rules: &[(String, String)]) -> Result<(), StageError> {
+        for (number, some) in rules.chunks(RULES_A_DOCUMENT).enumerate() {
+            let releases = lines(some, |(release, _)| release.clone());
+            let routes = lines(some, |(_, route)| route.clone());
+            let path = self.folder.join(format!("rules-{number}.yaml"));
+            fs::write(&path, format!("releases:\n{releases}routes:\n{routes}"))
+                .map_err(StageError::system(format!("write {}", path.display())))?;
+        }
+        Ok(())
     }
 
     /// How many connections to an origin are kept: one for each client, within reason.
@@ -247,6 +260,8 @@ impl Plan<'_> {
         values.push(("ADMIN", self.admin.to_string()));
         values.push(("WORKERS", self.shape.workers.to_string()));
         values.push(("POOL", self.pool().to_string()));
+        // Both ends of each; nginx makes room for all of them at once, so no more than it takes.
+        values.push(("CLIENTS", (self.shape.connections * 2 + 200).max(4096).to_string()));
         written(&self.templates.join(name), self.folder, &values)
     }
 }
