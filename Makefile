@@ -14,6 +14,7 @@ help: ## this list
 test: setup ## every test of an ordinary run; installs what they need
 	cargo test --locked --doc
 	@if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --locked; else cargo test --locked --tests; fi
+	cargo test --locked --package graylane-loadtest
 
 .PHONY: setup
 setup: ## what the tests need, installed (as root) or named
@@ -24,6 +25,7 @@ check: ## formatting, lints, documentation, architecture
 	cargo fmt --all --check
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo clippy --locked --test long -- -D warnings
+	cargo clippy --locked --package graylane-loadtest --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
 	cargo test --locked --test architecture --test protocol_page
 
@@ -32,11 +34,33 @@ test-long: ## what takes minutes and gigabytes; keeps its output in docs/measure
 	@scripts/setup-test-env --bench
 	@scripts/test-long
 
+LOADTEST := target/release/graylane-loadtest
+
 .PHONY: bench
-bench: ## CPU per request beside nginx and HAProxy, in the same run
+bench: bench-build ## every figure beside nginx, HAProxy and Envoy; writes them into docs/performance.md; about 12 minutes
+	$(LOADTEST) run --document docs/performance.md
+
+.PHONY: bench-quick
+bench-quick: bench-build ## the same with short turns, about 2 minutes; writes no document
+	$(LOADTEST) run --quick
+
+.PHONY: bench-build
+bench-build:
 	@scripts/setup-test-env --bench
 	cargo build --locked --release
-	scripts/bench-peers
+	cargo build --locked --release --package graylane-loadtest
+
+.PHONY: instructions
+instructions: ## instructions per decision, record and request in a release build, against the budget
+	cargo build --locked --release
+	cargo build --locked --release --package graylane-loadtest
+	$(LOADTEST) instructions
+
+.PHONY: instructions-budget
+instructions-budget: ## writes what a release build takes as the new budget
+	cargo build --locked --release
+	cargo build --locked --release --package graylane-loadtest
+	$(LOADTEST) instructions --write --repeat 3
 
 .PHONY: bench-telemetry
 bench-telemetry: ## CPU per request with metrics read, the access log on, and so on, in the same run

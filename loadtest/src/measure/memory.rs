@@ -1,0 +1,73 @@
+//! Memory of a proxy's whole process tree: resident, and proportional where processes share pages. Each round is a fresh
+//! start.
+
+use std::time::Duration;
+
+use super::{Bench, MeasureError, load_failed, note_problems, order, seconds};
+use crate::load::{Crowd, Mode};
+use crate::report::result::Row;
+use crate::scenario::{MemoryState, Scenario};
+use crate::stage::machine::{Memory, memory};
+use crate::stage::{Running, Stage};
+
+/// How often memory is looked at while connections are busy.
+const LOOK: Duration = Duration::from_millis(100);
+
+pub(super) async fn measure(
+    bench: &Bench<'_>,
+    scenario: &Scenario,
+    stage: &mut Stage,
+) -> Result<Vec<Row>, MeasureError> {
+    let contestants = scenario.contestants();
+    let mut rows: Vec<Row> = contestants.iter().map(Row::of).collect();
+    for round in 0..scenario.rounds {
+        for at in order(contestants.len(), round) {
+            bench.turn(scenario, &contestants[at]);
+            let running = stage.start(&contestants[at]).await?;
+            let held = match scenario.state.unwrap_or(MemoryState::Idle) {
+                MemoryState::Idle => memory(running.id()),
+                MemoryState::Quiet => {
+                    let crowd = open(&running).await?;
+                    let held = memory(running.id());
+                    drop(crowd);
+                    held
+                }
+                MemoryState::Busy => busy(&running, scenario, &mut rows[at]).await?,
+            };
+            rows[at].add("rss", "MiB", mebibytes(held.resident));
+            rows[at].add("pss", "MiB", mebibytes(held.proportional));
+        }
+    }
+    Ok(rows)
+}
+
+async fn open(running: &Running) -> Result<Crowd, MeasureError> {
+    let shape = &running.contestant.shape;
+    let crowd = Crowd::open(&running.target, &running.prepared, shape.connections, shape.streams);
+    crowd.await.map_err(load_failed(running))
+}
+
+/// The highest of several looks while every connection has a request under way.
+async fn busy(running: &Running, scenario: &Scenario, row: &mut Row) -> Result<Memory, MeasureError> {
+    let crowd = open(running).await?;
+    let mut most = Memory::default();
+    let load = crowd.run(Mode::Closed, seconds(scenario));
+    tokio::pin!(load);
+    loop {
+        tokio::select! {
+            outcome = &mut load => {
+                note_problems(row, &outcome);
+                return Ok(most);
+            }
+            () = tokio::time::sleep(LOOK) => {
+                let held = memory(running.id());
+                most.resident = most.resident.max(held.resident);
+                most.proportional = most.proportional.max(held.proportional);
+            }
+        }
+    }
+}
+
+fn mebibytes(bytes: u64) -> f64 {
+    bytes as f64 / (1 << 20) as f64
+}
