@@ -20,6 +20,7 @@ mod guard;
 mod listener;
 mod openapi;
 mod page;
+mod probes;
 mod problem;
 mod stream;
 mod sync;
@@ -38,6 +39,7 @@ pub use change::{ChangeError, Changed, ReleaseAction, ReleaseChange};
 pub use config::{ConfigControl, DocumentView, PastView, PinView};
 pub use explain::{ExplainError, ExplainRequest};
 pub use fault::{FaultControl, FaultError, FaultView};
+pub use probes::{ProbesView, serve_probes};
 pub use sync::{SyncControl, SyncError, Synced};
 pub use view::{
     AddressView, AdminView, AuditView, BreakerView, BucketsView, ConfigView, EndpointView, LaneView, NotReady,

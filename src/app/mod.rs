@@ -19,6 +19,7 @@ mod judge;
 mod ledger;
 mod memory;
 mod merger;
+mod probes;
 mod releases;
 mod reload;
 mod sidecar;

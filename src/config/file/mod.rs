@@ -14,6 +14,7 @@ mod release;
 mod remote;
 mod route;
 mod schema;
+mod sidecar;
 mod tls;
 mod upstream;
 
@@ -36,6 +37,7 @@ pub(super) use remote::{
     FileApollo, FileBackoff, FileCentre, FileEtcd, FileNacos, FileRedis, FileRemote, FileSourceBounds, FileTls,
 };
 pub(super) use route::{FileBreaker, FileHeaderMatch, FileMatch, FileRoute, FileShield, FileTimeouts};
+pub(super) use sidecar::{FileSidecar, SIDECAR_API_VERSION, SIDECAR_KIND};
 pub(super) use tls::{ClientAuthWord, FileListenerTls, FileProxyProtocol, FileUpstreamTls, MinVersionWord};
 pub(super) use upstream::{FileEjection, FileHealth, FileUpstream};
 
