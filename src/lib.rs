@@ -28,6 +28,8 @@ pub mod proxy;
 
 pub mod telemetry;
 
+pub mod inject;
+
 pub mod admin;
 pub mod app;
 pub mod cli;
