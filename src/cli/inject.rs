@@ -38,7 +38,7 @@ pub struct WhatArgs {
     /// The version of the cluster, such as 1.33: before 1.29 the sidecar is a classic container
     #[arg(long, value_name = "VERSION", env = "GRAYLANE_KUBERNETES_VERSION", value_parser = minor)]
     pub kubernetes_version: Option<u16>,
-    /// The address that pods take traffic by: 0.0.0.0, or [::] where they have IPv6 addresses
+    /// The address that pods take traffic by: 0.0.0.0, or :: where they have IPv6 addresses
     #[arg(long, value_name = "IP", default_value = "0.0.0.0", value_parser = address)]
     pub pod_address: String,
 }
