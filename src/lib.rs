@@ -29,6 +29,8 @@ pub mod proxy;
 pub mod telemetry;
 pub mod trace;
 
+pub mod inject;
+
 pub mod admin;
 pub mod app;
 pub mod cli;

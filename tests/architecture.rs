@@ -66,8 +66,9 @@ const ROOMS: &[(&str, &[&str])] = &[
             "wire",
         ],
     ),
+    ("inject", &["config", "outbound"]),
     ("replay", &["config", "decide", "extract"]),
-    ("cli", &["app", "change", "config", "decide", "extract", "lookup", "replay"]),
+    ("cli", &["app", "change", "config", "decide", "extract", "inject", "lookup", "outbound", "replay"]),
 ];
 
 /// Rooms that compute and nothing else, with what would give them away.
@@ -78,6 +79,15 @@ const PURE_FILES: &[&str] = &[
     "change/effect.rs",
     "change/opening.rs",
     "change/plan.rs",
+    "inject/annotations.rs",
+    "inject/difference.rs",
+    "inject/manifest.rs",
+    "inject/pod.rs",
+    "inject/ports.rs",
+    "inject/quantity.rs",
+    "inject/review.rs",
+    "inject/sidecar.rs",
+    "inject/transform.rs",
     "upstream/balance.rs",
     "upstream/ejection.rs",
     "upstream/ewma.rs",

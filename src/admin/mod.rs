@@ -21,6 +21,7 @@ mod listener;
 mod metrics;
 mod openapi;
 mod page;
+mod probes;
 mod problem;
 mod stream;
 mod sync;
@@ -39,6 +40,7 @@ pub use change::{ChangeError, Changed, ReleaseAction, ReleaseChange};
 pub use config::{ConfigControl, DocumentView, PastView, PinView};
 pub use explain::{ExplainError, ExplainRequest};
 pub use fault::{FaultControl, FaultError, FaultView};
+pub use probes::{ProbesView, serve_probes};
 pub use sync::{SyncControl, SyncError, Synced};
 pub use view::{
     AddressView, AdminView, AuditView, BreakerView, BucketsView, ConfigView, EndpointView, LaneView, NotReady,

@@ -14,7 +14,7 @@ const BACKLOG: i32 = 4096;
 pub struct BindError {
     /// The address.
     pub address: SocketAddr,
-    /// `traffic` or `admin`.
+    /// `traffic`, `admin` or `probes`.
     pub used_for: &'static str,
     source: io::Error,
 }
@@ -80,6 +80,11 @@ pub(super) fn spare(listener: &TcpListener, address: SocketAddr) -> Result<TcpLi
 /// The admin port's one listener.
 pub(super) fn admin(address: SocketAddr) -> Result<TcpListener, BindError> {
     bind(address, Sharing::No).map_err(|source| BindError { address, used_for: "admin", source })
+}
+
+/// The listener of the probes' address. A process that takes over listens there beside the one that leaves.
+pub(super) fn probes(address: SocketAddr) -> Result<TcpListener, BindError> {
+    bind(address, Sharing::Yes).map_err(|source| BindError { address, used_for: "probes", source })
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -20,6 +20,7 @@ mod judge;
 mod ledger;
 mod memory;
 mod merger;
+mod probes;
 mod releases;
 mod reload;
 mod sidecar;

@@ -24,6 +24,7 @@ use super::inherit::{Inherited, Spares};
 use super::ledger::Ledger;
 use super::memory;
 use super::merger::Merger;
+use super::probes;
 use super::reload::{self, Reloader, Running};
 use super::signal;
 use super::view::ControlView;
@@ -104,6 +105,7 @@ impl Sidecar {
         let handed = inherited.take(admin_address).pop();
         let admin_listener = handed.map_or_else(|| bind::admin(admin_address), Ok)?;
         admin_listener.set_nonblocking(true).map_err(StartError::system("the admin port"))?;
+        let probes_listener = settings.probes.map(bind::probes).transpose()?;
         inherited.forget_rest();
         let admin = admin_listener.local_addr().map_err(StartError::system("the admin port"))?;
 
@@ -185,6 +187,10 @@ impl Sidecar {
                 .map_err(StartError::system("the admin port"))?
         };
         let admin_end = admin_door.end();
+        if let Some(listener) = probes_listener {
+            let leaver = probes::Leaver { view: view.clone(), stop: stop.clone() };
+            probes::open(&control, listener, leaver, &admin_end).map_err(StartError::system("the probes' address"))?;
+        }
         let running = Running {
             live: live.clone(),
             telemetry,
@@ -244,7 +250,7 @@ impl Sidecar {
         // What a spare holds open would let connections in that nobody takes.
         spares.drop_all();
         stop.send_if_modified(|stop| {
-            let goes_on = *stop == Stop::No;
+            let goes_on = matches!(*stop, Stop::No | Stop::Leave);
             if goes_on {
                 *stop = Stop::Drain(settings.drain);
             }

@@ -4,7 +4,12 @@ pub mod audit;
 pub mod check;
 pub mod demo;
 pub mod diff;
+pub mod doctor;
 pub mod explain;
+pub mod inject;
+pub mod inject_webhook;
+pub mod leave;
+mod manifests;
 pub mod replay;
 pub mod run;
 pub mod schema;
@@ -54,6 +59,14 @@ enum Command {
     Explain(ExplainArgs),
     /// Replay an access log against two configurations: what would change lane
     Replay(replay::ReplayArgs),
+    /// Put the sidecar into manifests
+    Inject(inject::InjectArgs),
+    /// Put the sidecar into the pods of a cluster: the webhook that its API server asks
+    InjectWebhook(inject_webhook::WebhookArgs),
+    /// Find what is wrong with the injection of a namespace, or of manifests, and how it is mended
+    Doctor(doctor::DoctorArgs),
+    /// Tell the sidecar of this pod that the pod is about to end: not ready, connections end in order, new ones are served
+    Leave(leave::LeaveArgs),
     /// Print the JSON Schema of the configuration, for editors
     Schema,
     /// Make a signed override
@@ -120,6 +133,10 @@ pub fn main() -> ExitCode {
         Command::Audit(command) => Ok(audit::run(&command)),
         Command::Explain(args) => explain(&args),
         Command::Replay(args) => replay::replay(&args),
+        Command::Inject(args) => inject::run(&args),
+        Command::InjectWebhook(args) => inject_webhook::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
+        Command::Leave(args) => leave::run(&args),
         Command::Schema => Ok(schema::schema()),
         Command::Token(args) => token(&args),
     };

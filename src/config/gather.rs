@@ -4,8 +4,9 @@ use std::path::Path;
 use std::rc::Rc;
 
 use super::Source;
+use super::beside;
 use super::disk::{MAX_FILE_BYTES, ReadFiles};
-use super::file::{API_VERSION, FileBusinessRule, FileConfig, KIND};
+use super::file::{API_VERSION, FileBusinessRule, FileConfig, FileSidecar, KIND, SIDECAR_KIND};
 use super::merge::merge;
 use super::node::{self, Kind, Node};
 use super::outset::refuse_in_documents;
@@ -18,6 +19,8 @@ use super::text::{Span, Texts};
 pub(super) struct Gathered {
     pub(super) config: FileConfig,
     pub(super) rules: Vec<FileBusinessRule>,
+    /// What the pod says of its own.
+    pub(super) sidecar: Option<FileSidecar>,
     /// A document of the native form was read.
     pub(super) native: bool,
     /// A file could not be read to its end, so what it defines is not known.
@@ -74,6 +77,11 @@ impl Gathered {
         self.add(more, texts, findings);
     }
 
+    /// Adds a text of our own.
+    pub(super) fn text(&mut self, path: &Path, bytes: &[u8], texts: &mut Texts, findings: &mut Findings) {
+        self.bytes(path, bytes, texts, findings);
+    }
+
     fn bytes(&mut self, path: &Path, bytes: &[u8], texts: &mut Texts, findings: &mut Findings) {
         let Some(source) = text_of(path, bytes, texts, findings) else {
             self.incomplete = true;
@@ -100,6 +108,12 @@ impl Gathered {
         if let Kind::Map(_) = &document.kind
             && (document.get("apiVersion").is_some() || document.get("kind").is_some())
         {
+            if document.get("kind").is_some_and(|kind| kind.is_word(SIDECAR_KIND)) {
+                if let Some(sidecar) = FileSidecar::read(document, findings) {
+                    beside::take(self, sidecar, self.of_sources, findings);
+                }
+                return;
+            }
             if let Some(rule) = FileBusinessRule::read(document, findings) {
                 check_kind(&rule, findings);
                 self.rules.push(rule);

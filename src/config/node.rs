@@ -55,6 +55,11 @@ impl Node {
         matches!(&self.kind, Kind::Scalar(scalar) if scalar.is_null())
     }
 
+    /// Whether it is this text.
+    pub(super) fn is_word(&self, word: &str) -> bool {
+        matches!(&self.kind, Kind::Scalar(scalar) if scalar.text == word)
+    }
+
     /// What was found, for messages.
     pub(super) fn what(&self) -> &'static str {
         match &self.kind {

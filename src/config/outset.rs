@@ -7,6 +7,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::beside;
 use super::compile::{self, KeyFiles};
 use super::disk::ReadFiles;
 use super::file::FileConfig;
@@ -32,7 +33,8 @@ pub struct Outset {
 /// name none, nothing is missing, and whoever loads them tells every problem.
 pub fn outset(files: &ReadFiles) -> Result<Outset, Problems> {
     let (mut texts, mut findings) = (Texts::default(), Findings::default());
-    let gathered = gather(files, &mut texts, &mut findings);
+    let mut gathered = gather(files, &mut texts, &mut findings);
+    beside::apply(&mut gathered, &mut texts, &mut findings);
     let outset = compile::outset(&gathered.config, KeyFiles::Needed, &texts, &mut findings);
     if gathered.config.sources.is_none() {
         return Ok(outset);

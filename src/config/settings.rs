@@ -96,6 +96,8 @@ pub struct Settings {
     pub drain: Duration,
     /// How long it goes on as before, once it says that it is not ready; none: where it runs decides.
     pub drain_wait: Option<Duration>,
+    /// The address that answers health and readiness alone.
+    pub probes: Option<SocketAddr>,
     /// Which changes need a confirmation.
     pub guard: Guard,
     /// The confirmations that were written.

@@ -20,6 +20,8 @@ use crate::wire::Socket;
 pub enum Stop {
     /// Go on.
     No,
+    /// Accept as before, and have every connection end in order: whoever comes again comes to somebody else.
+    Leave,
     /// Accept nothing more, finish what is under way, at most for this long.
     Drain(Duration),
     /// Cut off what is under way.
@@ -28,6 +30,8 @@ pub enum Stop {
 
 /// How long a connection that is being ended may wait for one more request, so that one that is on its way is answered.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// How often connections that came meanwhile are told that the process leaves.
+const USHER: Duration = Duration::from_millis(250);
 /// Connections that are taken from the system's queue when a listener is closed; no queue of ours is longer.
 const MOST_QUEUED: usize = 4096;
 /// How long to wait when the system has no descriptor left for another connection.
@@ -71,10 +75,13 @@ pub async fn run(
             Stop::Drain(limit) => break limit,
             Stop::Now => break Duration::ZERO,
             Stop::No => {}
+            Stop::Leave => worker.connections.usher(Instant::now() + PATIENCE),
         }
+        let leaves = *stop.borrow() == Stop::Leave;
         tokio::select! {
             changed = stop.changed() => if changed.is_err() { break Duration::ZERO },
             Some(turn) = turns.recv() => doors.turn(&worker, turn).await,
+            () = tokio::time::sleep(USHER), if leaves => {}
         }
     };
     doors.close_all().await;

@@ -55,6 +55,18 @@ impl Connections {
         }
     }
 
+    /// Those that are not told yet are: from `by` on they do not wait for another request. Who comes later is not meant.
+    pub(super) fn usher(&self, by: Instant) {
+        let open = self.open.borrow();
+        let untold: Vec<_> = open.values().filter(|parking| parking.leaving.get().is_none()).cloned().collect();
+        drop(open);
+        for parking in untold {
+            parking.leaving.set(Some(by));
+            let waker = parking.waker.borrow_mut().take();
+            waker.into_iter().for_each(Waker::wake);
+        }
+    }
+
     /// From `by` on no connection waits for another request, and all are told now.
     pub(super) fn drain(&self, by: Instant) {
         self.draining.set(Some(by));
@@ -157,6 +169,19 @@ mod tests {
         futures_join(waiting, async { connections.close(1, Instant::now()) }).await;
         assert!(one.is_draining() && !other.is_draining());
         assert!(!connections.enter(1).is_draining(), "numbers are not given twice");
+    }
+
+    #[tokio::test]
+    async fn ushering_tells_each_once_and_not_who_comes_later() {
+        let connections = Rc::<Connections>::default();
+        let (first, by) = (connections.enter(1), Instant::now());
+        connections.usher(by);
+        connections.usher(by + std::time::Duration::from_secs(9));
+        assert_eq!(first.leaves_by(), Some(by));
+        let later = connections.enter(1);
+        assert!(!later.is_draining());
+        connections.usher(by);
+        assert!(later.is_draining());
     }
 
     async fn futures_join(a: impl Future<Output = ()>, b: impl Future<Output = ()>) {

@@ -88,6 +88,8 @@ pub(super) fn compile(
 ) -> Option<(Settings, Vec<Key>)> {
     let config = &gathered.config;
     let process = process::process(config, key_files, texts, findings);
+    let probes = gathered.sidecar.as_ref().and_then(|sidecar| sidecar.spec.as_ref()?.probes.as_ref());
+    let probes = probes.and_then(|probes| address::bind(probes, findings));
     kept::warn(config, findings);
     let products = products::products(config, findings);
     let tracing = tracing::tracing(config.tracing.as_ref(), key_files, texts, findings);
@@ -184,6 +186,7 @@ pub(super) fn compile(
         overload,
         drain: process.drain,
         drain_wait: process.drain_wait,
+        probes,
         guard: guard::guard(config.guard.as_ref()),
         confirmations: guard::confirmations(config),
         state_dir: process.state_dir,

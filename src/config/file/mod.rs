@@ -15,6 +15,7 @@ mod release;
 mod remote;
 mod route;
 mod schema;
+mod sidecar;
 mod tls;
 mod tracing;
 mod upstream;
@@ -39,6 +40,7 @@ pub(super) use remote::{
     FileApollo, FileBackoff, FileCentre, FileEtcd, FileNacos, FileRedis, FileRemote, FileSourceBounds, FileTls,
 };
 pub(super) use route::{FileBreaker, FileHeaderMatch, FileMatch, FileRoute, FileShield, FileTimeouts};
+pub(super) use sidecar::{FileSidecar, SIDECAR_API_VERSION, SIDECAR_KIND};
 pub(super) use tls::{ClientAuthWord, FileListenerTls, FileProxyProtocol, FileUpstreamTls, MinVersionWord};
 pub(super) use tracing::FileTracing;
 pub(super) use upstream::{FileEjection, FileHealth, FileUpstream};

@@ -4,7 +4,7 @@ use schemars::generate::SchemaSettings;
 use schemars::transform::{Transform, transform_subschemas};
 use schemars::{JsonSchema, Schema};
 
-use super::{FileBusinessRule, FileConfig};
+use super::{FileBusinessRule, FileConfig, FileSidecar};
 
 /// The JSON Schema of one document: the native form, or a `BusinessRule`.
 ///
@@ -12,30 +12,43 @@ use super::{FileBusinessRule, FileConfig};
 pub fn schema() -> serde_json::Value {
     let generator = SchemaSettings::draft2020_12().with_transform(WithoutNull).into_generator();
     let native = generator.clone().into_root_schema_for::<FileConfig>().to_value();
-    let mut rule_generator = generator;
+    let mut rule_generator = generator.clone();
+    let mut sidecar_generator = generator;
     FileBusinessRule::json_schema(&mut rule_generator);
     let rule = rule_generator.into_root_schema_for::<FileBusinessRule>().to_value();
-    join(native, rule)
+    FileSidecar::json_schema(&mut sidecar_generator);
+    let sidecar = sidecar_generator.into_root_schema_for::<FileSidecar>().to_value();
+    join(native, rule, sidecar)
 }
 
-/// One schema with `if kind then BusinessRule else native`, and the definitions of both.
-fn join(mut native: serde_json::Value, mut rule: serde_json::Value) -> serde_json::Value {
+/// One schema that goes by `kind`, native where there is none, and the definitions of all.
+fn join(
+    mut native: serde_json::Value,
+    mut rule: serde_json::Value,
+    mut sidecar: serde_json::Value,
+) -> serde_json::Value {
     let mut definitions = take_definitions(&mut native);
     definitions.extend(take_definitions(&mut rule));
-    for document in [&mut native, &mut rule] {
+    definitions.extend(take_definitions(&mut sidecar));
+    for document in [&mut native, &mut rule, &mut sidecar] {
         if let Some(document) = document.as_object_mut() {
             document.remove("$schema");
         }
     }
     definitions.insert("Config".into(), native);
     definitions.insert("BusinessRule".into(), rule);
+    definitions.insert("Sidecar".into(), sidecar);
     serde_json::json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "graylane",
-        "description": "A document of a graylane configuration: the native form, or a BusinessRule.",
+        "description": "A document of a graylane configuration: the native form, a BusinessRule, or a Sidecar.",
         "type": "object",
         "if": { "required": ["kind"] },
-        "then": { "$ref": "#/$defs/BusinessRule" },
+        "then": {
+            "if": { "properties": { "kind": { "const": "Sidecar", "description": "What a pod says of its sidecar." } } },
+            "then": { "$ref": "#/$defs/Sidecar" },
+            "else": { "$ref": "#/$defs/BusinessRule" },
+        },
         "else": { "$ref": "#/$defs/Config" },
         "$defs": definitions,
     })

@@ -1,5 +1,6 @@
 //! What a configuration is refused for, word by word, and what loads.
 
+mod beside;
 mod centres;
 mod composite;
 mod endpoints;

@@ -69,7 +69,7 @@ def section(name, value):
 
 print("# Configuration reference\n")
 print("Written from the schema by `make reference`, and checked by a test; [configuration.md](configuration.md) tells how it is meant.")
-print(f"A document is a {link('#/$defs/Config')}, or a {link('#/$defs/BusinessRule')} of Kubernetes.\n")
+print(f"A document is a {link('#/$defs/Config')}, a {link('#/$defs/BusinessRule')} of Kubernetes, or what a pod says of its {link('#/$defs/Sidecar')}.\n")
 first = ["Config"]
 for name in first + sorted(set(definitions) - set(first)):
     print("\n".join(section(name, definitions[name])))
