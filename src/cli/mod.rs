@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod check;
+pub mod crds;
 pub mod demo;
 pub mod diff;
 pub mod explain;
@@ -56,6 +57,8 @@ enum Command {
     Replay(replay::ReplayArgs),
     /// Print the JSON Schema of the configuration, for editors
     Schema,
+    /// Print the CustomResourceDefinitions for Kubernetes, as YAML
+    Crds(crds::CrdsArgs),
     /// Make a signed override
     Token(TokenArgs),
 }
@@ -121,6 +124,7 @@ pub fn main() -> ExitCode {
         Command::Explain(args) => explain(&args),
         Command::Replay(args) => replay::replay(&args),
         Command::Schema => Ok(schema::schema()),
+        Command::Crds(args) => crds::run(&args),
         Command::Token(args) => token(&args),
     };
     done.unwrap_or_else(|error| {

@@ -22,9 +22,11 @@ mod admin_token;
 mod centres;
 mod client_limits;
 mod compile;
+mod definition;
 mod endpoints;
 mod fault;
 mod geoip;
+mod gray_release;
 mod guard;
 mod jwt;
 mod lane_limits;
@@ -51,6 +53,7 @@ pub use admin_token::{AdminToken, AdminTokenError};
 pub use centres::{ApolloPlan, CentrePlan, NacosPlan};
 pub use client_limits::{H2Limits, Limits};
 pub use compile::KeyFiles;
+pub use definition::{ResourceCondition, ResourceStatus, custom_resource_definitions};
 pub use disk::{Digest, KeyFile, ReadFiles};
 pub use endpoints::{Ejection, EndpointPolicy, Health, Probe};
 pub use fault::{Crowded, FaultPlan, parse_fault};
@@ -121,7 +124,7 @@ pub fn load(paths: &[PathBuf]) -> Result<Loaded, Problems> {
 pub fn load_with(paths: &[PathBuf], key_files: KeyFiles) -> Result<Loaded, Problems> {
     let (mut texts, mut findings) = (Texts::default(), Findings::default());
     let gathered = gather(&ReadFiles::of(paths), &mut texts, &mut findings);
-    finish(&gathered, key_files, texts, findings)
+    finish(gathered, key_files, texts, findings)
 }
 
 /// Takes files that were read, and then the documents of sources in their order, as one configuration that is to run.
@@ -129,7 +132,7 @@ pub fn load_documents(files: &ReadFiles, more: &[Source]) -> Result<Loaded, Prob
     let (mut texts, mut findings) = (Texts::default(), Findings::default());
     let mut gathered = gather(files, &mut texts, &mut findings);
     gathered.add_documents(more, &mut texts, &mut findings);
-    finish(&gathered, KeyFiles::Needed, texts, findings)
+    finish(gathered, KeyFiles::Needed, texts, findings)
 }
 
 /// Takes texts that were read before, those of files and those of sources, as one configuration that is to run.
@@ -137,18 +140,18 @@ pub fn load_texts(sources: &[Source]) -> Result<Loaded, Problems> {
     let (mut texts, mut findings) = (Texts::default(), Findings::default());
     let mut gathered = gather(&ReadFiles::of(&[]), &mut texts, &mut findings);
     gathered.add(sources, &mut texts, &mut findings);
-    finish(&gathered, KeyFiles::Needed, texts, findings)
+    finish(gathered, KeyFiles::Needed, texts, findings)
 }
 
 /// Reads one text as if it were the file of this path: relative paths in it start from there.
 pub fn load_text(path: &Path, text: &[u8], key_files: KeyFiles) -> Result<Loaded, Problems> {
     let (mut texts, mut findings) = (Texts::default(), Findings::default());
     let gathered = gather_text(path, text, &mut texts, &mut findings);
-    finish(&gathered, key_files, texts, findings)
+    finish(gathered, key_files, texts, findings)
 }
 
 fn finish(
-    gathered: &Gathered,
+    mut gathered: Gathered,
     key_files: KeyFiles,
     mut texts: Texts,
     mut findings: Findings,
@@ -157,9 +160,10 @@ fn finish(
         let source = texts.add(Path::new("-"), String::new());
         findings.error(Span::start_of(source), "no configuration is named");
     }
+    gray_release::adopt(&mut gathered, &mut findings);
     // What a broken file would have defined is not known, and every use of it would look like a problem.
     let compiled =
-        if gathered.incomplete { None } else { compile::compile(gathered, key_files, &texts, &mut findings) };
+        if gathered.incomplete { None } else { compile::compile(&gathered, key_files, &texts, &mut findings) };
     let Some((settings, keys)) = compiled else {
         if !findings.refused() {
             findings.error(Span::default(), "this configuration could not be compiled");

@@ -8,6 +8,7 @@ mod drill;
 mod facts;
 mod failure;
 mod harness;
+mod kubernetes;
 mod latch;
 mod lifecycle;
 mod limits;

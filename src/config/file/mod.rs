@@ -6,6 +6,7 @@ mod composite;
 mod condition;
 mod fact;
 mod fault;
+mod gray_release;
 mod guard;
 mod limit;
 mod process;
@@ -17,11 +18,12 @@ mod schema;
 mod tls;
 mod upstream;
 
-pub(super) use business_rule::{API_VERSION, FileBusinessRule, FileRollbackOn, KIND};
+pub(super) use business_rule::{API_VERSION, FileBusinessRule, FileRollbackOn, FileRuleSpec, KIND};
 pub(super) use composite::{FileFunctions, FilePromotion, FileStrategies, FileWeights, Number};
 pub(super) use condition::{FileCondition, FileScalar, OperatorWord};
 pub(super) use fact::{FileGeoip, FileJsonBody, FileJwt, FileLookup, FileSource};
 pub(super) use fault::{FileDelay, FileFault};
+pub(super) use gray_release::{FileGrayRelease, FileGrayReleaseSpec, GRAY_RELEASE, GRAY_RELEASE_VERSION};
 pub(super) use guard::{FileGuard, OnOff};
 pub(super) use limit::{FileAdaptive, FileLaneLimits, FileOverload};
 pub(super) use process::{
@@ -44,6 +46,7 @@ pub use limit::OverLimit;
 pub use process::{EncodedWord, Environment, MarkCache, Normalize};
 pub use remote::RedisPush;
 pub use route::{ShieldWord, StableOpen};
+pub(super) use schema::WithoutNull;
 pub use schema::schema;
 pub use upstream::{Balance, Protocol};
 

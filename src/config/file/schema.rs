@@ -1,41 +1,43 @@
 //! The JSON Schema of the file form, for editors.
 
+use schemars::Schema;
 use schemars::generate::SchemaSettings;
 use schemars::transform::{Transform, transform_subschemas};
-use schemars::{JsonSchema, Schema};
 
-use super::{FileBusinessRule, FileConfig};
+use super::{FileBusinessRule, FileConfig, FileGrayRelease};
 
-/// The JSON Schema of one document: the native form, or a `BusinessRule`.
+/// The JSON Schema of one document: the native form, a `BusinessRule` or a `GrayRelease`.
 ///
 /// The native form stands at the top, so that editors complete its fields at once.
 pub fn schema() -> serde_json::Value {
     let generator = SchemaSettings::draft2020_12().with_transform(WithoutNull).into_generator();
     let native = generator.clone().into_root_schema_for::<FileConfig>().to_value();
-    let mut rule_generator = generator;
-    FileBusinessRule::json_schema(&mut rule_generator);
-    let rule = rule_generator.into_root_schema_for::<FileBusinessRule>().to_value();
-    join(native, rule)
+    let rule = generator.clone().into_root_schema_for::<FileBusinessRule>().to_value();
+    let release = generator.into_root_schema_for::<FileGrayRelease>().to_value();
+    join([("Config", native), ("BusinessRule", rule), ("GrayRelease", release)])
 }
 
-/// One schema with `if kind then BusinessRule else native`, and the definitions of both.
-fn join(mut native: serde_json::Value, mut rule: serde_json::Value) -> serde_json::Value {
-    let mut definitions = take_definitions(&mut native);
-    definitions.extend(take_definitions(&mut rule));
-    for document in [&mut native, &mut rule] {
+/// One schema that goes by `kind`, and the definitions of all.
+fn join(documents: [(&str, serde_json::Value); 3]) -> serde_json::Value {
+    let mut definitions = serde_json::Map::new();
+    for (name, mut document) in documents {
+        definitions.extend(take_definitions(&mut document));
         if let Some(document) = document.as_object_mut() {
             document.remove("$schema");
         }
+        definitions.insert(name.into(), document);
     }
-    definitions.insert("Config".into(), native);
-    definitions.insert("BusinessRule".into(), rule);
     serde_json::json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "graylane",
-        "description": "A document of a graylane configuration: the native form, or a BusinessRule.",
+        "description": "A document of a graylane configuration: the native form, a BusinessRule or a GrayRelease.",
         "type": "object",
         "if": { "required": ["kind"] },
-        "then": { "$ref": "#/$defs/BusinessRule" },
+        "then": {
+            "if": { "properties": { "kind": { "const": "GrayRelease", "description": "The kind." } } },
+            "then": { "$ref": "#/$defs/GrayRelease" },
+            "else": { "$ref": "#/$defs/BusinessRule" },
+        },
         "else": { "$ref": "#/$defs/Config" },
         "$defs": definitions,
     })
@@ -50,7 +52,7 @@ fn take_definitions(document: &mut serde_json::Value) -> serde_json::Map<String,
 
 /// Mirror fields are `Option` because they may be absent, not because `null` is a value.
 #[derive(Debug, Clone)]
-struct WithoutNull;
+pub(in crate::config) struct WithoutNull;
 
 impl Transform for WithoutNull {
     fn transform(&mut self, schema: &mut Schema) {

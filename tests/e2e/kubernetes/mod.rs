@@ -1,0 +1,3 @@
+//! What is for Kubernetes: definitions, manifests, and what a sidecar asks of an API server.
+
+mod manifests;
