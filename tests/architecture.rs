@@ -15,13 +15,14 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("config", &["decide", "evidence", "resilience", "tls"]),
     ("live", &[]),
     ("outbound", &[]),
-    ("source", &["config", "outbound", "telemetry"]),
+    ("kubernetes", &["config", "outbound"]),
+    ("source", &["config", "kubernetes", "outbound", "telemetry"]),
     ("latch", &["config", "telemetry"]),
     ("change", &["config", "decide"]),
     ("products", &["change", "config", "outbound", "telemetry"]),
     ("lookup", &["config", "outbound", "telemetry"]),
     ("extract", &["config", "decide", "lookup"]),
-    ("upstream", &["config", "telemetry", "tls", "wire"]),
+    ("upstream", &["config", "kubernetes", "telemetry", "tls", "wire"]),
     (
         "proxy",
         &[

@@ -29,6 +29,7 @@ mod geoip;
 mod gray_release;
 mod guard;
 mod jwt;
+mod kubernetes;
 mod lane_limits;
 mod listener;
 mod lookup;
@@ -64,6 +65,7 @@ pub use file::{
 pub use geoip::{GeoipData, GeoipPath, GeoipPlan, province};
 pub use guard::Guard;
 pub use jwt::{JWT_ALGORITHMS, JwtPlan, KeySet, TokenPlace, VerifyKey};
+pub use kubernetes::{KubernetesAccess, KubernetesPlan};
 pub use lane_limits::{AdaptiveBounds, LaneLimits, Overload, RateLimit};
 pub use listener::{Listener, TrustName};
 pub use lookup::{KeyPart, KeyTemplate, LookupPlan, LookupStore};

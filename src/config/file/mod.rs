@@ -8,6 +8,7 @@ mod fact;
 mod fault;
 mod gray_release;
 mod guard;
+mod kubernetes;
 mod limit;
 mod process;
 mod products;
@@ -25,6 +26,7 @@ pub(super) use fact::{FileGeoip, FileJsonBody, FileJwt, FileLookup, FileSource};
 pub(super) use fault::{FileDelay, FileFault};
 pub(super) use gray_release::{FileGrayRelease, FileGrayReleaseSpec, GRAY_RELEASE, GRAY_RELEASE_VERSION};
 pub(super) use guard::{FileGuard, OnOff};
+pub(super) use kubernetes::{FileKubernetes, FileKubernetesSource};
 pub(super) use limit::{FileAdaptive, FileLaneLimits, FileOverload};
 pub(super) use process::{
     AccessLogWord, AdminReadsWord, AdminRole, FileAdmin, FileLimits, FileListener, FileState, RegionCodes,
@@ -147,6 +149,8 @@ mirror! {
         faults: Vec<FileFault>,
         /// Shared stores and configuration centres that hold more of this, in the order in which they are merged.
         sources: Vec<FileRemote>,
+        /// The API server of Kubernetes.
+        kubernetes: FileKubernetes,
         /// The product data that the configuration was made for.
         products: FileProducts,
         /// How long a start waits for the first answer of every source. Where one never came, that ends the start, unless an

@@ -87,6 +87,8 @@ fn every_definition_has_the_fields_that_are_read() {
     agree("Centre", "sources: [{ centre: { zzzzzz: 1 } }]");
     agree("Nacos", "sources: [{ nacos: { zzzzzz: 1 } }]");
     agree("Apollo", "sources: [{ apollo: { zzzzzz: 1 } }]");
+    agree("Kubernetes", "kubernetes: { zzzzzz: 1 }");
+    agree("KubernetesSource", "sources: [{ kubernetes: { zzzzzz: 1 } }]");
     agree("Functions", "functions: { zzzzzz: 1 }");
     agree("Promotion", "functions: { promotions: { a: { zzzzzz: 1 } } }");
     agree("Strategies", "routes: [{ strategies: { zzzzzz: 1 } }]");
@@ -112,7 +114,7 @@ fn every_field_of_the_top_is_known_to_the_reader() {
         let told = problems.map_or_else(|problems| lines(problems.iter()), |loaded| lines(loaded.warnings.iter()));
         assert!(!told.contains(&format!("unknown field `{property}`")), "{told}");
     }
-    let agreed = 66;
+    let agreed = 68;
     assert_eq!(properties.len(), agreed + 1, "a definition that no test compares: {:?}", properties.keys());
     check("zzzzzz: 1", "1:1: unknown field `zzzzzz` in the configuration");
 }
