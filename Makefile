@@ -55,6 +55,10 @@ reference: ## docs/configuration-reference.md from the schema
 crds: ## k8s/crds from the types that read the same documents
 	cargo run --locked --quiet -- crds --dir k8s/crds
 
+.PHONY: image
+image: ## the image of docker/, built and run by buildah without a registry; its size and what is in it
+	@scripts/image
+
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZ_SECONDS (60) each
 	@scripts/fuzz
