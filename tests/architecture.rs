@@ -76,6 +76,7 @@ const PURE_FILES: &[&str] = &[
     "change/effect.rs",
     "change/opening.rs",
     "change/plan.rs",
+    "kubernetes/slice.rs",
     "upstream/balance.rs",
     "upstream/ejection.rs",
     "upstream/ewma.rs",
