@@ -13,6 +13,7 @@
 //! connection that passes no bytes looks like a quiet one.
 
 use std::collections::BTreeMap;
+use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
@@ -57,8 +58,21 @@ pub struct Listing {
     /// Up to where it is known; `None`: everything is to be read.
     version: Option<String>,
     watch: Option<Watch>,
+    /// What the server was asked and has not answered yet.
+    asking: Option<Asking>,
     /// When the server said something last.
     heard: Option<Instant>,
+}
+
+/// A question under way: it goes on where the wait for it is given up.
+type Asking = Pin<Box<dyn Future<Output = Result<Asked, ApiError>> + Send>>;
+
+/// What a question came to.
+enum Asked {
+    /// Every object, and the version of the list.
+    All(BTreeMap<String, Value>, String),
+    /// A watch from the version on.
+    Watch(Watch),
 }
 
 struct Watch {
@@ -66,6 +80,8 @@ struct Watch {
     buffer: BytesMut,
     /// How much of the buffer was looked at for the end of a line.
     looked: usize,
+    /// When it is given up, unless it says something before.
+    until: Instant,
 }
 
 /// One line of a watch.
@@ -101,6 +117,7 @@ impl Listing {
             objects: BTreeMap::new(),
             version: None,
             watch: None,
+            asking: None,
             heard: None,
         })
     }
@@ -129,16 +146,11 @@ impl Listing {
     /// again, and goes on where it was. Nothing is lost if the wait is given up.
     pub async fn changed(&mut self) -> Result<(), ApiError> {
         loop {
-            let Some(version) = &self.version else { return self.read().await };
             if self.watch.is_none() {
-                match self.open(version).await {
-                    Ok(watch) => (self.watch, self.heard) = (Some(watch), Some(Instant::now())),
-                    Err(ApiError::Refused { status: 410, .. }) => {
-                        self.version = None;
-                        continue;
-                    }
-                    Err(error) => return Err(error),
+                if self.answered().await? {
+                    return Ok(());
                 }
+                continue;
             }
             let Some(watch) = &mut self.watch else { continue };
             match watch.next().await {
@@ -160,39 +172,26 @@ impl Listing {
         }
     }
 
-    /// Reads everything, in pages of one version.
-    async fn read(&mut self) -> Result<(), ApiError> {
-        let (mut objects, mut next) = (BTreeMap::new(), String::new());
-        loop {
-            let from = if next.is_empty() { String::new() } else { format!("&continue={}", encoded(&next)) };
-            let page = self.client.get(&format!("{}?limit={PAGE}{}{from}", self.path, self.selector)).await?;
-            let Some(items) = page["items"].as_array() else {
-                return Err(ApiError::Garbled(format!("`{}` gave no list", self.path)));
-            };
-            for object in items {
-                objects.insert(name_of(object)?.to_owned(), object.clone());
+    /// Asks for everything, or for a watch where everything is known; whether the objects are others now.
+    async fn answered(&mut self) -> Result<bool, ApiError> {
+        let (client, path, selector) = (&self.client, &self.path, &self.selector);
+        let asking = self.asking.get_or_insert_with(|| match &self.version {
+            None => Box::pin(read(client.clone(), path.clone(), selector.clone())),
+            Some(version) => Box::pin(open(client.clone(), question(path, version, selector))),
+        });
+        let asked = asking.as_mut().await;
+        self.asking = None;
+        match asked {
+            Ok(Asked::All(objects, version)) => (self.objects, self.version) = (objects, Some(version)),
+            Ok(Asked::Watch(watch)) => self.watch = Some(watch),
+            Err(ApiError::Refused { status: 410, .. }) if self.version.is_some() => {
+                self.version = None;
+                return Ok(false);
             }
-            if objects.len() > MOST_OBJECTS {
-                return Err(ApiError::Garbled(format!("more than {MOST_OBJECTS} objects")));
-            }
-            let metadata = &page["metadata"];
-            next = metadata["continue"].as_str().unwrap_or_default().to_owned();
-            if next.is_empty() {
-                let version = metadata["resourceVersion"].as_str();
-                let version = version.ok_or_else(|| ApiError::Garbled("a list without a version".to_owned()))?;
-                (self.objects, self.version, self.heard) = (objects, Some(version.to_owned()), Some(Instant::now()));
-                return Ok(());
-            }
+            Err(error) => return Err(error),
         }
-    }
-
-    async fn open(&self, version: &str) -> Result<Watch, ApiError> {
-        let (seconds, version) = (WATCH_FOR.as_secs(), encoded(version));
-        let asked = format!(
-            "{}?watch=1&allowWatchBookmarks=true&resourceVersion={version}&timeoutSeconds={seconds}{}",
-            self.path, self.selector
-        );
-        Ok(Watch { stream: self.client.watch(&asked).await?, buffer: BytesMut::new(), looked: 0 })
+        self.heard = Some(Instant::now());
+        Ok(self.watch.is_none())
     }
 
     /// Takes what the watch told.
@@ -226,6 +225,42 @@ impl Listing {
     }
 }
 
+/// Everything, in pages of one version.
+async fn read(client: Client, path: String, selector: String) -> Result<Asked, ApiError> {
+    let (mut objects, mut next) = (BTreeMap::new(), String::new());
+    loop {
+        let from = if next.is_empty() { String::new() } else { format!("&continue={}", encoded(&next)) };
+        let page = client.get(&format!("{path}?limit={PAGE}{selector}{from}")).await?;
+        let Some(items) = page["items"].as_array() else {
+            return Err(ApiError::Garbled(format!("`{path}` gave no list")));
+        };
+        for object in items {
+            objects.insert(name_of(object)?.to_owned(), object.clone());
+        }
+        if objects.len() > MOST_OBJECTS {
+            return Err(ApiError::Garbled(format!("more than {MOST_OBJECTS} objects")));
+        }
+        let metadata = &page["metadata"];
+        next = metadata["continue"].as_str().unwrap_or_default().to_owned();
+        if next.is_empty() {
+            let version = metadata["resourceVersion"].as_str();
+            let version = version.ok_or_else(|| ApiError::Garbled("a list without a version".to_owned()))?;
+            return Ok(Asked::All(objects, version.to_owned()));
+        }
+    }
+}
+
+async fn open(client: Client, asked: String) -> Result<Asked, ApiError> {
+    let stream = client.watch(&asked).await?;
+    Ok(Asked::Watch(Watch { stream, buffer: BytesMut::new(), looked: 0, until: Instant::now() + WATCH_FOR + GRACE }))
+}
+
+/// The path and query that open a watch.
+fn question(path: &str, version: &str, selector: &str) -> String {
+    let (seconds, version) = (WATCH_FOR.as_secs(), encoded(version));
+    format!("{path}?watch=1&allowWatchBookmarks=true&resourceVersion={version}&timeoutSeconds={seconds}{selector}")
+}
+
 impl Watch {
     /// The next line; `None` at the end, also where nothing came for longer than it may take.
     async fn next(&mut self) -> Result<Option<Line>, ApiError> {
@@ -240,8 +275,11 @@ impl Watch {
             if self.looked > LONGEST_LINE {
                 return Err(ApiError::Garbled(format!("an object of more than {LONGEST_LINE} bytes")));
             }
-            match tokio::time::timeout(WATCH_FOR + GRACE, self.stream.next()).await {
-                Ok(Ok(Some(bytes))) => self.buffer.extend_from_slice(&bytes),
+            match tokio::time::timeout_at(self.until, self.stream.next()).await {
+                Ok(Ok(Some(bytes))) => {
+                    self.until = Instant::now() + WATCH_FOR + GRACE;
+                    self.buffer.extend_from_slice(&bytes);
+                }
                 Ok(Ok(None)) | Err(_) => return Ok(None),
                 Ok(Err(error)) => return Err(error.into()),
             }

@@ -20,3 +20,6 @@ pub use error::ApiError;
 pub use lease::{Election, LEASE_FOR};
 pub use listing::{Listing, Want};
 pub use slice::{Place, places};
+
+#[cfg(test)]
+mod tests;

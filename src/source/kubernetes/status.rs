@@ -36,7 +36,7 @@ impl Writer {
     pub(super) async fn write(&mut self, resources: &[Resource], judgements: &Judgements) -> Result<(), ApiError> {
         if self.stand_at <= Instant::now() {
             self.election.stand().await?;
-            self.stand_at = Instant::now() + LEASE_FOR / 3;
+            self.stand_at = Instant::now() + LEASE_FOR / 5;
         }
         let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
         let changes = resources.iter().filter_map(|one| Some((one, change(one, &judgements.of(one), &now)?)));

@@ -23,14 +23,14 @@ impl Scene {
 
     fn release(&self, name: &str, spec: Value) {
         let mut spec = spec;
-        spec["service"] = json!("goods");
+        spec["service"] = json!("goods-core");
         self.server.put(RELEASES, name, json!({ "spec": spec }));
     }
 
     fn start(&self) -> Sidecar {
         let url = self.server.url();
         let more = format!(
-            "service: goods\nguard: {{ sources: free }}\nkubernetes: {{ url: '{url}', token_file: token }}\n\
+            "guard: {{ sources: free }}\nkubernetes: {{ url: '{url}', token_file: token }}\n\
              sources: [{{ name: cluster, backoff: {{ first: 50ms, most: 200ms }}, \
              kubernetes: {{ namespace: shop, write_status: true }} }}]\n"
         );
@@ -108,7 +108,7 @@ fn a_refused_resource_is_told_with_its_field_and_keeps_no_other_back() {
 fn rules_come_and_go_and_a_server_that_is_away_changes_nothing() {
     let scene = Scene::new();
     scene.release("r", json!({ "level": "full" }));
-    scene.server.put(RULES, "b", json!({ "spec": { "service": "goods", "trafficWeight": "5%" } }));
+    scene.server.put(RULES, "b", json!({ "spec": { "service": "goods-core", "trafficWeight": "5%" } }));
     let sidecar = scene.start();
     let has_rule = || sidecar.admin_get("/api/v1/config").text().contains("cluster:businessrules/b");
     assert!(has_rule());
@@ -126,11 +126,11 @@ fn rules_come_and_go_and_a_server_that_is_away_changes_nothing() {
 #[test]
 fn of_many_sidecars_one_writes_and_another_takes_over_when_it_ends() {
     let scene = Scene::new();
-    scene.server.put(LEASES, "graylane-status-goods", json!({ "spec": {} }));
+    scene.server.put(LEASES, "graylane-status-goods-core", json!({ "spec": {} }));
     scene.release("r", json!({ "permille": 0 }));
     let mut first = scene.start();
     scene.wait_for_status("r", "True", "in force");
-    let holder = || scene.server.get(LEASES, "graylane-status-goods")["spec"]["holderIdentity"].clone();
+    let holder = || scene.server.get(LEASES, "graylane-status-goods-core")["spec"]["holderIdentity"].clone();
     let elected = holder();
     assert!(elected.as_str().is_some_and(|holder| !holder.is_empty()), "{elected}");
     let second = scene.start();
