@@ -30,7 +30,7 @@ impl Scene {
     fn start(&self) -> Sidecar {
         let url = self.server.url();
         let more = format!(
-            "guard: {{ sources: free }}\nkubernetes: {{ url: '{url}', token_file: token }}\n\
+            "guard: {{ sources: off }}\nkubernetes: {{ url: '{url}', token_file: token }}\n\
              sources: [{{ name: cluster, backoff: {{ first: 50ms, most: 200ms }}, \
              kubernetes: {{ namespace: shop, write_status: true }} }}]\n"
         );

@@ -90,11 +90,11 @@ def check(crds, folders):
                 if path.name == "kustomization.yaml":
                     problems += [f"{path}: {one}" for one in kustomization(path, document, listed)]
                     continue
-                seen.add(path.resolve())
+                if (pathlib.Path(folder) / "base").is_dir():
+                    seen.add(path.resolve())
                 if not path.name.endswith(PATCHES):
                     problems += [f"{path}: {document.get('kind')}: {one}" for one in problems_of(document, ours)]
-    if any(pathlib.Path(folder, "base").is_dir() for folder in folders):
-        problems += [f"{path}: no kustomization.yaml lists it" for path in sorted(seen - listed)]
+    problems += [f"{path}: no kustomization.yaml lists it" for path in sorted(seen - listed)]
     print("\n".join(problems) or f"{count} documents, Kubernetes {' and '.join(VERSIONS)}")
     return 1 if problems else 0
 
