@@ -72,21 +72,6 @@ impl Election {
         Ok(self.is_elected())
     }
 
-    /// Gives the Lease back, so that the next one need not wait.
-    pub async fn leave(&mut self) -> Result<(), ApiError> {
-        if !self.is_elected() {
-            return Ok(());
-        }
-        self.renewed = None;
-        let path = format!("{}/{}", self.collection, self.name);
-        let mut lease = self.client.get(&path).await?;
-        if lease["spec"]["holderIdentity"] == self.own.as_str() {
-            lease["spec"]["holderIdentity"] = json!("");
-            self.client.put(&path, &lease).await?;
-        }
-        Ok(())
-    }
-
     async fn make(&mut self, begun: Instant) -> Result<bool, ApiError> {
         let lease = json!({
             "apiVersion": "coordination.k8s.io/v1",

@@ -141,8 +141,8 @@ mod tests {
         let again = slice(json!([{ "addresses": ["10.0.0.1"] }]));
         let expected = [("10.0.0.1:8080", false), ("10.0.0.2:8080", false), ("[fd00::1]:8080", false)];
         check(&[one.clone(), two, again], "http", None, &expected);
-        check(&[one.clone()], "9090", None, &[("10.0.0.1:9090", false), ("10.0.0.2:9090", false)]);
-        check(&[one.clone()], "grpc", None, &[]);
+        check(std::slice::from_ref(&one), "9090", None, &[("10.0.0.1:9090", false), ("10.0.0.2:9090", false)]);
+        check(std::slice::from_ref(&one), "grpc", None, &[]);
         check(&[one], "7", None, &[]);
     }
 

@@ -270,6 +270,6 @@ fn watched(shared: Arc<Shared>, path: String, selector: Option<String>, from: u6
             }
         }
     });
-    let stream = UnboundedReceiverStream::new(sent).map(|line| Ok::<_, std::convert::Infallible>(line));
+    let stream = UnboundedReceiverStream::new(sent).map(Ok::<_, std::convert::Infallible>);
     Body::from_stream(stream).into_response()
 }

@@ -141,8 +141,8 @@ fn of_many_sidecars_one_writes_and_another_takes_over_when_it_ends() {
     wait_for_lane(&second, "gray");
     assert_eq!((patches(), holder()), (before + 1, elected.clone()), "one of both writes, and once");
 
-    first.signal("KILL");
-    first.wait();
+    first.terminate();
+    assert!(first.wait().success());
     scene.release("r", json!({ "permille": 0 }));
     scene.wait_for_status("r", "True", "in force");
     assert_ne!(holder(), elected, "the Lease ran out");
