@@ -85,6 +85,14 @@ soak: ## SOAK_MINUTES (30) of everything at once; memory and descriptors must no
 reference: ## docs/configuration-reference.md from the schema
 	cargo run --locked --quiet -- schema | python3 tests/e2e/python/configuration_reference.py >docs/configuration-reference.md
 
+.PHONY: crds
+crds: ## k8s/crds from the types that read the same documents
+	cargo run --locked --quiet -- crds --dir k8s/crds
+
+.PHONY: image
+image: ## the image of docker/, built and run by buildah without a registry; its size and what is in it
+	@scripts/image
+
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZ_SECONDS (60) each
 	@scripts/fuzz

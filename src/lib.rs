@@ -11,6 +11,7 @@ pub mod evidence;
 pub mod change;
 pub mod config;
 pub mod extract;
+pub mod kubernetes;
 pub mod latch;
 pub mod live;
 pub mod lookup;

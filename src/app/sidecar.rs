@@ -40,7 +40,7 @@ use crate::source;
 use crate::telemetry::Telemetry;
 use crate::telemetry::access::{AccessLog, KeyError, UserHash};
 use crate::trace::Tracing;
-use crate::upstream::{Care, REFRESH};
+use crate::upstream::Care;
 
 /// A sidecar that runs.
 pub struct Sidecar {
@@ -128,7 +128,7 @@ impl Sidecar {
         telemetry.config_applied(&snapshot.version);
         let faults = Arc::new(Faults::new(telemetry.clone()));
         faults.configure(&snapshot.settings.faults);
-        control.block_on(snapshot.directory.refresh());
+        control.block_on(snapshot.directory.look_up());
         let mut care = Care::new(RandomState::new().hash_one(std::process::id()));
         let mut products = Products::new(telemetry.clone());
         let hangup = {
@@ -145,7 +145,6 @@ impl Sidecar {
         control.spawn(latches.clone().keep());
         let live = Arc::new(Live::new(snapshot));
         control.spawn(memory::watch(live.clone()));
-        control.spawn(keep_fresh(live.clone()));
         control.spawn(facts::keep(live.clone()));
         control.spawn(certificates::keep(live.clone(), telemetry.clone()));
         control.spawn(ledger.clone().keep(live.clone()));
@@ -337,14 +336,5 @@ fn save_last(latches: Arc<Latches>, ledger: Arc<Ledger>) {
     });
     if !matches!(outcome.recv_timeout(STATE_END), Ok(true)) {
         tracing::error!("the last changes are not kept");
-    }
-}
-
-/// Looks up the names of the configuration in force again and again.
-async fn keep_fresh(live: Arc<Live<Snapshot>>) {
-    loop {
-        tokio::time::sleep(REFRESH).await;
-        let directory = live.get().directory.clone();
-        directory.refresh().await;
     }
 }

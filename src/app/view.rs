@@ -338,6 +338,7 @@ fn endpoint(endpoint: &Endpoint) -> String {
     match endpoint {
         Endpoint::Host { host, port } if host.contains(':') => format!("[{host}]:{port}"),
         Endpoint::Host { host, port } => format!("{host}:{port}"),
+        Endpoint::Service { service, namespace, port } => format!("k8s:{service}.{namespace}:{port}"),
         Endpoint::Unix(path) => format!("unix:{}", path.display()),
         Endpoint::Local => "local".to_owned(),
     }

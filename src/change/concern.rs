@@ -46,7 +46,7 @@ impl Concern {
         if version(old) != version(new) || FOR_ALL.iter().any(|field| old.get(field) != new.get(field)) {
             concern = Concern::Everything;
         }
-        for field in ["releases", "business_rules"] {
+        for field in ["releases", "business_rules", "gray_releases"] {
             let (before, after) = both(field);
             concern =
                 named(before, after).into_iter().fold(concern, |concern, (one, other)| concern.and(rule(one, other)));

@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod check;
+pub mod crds;
 pub mod demo;
 pub mod diff;
 pub mod doctor;
@@ -69,6 +70,8 @@ enum Command {
     Leave(leave::LeaveArgs),
     /// Print the JSON Schema of the configuration, for editors
     Schema,
+    /// Print the CustomResourceDefinitions for Kubernetes, as YAML
+    Crds(crds::CrdsArgs),
     /// Make a signed override
     Token(TokenArgs),
 }
@@ -138,6 +141,7 @@ pub fn main() -> ExitCode {
         Command::Doctor(args) => doctor::run(&args),
         Command::Leave(args) => leave::run(&args),
         Command::Schema => Ok(schema::schema()),
+        Command::Crds(args) => crds::run(&args),
         Command::Token(args) => token(&args),
     };
     done.unwrap_or_else(|error| {

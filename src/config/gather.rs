@@ -6,13 +6,16 @@ use std::rc::Rc;
 use super::Source;
 use super::beside;
 use super::disk::{MAX_FILE_BYTES, ReadFiles};
-use super::file::{API_VERSION, FileBusinessRule, FileConfig, FileSidecar, KIND, SIDECAR_KIND};
+use super::file::{
+    API_VERSION, FileBusinessRule, FileConfig, FileGrayRelease, FileSidecar, GRAY_RELEASE, GRAY_RELEASE_VERSION, KIND,
+    SIDECAR_KIND,
+};
 use super::merge::merge;
 use super::node::{self, Kind, Node};
 use super::outset::refuse_in_documents;
 use super::problem::Findings;
 use super::read::Read;
-use super::text::{Span, Texts};
+use super::text::{At, Span, Texts};
 
 /// Everything that was written, of all files together.
 #[derive(Debug, Default)]
@@ -21,6 +24,8 @@ pub(super) struct Gathered {
     pub(super) rules: Vec<FileBusinessRule>,
     /// What the pod says of its own.
     pub(super) sidecar: Option<FileSidecar>,
+    /// Those that `gray_release::adopt` has not put among the releases yet.
+    pub(super) gray_releases: Vec<FileGrayRelease>,
     /// A document of the native form was read.
     pub(super) native: bool,
     /// A file could not be read to its end, so what it defines is not known.
@@ -114,8 +119,14 @@ impl Gathered {
                 }
                 return;
             }
-            if let Some(rule) = FileBusinessRule::read(document, findings) {
-                check_kind(&rule, findings);
+            if is_gray_release(document) {
+                if let Some(release) = FileGrayRelease::read(document, findings) {
+                    let said = [(&release.apiVersion, GRAY_RELEASE_VERSION), (&release.kind, GRAY_RELEASE)];
+                    check_kind(said, findings);
+                    self.gray_releases.push(release);
+                }
+            } else if let Some(rule) = FileBusinessRule::read(document, findings) {
+                check_kind([(&rule.apiVersion, API_VERSION), (&rule.kind, KIND)], findings);
                 self.rules.push(rule);
             }
             return;
@@ -133,8 +144,17 @@ impl Gathered {
     }
 }
 
-fn check_kind(rule: &FileBusinessRule, findings: &mut Findings) {
-    for (found, expected) in [(&rule.apiVersion, API_VERSION), (&rule.kind, KIND)] {
+/// Whatever does not look like a `GrayRelease` is read as a `BusinessRule`, and told as such.
+pub(super) fn is_gray_release(document: &Node) -> bool {
+    let says = |field: &str, word: &str| match document.get(field).map(|value| &value.kind) {
+        Some(Kind::Scalar(scalar)) => scalar.text == word,
+        _ => false,
+    };
+    says("kind", GRAY_RELEASE) || says("apiVersion", GRAY_RELEASE_VERSION)
+}
+
+fn check_kind(said: [(&Option<At<String>>, &str); 2], findings: &mut Findings) {
+    for (found, expected) in said {
         if let Some(found) = found.as_ref().filter(|found| found.value != expected) {
             findings
                 .error(found.at, format!("`{}` is not known here, only `{expected}` is", found.value))

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::file::{
     FileAccessLogFile, FileAdmin, FileConfig, FileFunctions, FileGeoip, FileGuard, FileInvalidate, FileJsonBody,
-    FileLimits, FileOverload, FileProducts, FileState, FileTracing,
+    FileKubernetes, FileLimits, FileOverload, FileProducts, FileState, FileTracing,
 };
 use super::problem::Findings;
 use super::read::{OneOrMany, Table};
@@ -49,6 +49,12 @@ pub(super) fn merge(into: &mut FileConfig, next: FileConfig, findings: &mut Find
         one(&mut into.city, next.city, "geoip.city", f);
         one(&mut into.country, next.country, "geoip.country", f);
         one(&mut into.cities, next.cities, "geoip.cities", f);
+    });
+    section(&mut into.kubernetes, next.kubernetes, |into: &mut FileKubernetes, next| {
+        one(&mut into.url, next.url, "kubernetes.url", f);
+        one(&mut into.token_file, next.token_file, "kubernetes.token_file", f);
+        one(&mut into.ca_file, next.ca_file, "kubernetes.ca_file", f);
+        one(&mut into.zone, next.zone, "kubernetes.zone", f);
     });
     section(&mut into.json_body, next.json_body, |into: &mut FileJsonBody, next| {
         one(&mut into.max, next.max, "json_body.max", f)

@@ -23,11 +23,14 @@ mod beside;
 mod centres;
 mod client_limits;
 mod compile;
+mod definition;
 mod endpoints;
 mod fault;
 mod geoip;
+mod gray_release;
 mod guard;
 mod jwt;
+mod kubernetes;
 mod lane_limits;
 mod listener;
 mod logged;
@@ -54,6 +57,7 @@ pub use admin_token::{AdminToken, AdminTokenError};
 pub use centres::{ApolloPlan, CentrePlan, NacosPlan};
 pub use client_limits::{H2Limits, Limits};
 pub use compile::KeyFiles;
+pub use definition::{ResourceCondition, ResourceStatus, custom_resource_definitions};
 pub use disk::{Digest, KeyFile, ReadFiles};
 pub use endpoints::{Ejection, EndpointPolicy, Health, Probe};
 pub use fault::{Crowded, FaultPlan, parse_fault};
@@ -64,6 +68,7 @@ pub use file::{
 pub use geoip::{GeoipData, GeoipPath, GeoipPlan, province};
 pub use guard::Guard;
 pub use jwt::{JWT_ALGORITHMS, JwtPlan, KeySet, TokenPlace, VerifyKey};
+pub use kubernetes::{KubernetesAccess, KubernetesPlan};
 pub use lane_limits::{AdaptiveBounds, LaneLimits, Overload, RateLimit};
 pub use listener::{Listener, TrustName};
 pub use logged::{LogFile, REDACTABLE, Redaction};
@@ -168,6 +173,7 @@ fn finish(
         findings.error(Span::start_of(source), "no configuration is named");
     }
     beside::apply(&mut gathered, &mut texts, &mut findings);
+    gray_release::adopt(&mut gathered, &mut findings);
     // What a broken file would have defined is not known, and every use of it would look like a problem.
     let compiled =
         if gathered.incomplete { None } else { compile::compile(&gathered, key_files, &texts, &mut findings) };

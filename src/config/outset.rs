@@ -45,11 +45,12 @@ pub fn outset(files: &ReadFiles) -> Result<Outset, Problems> {
 /// Refuses what a document of a source cannot say, because it is needed before any source is asked.
 pub(super) fn refuse_in_documents(config: &FileConfig, findings: &mut Findings) {
     let of_list = config.sources.as_ref().map(|list| list.first().map_or(config.at, |source| source.at));
-    let said: [(&str, Option<Span>); 5] = [
+    let said: [(&str, Option<Span>); 6] = [
         ("sources", of_list),
         ("sources_wait", config.sources_wait.as_ref().map(|wait| wait.at)),
         ("environment", config.environment.as_ref().map(|environment| environment.at)),
         ("workers", config.workers.as_ref().map(|workers| workers.at)),
+        ("kubernetes", config.kubernetes.as_ref().map(|kubernetes| kubernetes.at)),
         ("state", config.state.as_ref().map(|state| state.at)),
     ];
     for (name, at) in said.into_iter().filter_map(|(name, at)| at.map(|at| (name, at))) {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::centres::{ApolloPlan, CentrePlan, NacosPlan};
 pub use super::file::RedisPush;
+use super::kubernetes::KubernetesPlan;
 
 /// A shared store or configuration centre.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,6 +58,8 @@ pub enum SourceKind {
     Nacos(NacosPlan),
     /// Apollo.
     Apollo(ApolloPlan),
+    /// Custom resources.
+    Kubernetes(KubernetesPlan),
 }
 
 impl SourceKind {
@@ -68,6 +71,7 @@ impl SourceKind {
             SourceKind::Centre(_) => "centre",
             SourceKind::Nacos(_) => "nacos",
             SourceKind::Apollo(_) => "apollo",
+            SourceKind::Kubernetes(_) => "kubernetes",
         }
     }
 }

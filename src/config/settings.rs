@@ -15,6 +15,7 @@ use super::file::{AmountUnit, EncodedWord, Environment, MarkCache, Normalize, Pr
 use super::geoip::GeoipPlan;
 use super::guard::Guard;
 use super::jwt::JwtPlan;
+use super::kubernetes::KubernetesAccess;
 use super::lane_limits::{LaneLimits, Overload};
 use super::listener::{Listener, TrustName};
 use super::logged::{LogFile, Redaction};
@@ -68,6 +69,8 @@ pub struct Settings {
     pub faults: Vec<FaultPlan>,
     /// Where more of the configuration comes from, in the order in which it is merged.
     pub sources: Vec<SourcePlan>,
+    /// How the API server of Kubernetes is reached.
+    pub kubernetes: KubernetesAccess,
     /// How long a start waits for the first answer of every source.
     pub sources_wait: Duration,
     /// The product data that this was made for, and who is told when a change concerns products.
@@ -161,6 +164,15 @@ pub enum Endpoint {
         host: String,
         /// Port, never 0.
         port: u16,
+    },
+    /// The endpoints of a service of Kubernetes, as its API server tells them.
+    Service {
+        /// The service.
+        service: String,
+        /// Its namespace.
+        namespace: String,
+        /// The name of the service's port, or the number that its pods listen on.
+        port: String,
     },
     /// A Unix socket.
     Unix(PathBuf),

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::Source;
+use super::gather::is_gray_release;
 use super::node::{self, Kind, Node, Scalar};
 use super::problem::Findings;
 
@@ -14,6 +15,8 @@ use super::problem::Findings;
 const CONFIRM: &str = "confirm";
 /// Where `BusinessRule` documents stand in the tree.
 const RULES: &str = "business_rules";
+/// Where `GrayRelease` documents stand in it.
+const RELEASES: &str = "gray_releases";
 
 /// One value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,8 +53,8 @@ pub fn written(sources: &[Source]) -> Written {
     for source in sources {
         let mut findings = Findings::default();
         for document in node::documents(&source.text, 0, &mut findings).unwrap_or_default() {
-            match rule_of(&document) {
-                Some((name, rule)) => merged.add(RULES.to_owned(), Written::Map(vec![(name, rule)])),
+            match resource_of(&document) {
+                Some((table, name, spec)) => merged.add(table.to_owned(), Written::Map(vec![(name, spec)])),
                 None => {
                     if let Some(Written::Map(entries)) = value(&document) {
                         entries
@@ -101,15 +104,16 @@ impl Merged {
     }
 }
 
-/// The name and the rule of a `BusinessRule`; what the cluster writes into it is not looked at.
-fn rule_of(document: &Node) -> Option<(String, Written)> {
+/// Table, name and `spec` of a resource; what the cluster writes into it is not looked at.
+fn resource_of(document: &Node) -> Option<(&'static str, String, Written)> {
     document.get("kind").or_else(|| document.get("apiVersion"))?;
+    let table = if is_gray_release(document) { RELEASES } else { RULES };
     let name = document.get("metadata").and_then(|metadata| metadata.get("name"));
     let name = match name.map(|name| &name.kind) {
         Some(Kind::Scalar(scalar)) => scalar.text.clone(),
         _ => String::new(),
     };
-    Some((name, document.get("spec").and_then(value).unwrap_or_else(|| Written::Map(Vec::new()))))
+    Some((table, name, document.get("spec").and_then(value).unwrap_or_else(|| Written::Map(Vec::new()))))
 }
 
 /// A node as a value; nothing where nothing is written.

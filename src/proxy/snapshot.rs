@@ -15,7 +15,7 @@ use crate::latch::{Flag, Latches};
 use crate::resilience::State;
 use crate::telemetry::{FactSeries, ReleaseSeries, RouteSeries, Telemetry, UpstreamSeries};
 use crate::trace::Tracer;
-use crate::upstream::{Dialect, Directory, EndpointName, UpstreamSpec};
+use crate::upstream::{Dialect, Directory, EndpointName, ServiceName, UpstreamSpec};
 use crate::wire::h1;
 
 /// The configuration in force, compiled.
@@ -231,6 +231,12 @@ fn upstream_specs(settings: &Settings) -> Vec<UpstreamSpec> {
     let name = |endpoint: &Endpoint| match endpoint {
         Endpoint::Host { host, port } => Some(EndpointName::Host(host.clone(), *port)),
         Endpoint::Unix(path) => Some(EndpointName::Unix(path.as_path().into())),
+        Endpoint::Service { service, namespace, port } => Some(EndpointName::Service(Arc::new(ServiceName {
+            service: service.clone(),
+            namespace: namespace.clone(),
+            port: port.clone(),
+            access: settings.kubernetes.clone(),
+        }))),
         Endpoint::Local => None,
     };
     let own = settings.local.as_ref().and_then(name);

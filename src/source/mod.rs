@@ -21,6 +21,7 @@ mod status;
 mod apollo;
 mod centre;
 mod etcd;
+mod kubernetes;
 mod nacos;
 mod redis;
 

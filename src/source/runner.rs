@@ -10,6 +10,7 @@ use super::apollo::Apollo;
 use super::backoff::Backoff;
 use super::centre::Centre;
 use super::etcd::Etcd;
+use super::kubernetes::Kubernetes;
 use super::link::{Link, Slot};
 use super::nacos::Nacos;
 use super::redis::Redis;
@@ -181,6 +182,7 @@ impl Shared {
             SourceKind::Centre(centre) => tokio::spawn(keep(Centre::new(centre.clone(), &plan.namespace), link)),
             SourceKind::Nacos(nacos) => tokio::spawn(keep(Nacos::new(nacos.clone()), link)),
             SourceKind::Apollo(apollo) => tokio::spawn(keep(Apollo::new(apollo.clone()), link)),
+            SourceKind::Kubernetes(plan) => tokio::spawn(keep(Kubernetes::new(plan.clone()), link)),
         };
         Running { slot, task: task.abort_handle() }
     }

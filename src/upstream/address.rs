@@ -4,13 +4,16 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+
+use super::ServiceName;
 
 /// An endpoint as configured.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EndpointName {
     /// A host name or address literal and a port; a name may have several addresses.
     Host(String, u16),
+    /// The endpoints of a service of Kubernetes.
+    Service(Arc<ServiceName>),
     /// A Unix socket.
     Unix(Arc<Path>),
 }
@@ -38,6 +41,7 @@ impl fmt::Display for EndpointName {
         match self {
             Self::Host(host, port) if host.contains(':') && !host.starts_with('[') => write!(f, "[{host}]:{port}"),
             Self::Host(host, port) => write!(f, "{host}:{port}"),
+            Self::Service(name) => write!(f, "k8s:{}.{}:{}", name.service, name.namespace, name.port),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }
@@ -48,25 +52,11 @@ impl EndpointName {
     pub(super) fn literal(&self) -> Option<Address> {
         match self {
             Self::Unix(path) => Some(Address::Unix(path.clone())),
+            Self::Service(_) => None,
             Self::Host(host, port) => {
                 let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
                 bare.parse().ok().map(|ip| Address::Tcp(SocketAddr::new(ip, *port)))
             }
         }
     }
-
-    /// All addresses.
-    pub(super) async fn resolve(&self) -> std::io::Result<Vec<Address>> {
-        match (self.literal(), self) {
-            (Some(address), _) => Ok(vec![address]),
-            (None, Self::Host(host, port)) => {
-                let looked_up = tokio::time::timeout(RESOLVE_DEADLINE, tokio::net::lookup_host((host.as_str(), *port)));
-                Ok(looked_up.await.map_err(std::io::Error::from)??.map(Address::Tcp).collect())
-            }
-            (None, Self::Unix(_)) => Ok(Vec::new()),
-        }
-    }
 }
-
-/// The longest a look-up may take before the next one is due.
-const RESOLVE_DEADLINE: Duration = Duration::from_secs(5);

@@ -14,6 +14,8 @@ const MOST_PAIRS: usize = 4;
 pub(super) enum Fitness {
     /// Yes.
     Fit,
+    /// Yes, and it is in another zone: where nothing near is left. Among those the choice is by chance alone.
+    Far,
     /// This worker just could not connect to it: only where nothing better is left.
     Unreachable,
     /// Unhealthy or ejected: only where nothing at all is left.

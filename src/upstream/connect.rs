@@ -54,6 +54,7 @@ impl Security {
         let name = match (&tls.server_name, &spec.endpoints[endpoint]) {
             (Some(name), _) => name.clone(),
             (None, EndpointName::Host(host, _)) => host.clone(),
+            (None, EndpointName::Service(service)) => service.host(),
             // The configuration lets no such upstream have TLS.
             (None, EndpointName::Unix(_)) => "localhost".to_owned(),
         };

@@ -2,9 +2,8 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
-use super::{Upstream, UpstreamSpec};
+use super::{Upstream, UpstreamSpec, discovery};
 use crate::telemetry::Telemetry;
 
 /// All upstreams of a configuration.
@@ -12,9 +11,6 @@ use crate::telemetry::Telemetry;
 pub struct Directory {
     upstreams: Vec<Arc<Upstream>>,
 }
-
-/// How often names are to be looked up again. The system's resolver does not tell a record's time to live.
-pub const REFRESH: Duration = Duration::from_secs(5);
 
 impl Directory {
     /// For these specifications, in their order; upstreams of `old` that did not change are taken over.
@@ -34,18 +30,13 @@ impl Directory {
         &self.upstreams
     }
 
-    /// Looks up every name of which nothing is known yet; run on the control runtime before requests go there.
+    /// Finds the addresses of every endpoint of which nothing is known yet; run on the control runtime before requests go
+    /// there. What is not found soon comes later: [`super::Care`] keeps them fresh.
     pub async fn look_up(&self) {
-        let unknown = |upstream: &&Arc<Upstream>| upstream.has_names() && upstream.standings().is_empty();
-        for upstream in self.upstreams.iter().filter(unknown) {
-            upstream.refresh().await;
-        }
-    }
-
-    /// Looks up every name once; run on the control runtime.
-    pub async fn refresh(&self) {
-        for upstream in self.upstreams.iter().filter(|upstream| upstream.has_names()) {
-            upstream.refresh().await;
+        for upstream in &self.upstreams {
+            for place in upstream.unknown() {
+                discovery::find(upstream, place).await;
+            }
         }
     }
 }

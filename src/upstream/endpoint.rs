@@ -67,6 +67,8 @@ impl Endpoint {
             Fitness::Out
         } else if self.failed_until.get().is_some_and(|until| occasion.now < until) {
             Fitness::Unreachable
+        } else if self.standing.is_far() {
+            Fitness::Far
         } else {
             Fitness::Fit
         };

@@ -11,6 +11,8 @@
 
 mod address;
 mod directory;
+mod discovery;
+mod names;
 mod shared;
 
 mod balance;
@@ -39,7 +41,8 @@ mod probe;
 pub use address::{Address, EndpointName};
 pub use care::Care;
 pub use connect::ConnectError;
-pub use directory::{Directory, REFRESH};
+pub use directory::Directory;
+pub use discovery::ServiceName;
 pub use lease::{H1Lease, H2Lease, Lease, LeaseError};
 pub use pool::Pool;
 pub use report::{Outcome, Report};

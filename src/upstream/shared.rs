@@ -65,8 +65,26 @@ pub struct Upstream {
     judged: Mutex<Judged>,
     /// Whether it was told that there is no TLS with it.
     told_of_tls: AtomicBool,
+    /// What was found of each endpoint last, in their order; taken when that changes and never for a request.
+    found: Mutex<Vec<Option<Vec<Found>>>>,
+    /// Whether it was told of each endpoint that its addresses cannot be found out.
+    told_of_discovery: Vec<AtomicBool>,
     series: Arc<UpstreamSeries>,
     endpoint_series: Vec<Arc<EndpointSeries>>,
+}
+
+/// An address of an endpoint.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Found {
+    pub(super) address: Address,
+    /// It is used only where nothing near can be.
+    pub(super) is_far: bool,
+}
+
+impl Found {
+    pub(super) fn near(address: Address) -> Self {
+        Self { address, is_far: false }
+    }
 }
 
 /// What changes under the lock.
@@ -99,12 +117,15 @@ impl Upstream {
             panic_until: AtomicU64::new(Moment::START.to_bits()),
             judged: Mutex::new(Judged { roster: Roster::new(spec.policy.clone()), random: id, in_panic: false }),
             told_of_tls: AtomicBool::new(false),
+            found: Mutex::new(spec.endpoints.iter().map(|name| Some(vec![Found::near(name.literal()?)])).collect()),
+            told_of_discovery: spec.endpoints.iter().map(|_| AtomicBool::new(false)).collect(),
             series: telemetry.upstream(&spec.name),
             endpoint_series: spec.endpoints.iter().map(series).collect(),
             spec,
         };
-        let literals = upstream.spec.endpoints.iter().enumerate();
-        let found = literals.filter_map(|(place, name)| Some((name.literal()?, place)));
+        let known = upstream.found.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let literals = known.into_iter().enumerate();
+        let found = literals.flat_map(|(place, known)| known.into_iter().flatten().map(move |one| (one, place)));
         upstream.take_over(found.collect(), upstream.made);
         upstream
     }
@@ -147,44 +168,72 @@ impl Upstream {
         }
     }
 
-    /// Whether any endpoint has to be looked up.
-    pub(super) fn has_names(&self) -> bool {
+    /// Whether the addresses of any endpoint have to be found.
+    pub(super) fn is_found_out(&self) -> bool {
         self.spec.endpoints.iter().any(|name| name.literal().is_none())
     }
 
-    /// Looks all names up once. A name that cannot be resolved keeps the whole list as it was, unless nothing was
-    /// known yet.
-    pub(super) async fn refresh(&self) {
-        let (mut found, mut failed) = (Vec::new(), false);
-        for (place, name) in self.spec.endpoints.iter().enumerate() {
-            match name.resolve().await {
-                Ok(addresses) => found.extend(addresses.into_iter().map(|address| (address, place))),
-                Err(error) => {
-                    failed = true;
-                    tracing::warn!(upstream = %self.spec.name, endpoint = %name, %error, "cannot resolve an endpoint");
-                }
-            }
+    /// The endpoints of which nothing is known yet.
+    pub(super) fn unknown(&self) -> Vec<usize> {
+        let found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        found.iter().enumerate().filter(|(_, known)| known.is_none()).map(|(place, _)| place).collect()
+    }
+
+    /// Takes over what was found of one endpoint.
+    pub(super) fn learn(&self, place: usize, addresses: Vec<Found>) {
+        let count = addresses.len();
+        let all = {
+            let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+            found[place] = Some(addresses);
+            let known =
+                found.iter().enumerate().flat_map(|(place, known)| known.iter().flatten().map(move |one| (one, place)));
+            known.map(|(one, place)| (one.clone(), place)).collect()
+        };
+        self.tell_of_discovery(place, &self.spec.endpoints[place], None);
+        if self.take_over(all, Instant::now()) {
+            let endpoint = &self.spec.endpoints[place];
+            tracing::info!(upstream = %self.spec.name, %endpoint, addresses = count, "the addresses of an endpoint are others");
         }
-        let count = found.len();
-        if (!failed || self.standings.load().is_empty()) && self.take_over(found, Instant::now()) {
-            tracing::info!(upstream = %self.spec.name, addresses = count, "endpoints resolved");
+    }
+
+    /// Tells once that the addresses of an endpoint cannot be found out, until they can be again. What was found last
+    /// stays.
+    pub(super) fn tell_of_discovery(&self, place: usize, endpoint: &EndpointName, failed: Option<&str>) {
+        let was_told = self.told_of_discovery[place].swap(failed.is_some(), Relaxed);
+        let upstream = &self.spec.name;
+        match failed {
+            Some(error) if !was_told => tracing::warn!(
+                %upstream, %endpoint, error,
+                "the addresses of an endpoint cannot be found out; those found last are used"
+            ),
+            None if was_told => {
+                tracing::info!(%upstream, %endpoint, "the addresses of an endpoint can be found out again")
+            }
+            _ => {}
         }
     }
 
     /// Takes over addresses, each with the place of its endpoint; those that stay keep their standing. Says whether
     /// anything changed.
-    fn take_over(&self, mut found: Vec<(Address, usize)>, now: Instant) -> bool {
+    fn take_over(&self, mut found: Vec<(Found, usize)>, now: Instant) -> bool {
         found.sort();
-        found.dedup_by(|one, other| one.0 == other.0);
+        found.dedup_by(|one, other| one.0.address == other.0.address);
+        // Where nothing is near, nothing is far.
+        let has_near = found.iter().any(|(one, _)| !one.is_far);
+        found.iter_mut().for_each(|(one, _)| one.is_far &= has_near);
         let known = self.standings.load();
-        let same = known.len() == found.len() && known.iter().zip(&found).all(|(one, other)| one.address == other.0);
-        if same {
+        let is_same = |(one, (other, _)): (&Arc<Standing>, &(Found, usize))| {
+            one.address == other.address && one.is_far() == other.is_far
+        };
+        if known.len() == found.len() && known.iter().zip(&found).all(is_same) {
             return false;
         }
-        let addresses: Vec<Address> = found.iter().map(|(address, _)| address.clone()).collect();
-        let keep = |(address, place): (Address, usize)| {
+        let addresses: Vec<Address> = found.iter().map(|(one, _)| one.address.clone()).collect();
+        let keep = |(Found { address, is_far }, place): (Found, usize)| {
             let stays = known.iter().find(|standing| standing.address == address && standing.endpoint == place);
-            stays.cloned().unwrap_or_else(|| Arc::new(Standing::new(address, place)))
+            let standing = stays.cloned().unwrap_or_else(|| Arc::new(Standing::new(address, place)));
+            standing.set_far(is_far);
+            standing
         };
         let standings: Vec<_> = found.into_iter().map(keep).collect();
         let mut judged = self.judged();
@@ -278,6 +327,7 @@ impl Upstream {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::upstream::discovery;
 
     fn upstream(endpoints: &[&str]) -> Upstream {
         let endpoints = endpoints.iter().map(|host| EndpointName::Host((*host).into(), 80)).collect();
@@ -288,20 +338,34 @@ mod tests {
     fn literals_need_no_look_up() {
         let upstream = upstream(&["127.0.0.1", "[::1]", "127.0.0.1"]);
         assert_eq!(upstream.standings().len(), 2);
-        assert!(!upstream.has_names());
+        assert!(!upstream.is_found_out());
     }
 
     #[tokio::test]
     async fn a_name_is_resolved_and_a_failure_keeps_what_was_known() {
         let named = upstream(&["localhost"]);
         assert!(named.standings().is_empty());
-        named.refresh().await;
+        discovery::find(&named, 0).await;
         let known = named.standings().clone();
         assert!(!known.is_empty());
-        named.refresh().await;
+        discovery::find(&named, 0).await;
         assert!(Arc::ptr_eq(&known, &named.standings()), "nothing changed");
         let broken = upstream(&["127.0.0.9", "no-such-name.invalid"]);
-        broken.refresh().await;
+        assert_eq!(broken.unknown(), [1]);
+        discovery::find(&broken, 1).await;
         assert_eq!(broken.standings().len(), 1);
+    }
+
+    #[test]
+    fn what_was_found_of_one_endpoint_says_nothing_of_another() {
+        let upstream = upstream(&["a.invalid", "b.invalid"]);
+        let found = |address: &str, is_far| Found { address: Address::Tcp(address.parse().unwrap()), is_far };
+        upstream.learn(0, vec![found("10.0.0.1:80", false), found("10.0.0.2:80", true)]);
+        upstream.learn(1, vec![found("10.0.0.3:80", false)]);
+        let far = || upstream.standings().iter().map(|standing| standing.is_far()).collect::<Vec<_>>();
+        assert_eq!(far(), [false, true, false]);
+        upstream.learn(0, vec![found("10.0.0.2:80", true)]);
+        upstream.learn(1, Vec::new());
+        assert_eq!(far(), [false], "where nothing is near, nothing is far");
     }
 }

@@ -1,6 +1,6 @@
 //! One address as all workers of the process see it: two atomics, written when something changes.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use super::Address;
 use super::moment::Moment;
@@ -16,12 +16,22 @@ pub struct Standing {
     open_from: AtomicU64,
     /// Failures in a row, over all workers.
     failures: AtomicU32,
+    /// It is used only where nothing near can be.
+    is_far: AtomicBool,
 }
 
 impl Standing {
     pub(super) fn new(address: Address, endpoint: usize) -> Self {
         let open_from = AtomicU64::new(Moment::START.to_bits());
-        Self { address, endpoint, open_from, failures: AtomicU32::new(0) }
+        Self { address, endpoint, open_from, failures: AtomicU32::new(0), is_far: AtomicBool::new(false) }
+    }
+
+    pub(super) fn is_far(&self) -> bool {
+        self.is_far.load(Relaxed)
+    }
+
+    pub(super) fn set_far(&self, is_far: bool) {
+        self.is_far.store(is_far, Relaxed);
     }
 
     /// The address.

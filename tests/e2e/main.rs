@@ -4,6 +4,7 @@
 mod attack;
 mod breaker;
 mod change;
+mod cluster;
 mod drill;
 mod facts;
 mod failure;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
 
+use super::kubernetes::is_label;
 use crate::config::problem::Findings;
 use crate::config::settings::Endpoint;
 use crate::config::text::{At, Texts};
@@ -59,7 +60,7 @@ pub(super) fn network(written: &At<String>, findings: &mut Findings) -> Option<I
     }
 }
 
-/// `HOST:PORT`, `unix:/path` or `local`.
+/// `HOST:PORT`, `k8s:SERVICE.NAMESPACE:PORT`, `unix:/path` or `local`.
 pub(super) fn endpoint(written: &At<String>, texts: &Texts, findings: &mut Findings) -> Option<Endpoint> {
     let folder = texts.folder(written.at.source());
     match parse_endpoint(written.value.trim(), folder) {
@@ -85,6 +86,9 @@ fn parse_endpoint(text: &str, folder: &Path) -> Result<Endpoint, String> {
             _ => Ok(Endpoint::Unix(path)),
         };
     }
+    if let Some(rest) = text.strip_prefix("k8s:") {
+        return parse_service(rest);
+    }
     if let Some((scheme, rest)) = text.split_once("://") {
         return Err(format!("an endpoint is written without `{scheme}://`: `{}`", rest.trim_end_matches('/')));
     }
@@ -108,6 +112,26 @@ fn parse_endpoint(text: &str, folder: &Path) -> Result<Endpoint, String> {
         return Ok(Endpoint::Host { host: host.to_ascii_lowercase(), port });
     }
     Err(format!("`{host}` is neither an IP address nor a host name"))
+}
+
+fn parse_service(text: &str) -> Result<Endpoint, String> {
+    const FORM: &str = "write `k8s:SERVICE.NAMESPACE:PORT`";
+    let Some((name, port)) = text.split_once(':') else { return Err(format!("`k8s:{text}` has no port: {FORM}")) };
+    let Some((service, namespace)) = name.split_once('.') else {
+        return Err(format!("`{name}` has no namespace: {FORM}"));
+    };
+    if let Some(wrong) = [service, namespace].into_iter().find(|name| !is_label(name)) {
+        return Err(format!("`{wrong}` is no name in Kubernetes: {FORM}"));
+    }
+    let is_number = port.parse::<u16>().is_ok_and(|port| port > 0);
+    let is_name = is_label(port) && port.len() <= 15 && port.bytes().any(|b| b.is_ascii_lowercase());
+    if !is_number && !is_name {
+        return Err(format!(
+            "`{port}` is no port: the name of the service's port, or the number that its pods listen on"
+        ));
+    }
+    let (service, namespace, port) = (service.to_owned(), namespace.to_owned(), port.to_owned());
+    Ok(Endpoint::Service { service, namespace, port })
 }
 
 /// A DNS name, with `_` as clusters use it. Digits and dots alone would be a broken IPv4 address.
@@ -150,6 +174,17 @@ mod tests {
         check("local", Ok(Endpoint::Local));
         check("unix:/run/goods.sock", Ok(Endpoint::Unix("/run/goods.sock".into())));
         check("unix:goods.sock", Ok(Endpoint::Unix("/etc/graylane/goods.sock".into())));
+        let service =
+            |port: &str| Endpoint::Service { service: "goods".into(), namespace: "shop".into(), port: port.into() };
+        check("k8s:goods.shop:http", Ok(service("http")));
+        check("k8s:goods.shop:8080", Ok(service("8080")));
+        check("k8s:goods:http", Err("`goods` has no namespace: write `k8s:SERVICE.NAMESPACE:PORT`"));
+        check("k8s:goods.shop", Err("`k8s:goods.shop` has no port: write `k8s:SERVICE.NAMESPACE:PORT`"));
+        check("k8s:goods.shop.svc:80", Err("`shop.svc` is no name in Kubernetes: write `k8s:SERVICE.NAMESPACE:PORT`"));
+        check(
+            "k8s:goods.shop:0",
+            Err("`0` is no port: the name of the service's port, or the number that its pods listen on"),
+        );
         check("goods", Err("`goods` has no port: write `HOST:PORT`, `unix:/path` or `local`"));
         check("goods:0", Err("`0` is no port: a number from 1 to 65535"));
         check("goods:65536", Err("`65536` is no port: a number from 1 to 65535"));

@@ -42,6 +42,7 @@ pub(super) fn policy(written: &FileUpstream, endpoints: &[Endpoint], findings: &
 fn is_one_address(endpoint: &Endpoint) -> bool {
     match endpoint {
         Endpoint::Host { host, .. } => host.parse::<IpAddr>().is_ok(),
+        Endpoint::Service { .. } => false,
         Endpoint::Unix(_) | Endpoint::Local => true,
     }
 }

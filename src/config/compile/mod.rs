@@ -3,6 +3,7 @@
 mod address;
 mod admin_access;
 mod kept;
+mod kubernetes;
 mod listener;
 mod logged;
 mod process;
@@ -74,8 +75,8 @@ pub(super) struct Key {
 /// Where more comes from, by what the files say alone.
 pub(super) fn outset(config: &FileConfig, key_files: KeyFiles, texts: &Texts, findings: &mut Findings) -> Outset {
     let environment = config.environment.as_ref().map_or(Environment::Prod, |environment| environment.value);
-    let written = config.sources.as_deref().unwrap_or_default();
-    let sources = remote::sources(written, environment, key_files, texts, findings);
+    let access = kubernetes::access(config.kubernetes.as_ref(), key_files, texts, findings);
+    let sources = remote::sources(config, &access, environment, key_files, texts, findings);
     process::outset(config, sources, texts, findings)
 }
 
@@ -92,10 +93,10 @@ pub(super) fn compile(
     let probes = probes.and_then(|probes| address::bind(probes, findings));
     kept::warn(config, findings);
     let products = products::products(config, findings);
-    let tracing = tracing::tracing(config.tracing.as_ref(), key_files, texts, findings);
     let overload = limit::overload(config.overload.as_ref(), findings);
-    let remotes = config.sources.as_deref().unwrap_or_default();
-    let remotes = remote::sources(remotes, process.environment, key_files, texts, findings);
+    let kubernetes = kubernetes::access(config.kubernetes.as_ref(), key_files, texts, findings);
+    let tracing = tracing::tracing(config.tracing.as_ref(), &kubernetes, key_files, texts, findings);
+    let remotes = remote::sources(config, &kubernetes, process.environment, key_files, texts, findings);
     let ground = tls::Ground { environment: process.environment, key_files, texts };
     let upstreams = upstream::upstreams(config.upstreams.as_ref(), config.local.is_some(), ground, findings);
     let breakers = upstream::breakers(config.breakers.as_ref(), findings);
@@ -172,6 +173,7 @@ pub(super) fn compile(
         rollbacks,
         faults,
         sources: remotes,
+        kubernetes,
         products,
         sources_wait: process.sources_wait,
         access_log: process.access_log,

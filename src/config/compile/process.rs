@@ -151,6 +151,12 @@ fn local(config: &FileConfig, texts: &Texts, findings: &mut Findings) -> Option<
                 .help("write `127.0.0.1:8080` or `unix:/path`");
             None
         }
+        Endpoint::Service { .. } => {
+            findings
+                .error(written.at, "`local` is one address, not a service")
+                .help("write `127.0.0.1:8080` or `unix:/path`");
+            None
+        }
         endpoint => Some(endpoint),
     }
 }

@@ -6,6 +6,7 @@ use super::KeyFiles;
 use super::process::positive;
 use super::remote::{self, Scope};
 use crate::config::file::{ContextIdWord, FileTracing, OtlpProtocol, UntrustedTrace};
+use crate::config::kubernetes::KubernetesAccess;
 use crate::config::problem::Findings;
 use crate::config::text::{At, Texts};
 use crate::config::tracing::TracingPlan;
@@ -19,12 +20,13 @@ const LONGEST_ANSWER: Duration = Duration::from_secs(60);
 
 pub(super) fn tracing(
     written: Option<&FileTracing>,
+    access: &KubernetesAccess,
     key_files: KeyFiles,
     texts: &Texts,
     findings: &mut Findings,
 ) -> Option<TracingPlan> {
     let written = written?;
-    let mut scope = Scope { texts, findings, key_files, namespace: "".into() };
+    let mut scope = Scope { texts, findings, key_files, namespace: "".into(), access, service: None };
     let otlp = written.otlp.as_ref().and_then(|url| base(url, &mut scope));
     if let Some(tls) = written.tls.as_ref().filter(|_| otlp.as_ref().is_some_and(|url| url.starts_with("http://"))) {
         scope.findings.error(tls.at, "`tls` means nothing without an `https://` URL");

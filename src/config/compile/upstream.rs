@@ -67,8 +67,8 @@ fn tls_of(
     findings: &mut Findings,
 ) -> Option<Arc<ClientTls>> {
     let tls = written.tls.as_ref()?;
-    if endpoints.iter().any(|endpoint| !matches!(endpoint, Endpoint::Host { .. })) {
-        findings.error(tls.at, "`tls` is for endpoints `HOST:PORT` alone");
+    if endpoints.iter().any(|endpoint| !matches!(endpoint, Endpoint::Host { .. } | Endpoint::Service { .. })) {
+        findings.error(tls.at, "`tls` is for endpoints `HOST:PORT` and `k8s:SERVICE.NAMESPACE:PORT` alone");
         return None;
     }
     client(tls, ground, findings).map(Arc::new)

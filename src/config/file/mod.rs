@@ -7,7 +7,9 @@ mod composite;
 mod condition;
 mod fact;
 mod fault;
+mod gray_release;
 mod guard;
+mod kubernetes;
 mod limit;
 mod process;
 mod products;
@@ -21,12 +23,14 @@ mod tracing;
 mod upstream;
 
 pub(super) use access_log::FileAccessLogFile;
-pub(super) use business_rule::{API_VERSION, FileBusinessRule, FileRollbackOn, KIND};
+pub(super) use business_rule::{API_VERSION, FileBusinessRule, FileRollbackOn, FileRuleSpec, KIND};
 pub(super) use composite::{FileFunctions, FilePromotion, FileStrategies, FileWeights, Number};
 pub(super) use condition::{FileCondition, FileScalar, OperatorWord};
 pub(super) use fact::{FileGeoip, FileJsonBody, FileJwt, FileLookup, FileSource};
 pub(super) use fault::{FileDelay, FileFault};
+pub(super) use gray_release::{FileGrayRelease, FileGrayReleaseSpec, GRAY_RELEASE, GRAY_RELEASE_VERSION};
 pub(super) use guard::{FileGuard, OnOff};
+pub(super) use kubernetes::{FileKubernetes, FileKubernetesSource};
 pub(super) use limit::{FileAdaptive, FileLaneLimits, FileOverload};
 pub(super) use process::{
     AccessLogWord, AdminReadsWord, AdminRole, FileAdmin, FileLimits, FileListener, FileState, RegionCodes,
@@ -50,6 +54,7 @@ pub use limit::OverLimit;
 pub use process::{EncodedWord, Environment, MarkCache, Normalize};
 pub use remote::RedisPush;
 pub use route::{ShieldWord, StableOpen};
+pub(super) use schema::WithoutNull;
 pub use schema::schema;
 pub use tracing::{ContextIdWord, OtlpProtocol, UntrustedTrace};
 pub use upstream::{Balance, Protocol};
@@ -160,6 +165,8 @@ mirror! {
         faults: Vec<FileFault>,
         /// Shared stores and configuration centres that hold more of this, in the order in which they are merged.
         sources: Vec<FileRemote>,
+        /// The API server of Kubernetes.
+        kubernetes: FileKubernetes,
         /// The product data that the configuration was made for.
         products: FileProducts,
         /// How long a start waits for the first answer of every source. Where one never came, that ends the start, unless an

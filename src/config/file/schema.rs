@@ -1,53 +1,47 @@
 //! The JSON Schema of the file form, for editors.
 
+use schemars::Schema;
 use schemars::generate::SchemaSettings;
 use schemars::transform::{Transform, transform_subschemas};
-use schemars::{JsonSchema, Schema};
 
-use super::{FileBusinessRule, FileConfig, FileSidecar};
+use super::{FileBusinessRule, FileConfig, FileGrayRelease, FileSidecar};
 
-/// The JSON Schema of one document: the native form, or a `BusinessRule`.
+/// The JSON Schema of one document: the native form, a `BusinessRule`, a `GrayRelease` or a `Sidecar`.
 ///
 /// The native form stands at the top, so that editors complete its fields at once.
 pub fn schema() -> serde_json::Value {
     let generator = SchemaSettings::draft2020_12().with_transform(WithoutNull).into_generator();
     let native = generator.clone().into_root_schema_for::<FileConfig>().to_value();
-    let mut rule_generator = generator.clone();
-    let mut sidecar_generator = generator;
-    FileBusinessRule::json_schema(&mut rule_generator);
-    let rule = rule_generator.into_root_schema_for::<FileBusinessRule>().to_value();
-    FileSidecar::json_schema(&mut sidecar_generator);
-    let sidecar = sidecar_generator.into_root_schema_for::<FileSidecar>().to_value();
-    join(native, rule, sidecar)
+    let rule = generator.clone().into_root_schema_for::<FileBusinessRule>().to_value();
+    let release = generator.clone().into_root_schema_for::<FileGrayRelease>().to_value();
+    let sidecar = generator.into_root_schema_for::<FileSidecar>().to_value();
+    join([("Config", native), ("BusinessRule", rule), ("GrayRelease", release), ("Sidecar", sidecar)])
 }
 
-/// One schema that goes by `kind`, native where there is none, and the definitions of all.
-fn join(
-    mut native: serde_json::Value,
-    mut rule: serde_json::Value,
-    mut sidecar: serde_json::Value,
-) -> serde_json::Value {
-    let mut definitions = take_definitions(&mut native);
-    definitions.extend(take_definitions(&mut rule));
-    definitions.extend(take_definitions(&mut sidecar));
-    for document in [&mut native, &mut rule, &mut sidecar] {
+/// One schema that goes by `kind`, and the definitions of all.
+fn join(documents: [(&str, serde_json::Value); 4]) -> serde_json::Value {
+    let mut definitions = serde_json::Map::new();
+    for (name, mut document) in documents {
+        definitions.extend(take_definitions(&mut document));
         if let Some(document) = document.as_object_mut() {
             document.remove("$schema");
         }
+        definitions.insert(name.into(), document);
     }
-    definitions.insert("Config".into(), native);
-    definitions.insert("BusinessRule".into(), rule);
-    definitions.insert("Sidecar".into(), sidecar);
     serde_json::json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "graylane",
-        "description": "A document of a graylane configuration: the native form, a BusinessRule, or a Sidecar.",
+        "description": "A document of a graylane configuration: the native form, a BusinessRule, a GrayRelease, or a Sidecar.",
         "type": "object",
         "if": { "required": ["kind"] },
         "then": {
-            "if": { "properties": { "kind": { "const": "Sidecar", "description": "What a pod says of its sidecar." } } },
-            "then": { "$ref": "#/$defs/Sidecar" },
-            "else": { "$ref": "#/$defs/BusinessRule" },
+            "if": { "properties": { "kind": { "const": "GrayRelease", "description": "The kind." } } },
+            "then": { "$ref": "#/$defs/GrayRelease" },
+            "else": {
+                "if": { "properties": { "kind": { "const": "Sidecar", "description": "What a pod says of its sidecar." } } },
+                "then": { "$ref": "#/$defs/Sidecar" },
+                "else": { "$ref": "#/$defs/BusinessRule" },
+            },
         },
         "else": { "$ref": "#/$defs/Config" },
         "$defs": definitions,
@@ -63,7 +57,7 @@ fn take_definitions(document: &mut serde_json::Value) -> serde_json::Map<String,
 
 /// Mirror fields are `Option` because they may be absent, not because `null` is a value.
 #[derive(Debug, Clone)]
-struct WithoutNull;
+pub(in crate::config) struct WithoutNull;
 
 impl Transform for WithoutNull {
     fn transform(&mut self, schema: &mut Schema) {

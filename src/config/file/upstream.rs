@@ -9,8 +9,9 @@ mirror! {
     /// A set of endpoints with their connections.
     #[schemars(rename = "Upstream")]
     struct FileUpstream("an upstream") {
-        /// `HOST:PORT`, `unix:/path`, or `local` for the pod's own service.
-        #[schemars(extend("examples" = [["10.0.0.7:8080"], ["goods.svc:8080"], ["unix:/run/goods.sock"], ["local"]]))]
+        /// `HOST:PORT`, `k8s:SERVICE.NAMESPACE:PORT` for the endpoints of a service of Kubernetes (the port by the name that
+        /// the service gives it, or by the number that its pods listen on), `unix:/path`, or `local` for the pod's own service.
+        #[schemars(extend("examples" = [["10.0.0.7:8080"], ["goods.svc:8080"], ["k8s:goods.shop:http"], ["unix:/run/goods.sock"], ["local"]]))]
         [required] endpoints: OneOrMany<At<String>>,
         /// What is spoken to the endpoints.
         #[schemars(extend("default" = "http1"))]

@@ -45,6 +45,7 @@ fn samples() -> Map<String, Value> {
         },
         "guard": { "move": "9%", "files": "free", "sources": "free" },
         "products": { "version": 42, "invalidate": { "redis": { "url": "redis://127.0.0.1:1", "channel": "c" } } },
+        "kubernetes": { "url": "https://10.0.0.1", "token_file": "t", "ca_file": "c", "zone": "z" },
         "confirm": ["abc"], "drain": "7s", "drain_wait": "1s"
     }"##;
     serde_json::from_str(samples).expect("JSON")

@@ -9,6 +9,7 @@ mod fact_sources;
 mod faults;
 mod files;
 mod good;
+mod kubernetes;
 mod limits;
 mod merged;
 mod mutated;

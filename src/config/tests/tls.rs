@@ -70,5 +70,8 @@ fn endpoints_are_verified_outside_of_development() {
         "29:58: `verify: off` believes anybody; it is for `environment: dev` alone",
     );
     let upstreams = "upstreams:\n  secret: { endpoints: [\"unix:/run/x\"], tls: {} }\n";
-    check(goods("upstreams:\n", upstreams), "29:46: `tls` is for endpoints `HOST:PORT` alone");
+    check(
+        goods("upstreams:\n", upstreams),
+        "29:46: `tls` is for endpoints `HOST:PORT` and `k8s:SERVICE.NAMESPACE:PORT` alone",
+    );
 }

@@ -55,6 +55,7 @@ impl Question {
     pub(super) fn new(spec: &UpstreamSpec, standing: &Standing, health: &Health) -> Self {
         let own = || match &spec.endpoints[standing.endpoint] {
             name @ EndpointName::Host(..) => name.to_string(),
+            EndpointName::Service(service) => service.host(),
             // A path is no authority.
             EndpointName::Unix(_) => "localhost".to_owned(),
         };

@@ -10,8 +10,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::process::{count, positive};
-use super::{KeyFiles, address};
-use crate::config::file::{Environment, FileBackoff, FileRemote, FileSourceBounds, FileTls};
+use super::{KeyFiles, address, kubernetes};
+use crate::config::file::{Environment, FileBackoff, FileConfig, FileRemote, FileSourceBounds, FileTls};
+use crate::config::kubernetes::KubernetesAccess;
 use crate::config::problem::Findings;
 use crate::config::remote::{BackoffPlan, Login, SourceBounds, SourceKind, SourcePlan, TlsFiles};
 use crate::config::text::{At, Span, Texts};
@@ -34,16 +35,23 @@ pub(super) struct Scope<'c> {
     pub(super) key_files: KeyFiles,
     /// The part of the store that is read.
     pub(super) namespace: Arc<str>,
+    /// How the API server is reached.
+    pub(super) access: &'c KubernetesAccess,
+    /// The service of this sidecar.
+    pub(super) service: Option<&'c str>,
 }
 
 /// The sources in the order of the file, which is that in which they are merged.
 pub(super) fn sources(
-    written: &[FileRemote],
+    config: &FileConfig,
+    access: &KubernetesAccess,
     environment: Environment,
     key_files: KeyFiles,
     texts: &Texts,
     findings: &mut Findings,
 ) -> Vec<SourcePlan> {
+    let written = config.sources.as_deref().unwrap_or_default();
+    let service = config.service.as_ref().map(|service| service.value.0.as_str());
     if let Some(beyond) = written.get(MOST_SOURCES) {
         findings.error(beyond.at, format!("more than {MOST_SOURCES} sources"));
     }
@@ -56,7 +64,8 @@ pub(super) fn sources(
             findings.error(name.at, format!("source `{}` is defined twice", name.value.0)).also(first, "first");
         }
         let namespace = remote.namespace.as_ref().map_or(environment.as_str(), |written| &written.value.0);
-        let mut scope = Scope { texts, findings: &mut *findings, key_files, namespace: namespace.into() };
+        let mut scope =
+            Scope { texts, findings: &mut *findings, key_files, namespace: namespace.into(), access, service };
         plans.extend(source(remote, &mut scope));
     }
     plans
@@ -66,7 +75,7 @@ fn source(remote: &FileRemote, scope: &mut Scope<'_>) -> Option<SourcePlan> {
     let ttl = positive(remote.ttl.as_ref(), TTL, "ttl", scope.findings);
     let backoff = backoff(remote.backoff.as_ref(), scope.findings);
     let bounds = bounds(remote.bounds.as_ref(), scope.findings);
-    let kinds: [(&str, Option<Span>, Option<SourceKind>); 5] = [
+    let kinds: [(&str, Option<Span>, Option<SourceKind>); 6] = [
         (
             "redis",
             remote.redis.as_ref().map(|kind| kind.at),
@@ -91,6 +100,11 @@ fn source(remote: &FileRemote, scope: &mut Scope<'_>) -> Option<SourcePlan> {
             "apollo",
             remote.apollo.as_ref().map(|kind| kind.at),
             remote.apollo.as_ref().and_then(|kind| centres::apollo(kind, scope)).map(SourceKind::Apollo),
+        ),
+        (
+            "kubernetes",
+            remote.kubernetes.as_ref().map(|kind| kind.at),
+            remote.kubernetes.as_ref().and_then(|kind| kubernetes::plan(kind, scope)).map(SourceKind::Kubernetes),
         ),
     ];
     let words: Vec<&str> = kinds.iter().map(|(word, ..)| *word).collect();

@@ -23,6 +23,10 @@ pub(super) fn plan(written: &FileRedis, scope: &mut Scope<'_>) -> Option<RedisPl
     let address = match address::endpoint(at, scope.texts, scope.findings)? {
         Endpoint::Host { host, port } => RedisAddress::Host(host, port),
         Endpoint::Unix(path) => RedisAddress::Unix(path),
+        Endpoint::Service { .. } => {
+            scope.findings.error(at.at, "a service is no Redis server").help("write `HOST:PORT` or `unix:/path`");
+            return None;
+        }
         Endpoint::Local => {
             scope.findings.error(at.at, "`local` is no Redis server").help("write `HOST:PORT` or `unix:/path`");
             return None;

@@ -9,13 +9,14 @@ pub(in crate::config) use etcd::FileEtcd;
 pub(in crate::config) use redis::FileRedis;
 pub use redis::RedisPush;
 
+use super::FileKubernetesSource;
 use crate::config::read::mirror;
 use crate::config::text::At;
 use crate::config::units::{Name, Size, Time};
 
 mirror! {
     /// A shared store or configuration centre that holds a part of the configuration. Exactly one of its kinds is
-    /// given (`redis`, `etcd`, `centre`, `nacos`, `apollo`).
+    /// given (`redis`, `etcd`, `centre`, `nacos`, `apollo`, `kubernetes`).
     #[schemars(rename = "RemoteSource")]
     struct FileRemote("a source") {
         /// What it is called in logs, metrics and problems.
@@ -40,6 +41,8 @@ mirror! {
         nacos: FileNacos,
         /// Namespaces in Apollo.
         apollo: FileApollo,
+        /// Resources of Kubernetes.
+        kubernetes: FileKubernetesSource,
     }
 }
 
