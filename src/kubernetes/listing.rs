@@ -57,7 +57,7 @@ pub struct Listing {
     objects: BTreeMap<String, Value>,
     /// Up to where it is known; `None`: everything is to be read.
     version: Option<String>,
-    watch: Option<Watch>,
+    watch: Option<Box<Watch>>,
     /// What the server was asked and has not answered yet.
     asking: Option<Asking>,
     /// When the server said something last.
@@ -72,7 +72,7 @@ enum Asked {
     /// Every object, and the version of the list.
     All(BTreeMap<String, Value>, String),
     /// A watch from the version on.
-    Watch(Watch),
+    Watch(Box<Watch>),
 }
 
 struct Watch {
@@ -252,7 +252,8 @@ async fn read(client: Client, path: String, selector: String) -> Result<Asked, A
 
 async fn open(client: Client, asked: String) -> Result<Asked, ApiError> {
     let stream = client.watch(&asked).await?;
-    Ok(Asked::Watch(Watch { stream, buffer: BytesMut::new(), looked: 0, until: Instant::now() + WATCH_FOR + GRACE }))
+    let until = Instant::now() + WATCH_FOR + GRACE;
+    Ok(Asked::Watch(Box::new(Watch { stream, buffer: BytesMut::new(), looked: 0, until })))
 }
 
 /// The path and query that open a watch.
