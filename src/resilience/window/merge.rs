@@ -297,5 +297,41 @@ mod tests {
                 prop_assert!(agree(merged.short, expected(&calls, now, 1_000, 10)), "{merged:?}");
             }
         }
+
+        #[test]
+        fn a_window_that_sleeps_is_the_same_as_one_that_is_merged_at_every_tick(
+            steps in proptest::collection::vec(
+                (
+                    prop_oneof![Just(25_u64), 0_u64..7_000, 50_000_u64..90_000],
+                    proptest::collection::vec((outcomes(), 50_000_u64..5_000_000_000, 0_usize..2), 0..4),
+                    proptest::bool::weighted(0.1),
+                ),
+                1..60,
+            ),
+        ) {
+            let (always, lazy) = (Recorder::new(2, LIMITS, bell()), Recorder::new(2, LIMITS, bell()));
+            let (mut merged, mut sleeping) = (Window::new(2, MINUTE, TEN, at(0)), Window::new(2, MINUTE, TEN, at(0)));
+            let (mut now, mut is_asleep) = (0, false);
+            for (pause, batch, starts_over) in steps {
+                now += pause;
+                for (outcome, nanos, worker) in batch {
+                    for recorder in [&always, &lazy] {
+                        recorder.record(worker, outcome, at(now), Tick::from_nanos(at(now).nanos() + nanos));
+                    }
+                }
+                if starts_over {
+                    merged.start_over(&always, at(now));
+                    sleeping.start_over(&lazy, at(now));
+                }
+                merged.merge(&always, at(now));
+                is_asleep &= lazy.bell().belfry().rung() == 0;
+                if !is_asleep {
+                    sleeping.merge(&lazy, at(now));
+                    is_asleep = sleeping.sleeps(&lazy);
+                }
+                prop_assert_eq!(merged.merged(), sleeping.merged());
+                prop_assert!(!is_asleep || sleeping.merged() == Merged::default());
+            }
+        }
     }
 }
