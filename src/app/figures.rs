@@ -13,6 +13,10 @@ use crate::resilience::{BadSince, Criterion, Tick, Unit};
 /// Everything that is looked at.
 pub(super) struct FigureWatch {
     releases: Vec<Release>,
+    /// The places of those that have figures.
+    with_figures: Vec<usize>,
+    /// Which latches there were when all were looked at; none before the first time.
+    latches: Option<u64>,
 }
 
 struct Release {
@@ -32,13 +36,16 @@ impl FigureWatch {
             let id = ReleaseId::from_index(at)?;
             Some(Release { id, figures, since: Vec::new(), was_latched: false })
         };
-        Self { releases: settings.rollbacks.iter().enumerate().filter_map(release).collect() }
+        let releases: Vec<Release> = settings.rollbacks.iter().enumerate().filter_map(release).collect();
+        let with_figures = releases.iter().enumerate().filter(|(_, release)| !release.figures.is_empty());
+        let with_figures = with_figures.map(|(place, _)| place).collect();
+        Self { releases, with_figures, latches: None }
     }
 
     /// Goes on with the releases of another configuration. How long a figure was bad counts on where the release and
     /// its routes are the same ones.
     pub(super) fn take_over(&mut self, old: &Snapshot, new: &Snapshot) {
-        let before = std::mem::replace(&mut self.releases, Self::of(&new.settings).releases);
+        let before = std::mem::replace(self, Self::of(&new.settings)).releases;
         let name = |known: Release| (old.settings.program.release(known.id).name.as_str(), known);
         let mut before: HashMap<&str, Release> = before.into_iter().map(name).collect();
         for release in &mut self.releases {
@@ -52,9 +59,15 @@ impl FigureWatch {
         }
     }
 
-    /// Looks at what the last merge brought.
+    /// Looks at what the last merge brought. A release without figures is looked at only where some latch changed.
     pub(super) fn tick(&mut self, merging: &mut Merging<'_>, now: Tick) {
-        self.releases.iter_mut().for_each(|release| release.look(merging, now));
+        let latches = Some(merging.latches.generation());
+        if self.latches == latches {
+            self.with_figures.iter().for_each(|place| self.releases[*place].look(merging, now));
+        } else {
+            self.latches = latches;
+            self.releases.iter_mut().for_each(|release| release.look(merging, now));
+        }
     }
 }
 
@@ -63,7 +76,7 @@ impl Release {
         let is_latched = merging.snapshot.is_latched(self.id);
         if std::mem::replace(&mut self.was_latched, is_latched) && !is_latched {
             // What its lanes did before it was taken back must not take it back again.
-            merging.watches.start_over(merging.snapshot, self.id, now);
+            merging.watches.start_over(self.id, now);
         }
         if is_latched || self.figures.is_empty() {
             self.since.clear();

@@ -38,6 +38,8 @@ struct Compared {
     judgement: Judgement,
     /// The release is latched: nothing is compared, and what was found stands. A new comparison begins once it is open.
     is_over: bool,
+    /// Nothing was looked at yet.
+    is_new: bool,
 }
 
 impl Judge {
@@ -80,8 +82,13 @@ impl Judge {
             return;
         }
         self.next = Some(now + LOOK_EVERY);
-        self.compared.iter_mut().for_each(|compared| compared.look(now, merging));
-        self.judgements.publish(Arc::new(judgements(&self.compared)));
+        let mut is_changed = false;
+        for compared in &mut self.compared {
+            is_changed |= compared.look(now, merging);
+        }
+        if is_changed {
+            self.judgements.publish(Arc::new(judgements(&self.compared)));
+        }
     }
 }
 
@@ -98,7 +105,7 @@ impl Compared {
         let judgement = comparison.judge(&rules);
         let (revision, salt) = (rollback.revision, spec.salt.clone());
         let routes = snapshot.compared_routes(release).map(|route| route.plan.name.to_string()).collect();
-        Self { release, revision, rules, share, salt, routes, comparison, judgement, is_over: false }
+        Self { release, revision, rules, share, salt, routes, comparison, judgement, is_over: false, is_new: true }
     }
 
     /// Whether what was counted says something about the next one: the same revision on the same routes.
@@ -118,11 +125,16 @@ impl Compared {
         Self { comparison: self.comparison, judgement: self.judgement, is_over: self.is_over, ..fresh }
     }
 
-    fn look(&mut self, now: Instant, merging: &Merging<'_>) {
+    /// Answers whether there was anything to look at.
+    fn look(&mut self, now: Instant, merging: &Merging<'_>) -> bool {
         let snapshot = merging.snapshot;
         if snapshot.is_latched(self.release) {
             self.is_over = true;
-            return;
+            return false;
+        }
+        let is_new = std::mem::take(&mut self.is_new);
+        if !is_new && !self.is_over && is_untouched(snapshot, self.release) {
+            return false;
         }
         let (series, answered) = (snapshot.release_series(self.release), answered(snapshot, self.release));
         if std::mem::take(&mut self.is_over) {
@@ -139,11 +151,18 @@ impl Compared {
         let evidence = || merging.evidence(self.release, Cause::Worse, "comparison", &judgement.to_string());
         let is_worse = judgement.verdict == Verdict::Worse;
         self.is_over = merging.latches.judged(release, is_worse, now, evidence).is_some();
+        true
     }
 }
 
 fn answered(snapshot: &Snapshot, release: ReleaseId) -> Vec<Pair<Counts>> {
     snapshot.compared_routes(release).map(|route| route.series.answered()).collect()
+}
+
+/// Whether nobody ever asked for the release: there is nothing to compare.
+fn is_untouched(snapshot: &Snapshot, release: ReleaseId) -> bool {
+    snapshot.release_series(release).is_untouched()
+        && snapshot.compared_routes(release).all(|route| route.series.is_untouched())
 }
 
 fn judgements(compared: &[Compared]) -> Vec<Judgement> {

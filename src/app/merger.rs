@@ -40,7 +40,7 @@ impl Merger {
     /// Begins with the breakers of the first configuration.
     pub(super) fn new(epoch: Epoch, latches: Arc<Latches>, snapshot: Arc<Snapshot>, succession: Succession) -> Self {
         let mut watches = Watches::default();
-        watches.take_over(succession);
+        watches.take_over(succession, &snapshot);
         let (judge, figures) = (Judge::of(&snapshot), FigureWatch::of(&snapshot.settings));
         Self { epoch, latches, merging: Mutex::new(Turning { watches, snapshot, judge, figures }) }
     }
@@ -54,7 +54,7 @@ impl Merger {
     pub(super) fn take_over(&self, snapshot: Arc<Snapshot>, succession: Succession, publish: impl FnOnce()) {
         let mut merging = self.merging();
         let merging = &mut *merging;
-        merging.watches.take_over(succession);
+        merging.watches.take_over(succession, &snapshot);
         merging.judge.take_over(&merging.snapshot, &snapshot);
         merging.figures.take_over(&merging.snapshot, &snapshot);
         merging.snapshot = snapshot;

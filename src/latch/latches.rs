@@ -179,6 +179,11 @@ impl Latches {
         locked(&self.book).flag(release)
     }
 
+    /// A number that grows with every change of a latch.
+    pub fn generation(&self) -> u64 {
+        locked(&self.book).generation
+    }
+
     /// One release as it stands.
     pub fn state(&self, release: &str) -> ReleaseState {
         locked(&self.book).state(release, Instant::now())

@@ -6,13 +6,14 @@ use std::time::{Duration, Instant};
 
 use super::failure::Failure;
 use super::record::Record;
+use super::rota::Rota;
 use super::snapshot::{Route, Snapshot};
 use super::worker::Worker;
 use crate::decide::{LaneId, ReleaseId};
 use crate::latch::LaneFigures;
 use crate::resilience::{
-    Answer, Cause, Fault, Figures, Guard, Lease, Meter, MeterWatch, Outcome, Plan, Thresholds, Tick, TooManyRequests,
-    Transition, Watch, classify, guarded, metered,
+    Answer, Bell, BellMaker, Cause, Fault, Figures, Guard, Lease, Meter, MeterWatch, Outcome, Plan, Thresholds, Tick,
+    TooManyRequests, Transition, Watch, classify, guarded_with, metered,
 };
 use crate::telemetry::BreakerCause;
 use crate::trace::Tracer;
@@ -25,7 +26,12 @@ pub(super) type Meters = Box<[Arc<Meter>]>;
 
 /// Everything the merger turns.
 #[derive(Default)]
-pub struct Watches(Vec<Watched>);
+pub struct Watches {
+    all: Vec<Watched>,
+    /// The places of those of each release.
+    releases: Vec<Vec<usize>>,
+    rota: Rota,
+}
 
 struct Watched {
     route: usize,
@@ -44,6 +50,30 @@ impl Eye {
         match self {
             Eye::Breaker(watch) => watch.merged().long,
             Eye::Meter(watch) => watch.merged().long,
+        }
+    }
+
+    fn bell(&self) -> &Bell {
+        match self {
+            Eye::Breaker(watch) => watch.bell(),
+            Eye::Meter(watch) => watch.bell(),
+        }
+    }
+
+    fn sleeps(&self) -> bool {
+        match self {
+            Eye::Breaker(watch) => watch.sleeps(),
+            Eye::Meter(watch) => watch.sleeps(),
+        }
+    }
+
+    fn tick(&mut self, now: Tick) -> Option<Transition> {
+        match self {
+            Eye::Breaker(watch) => watch.tick(now),
+            Eye::Meter(watch) => {
+                watch.tick(now);
+                None
+            }
         }
     }
 
@@ -69,7 +99,10 @@ pub struct Lately<'w> {
 
 /// What a new configuration makes of the watches of the one before.
 #[derive(Default)]
-pub struct Succession(Vec<Next>);
+pub struct Succession {
+    next: Vec<Next>,
+    bells: BellMaker,
+}
 
 struct Next {
     route: usize,
@@ -108,11 +141,12 @@ pub struct Moved {
 impl Succession {
     /// The breakers of one route's lanes, which had those `before`.
     pub(super) fn add(&mut self, route: usize, before: Vec<Option<Before<'_>>>, plan: Plan, making: &Making) -> Guards {
+        let Self { next, bells } = self;
         let guard = |(lane, before): (usize, Option<Before<'_>>)| {
-            let fresh = || {
+            let mut fresh = || {
                 // A different spread of open times for each breaker of each process.
                 let seed = making.seed.wrapping_add((route as u64) << 16 | lane as u64);
-                guarded(plan, making.workers, seed, making.now)
+                guarded_with(plan, making.workers, seed, making.now, bells.bell())
             };
             let (guard, heir) = match before {
                 Some(before) if before.is_same => (before.guard.clone(), Heir::Kept(before.place)),
@@ -125,7 +159,7 @@ impl Succession {
                     (guard, Heir::New(Eye::Breaker(watch)))
                 }
             };
-            self.0.push(Next { route, lane, heir });
+            next.push(Next { route, lane, heir });
             Some(guard)
         };
         before.into_iter().enumerate().map(guard).collect()
@@ -133,15 +167,16 @@ impl Succession {
 
     /// The meters of one route's lanes, which had those `before`.
     pub(super) fn meter(&mut self, route: usize, before: Vec<Option<(Place, Arc<Meter>)>>, making: &Making) -> Meters {
+        let Self { next, bells } = self;
         let meter = |(lane, before): (usize, Option<(Place, Arc<Meter>)>)| {
             let (meter, heir) = match before {
                 Some((place, meter)) => (meter, Heir::Kept(place)),
                 None => {
-                    let (meter, watch) = metered(Plan::DEFAULT, making.workers, making.now);
+                    let (meter, watch) = metered(Plan::DEFAULT, making.workers, making.now, bells.bell());
                     (meter, Heir::New(Eye::Meter(watch)))
                 }
             };
-            self.0.push(Next { route, lane, heir });
+            next.push(Next { route, lane, heir });
             meter
         };
         before.into_iter().enumerate().map(meter).collect()
@@ -149,20 +184,31 @@ impl Succession {
 }
 
 impl Watches {
-    /// Goes on with another configuration. Breakers that are not part of it are let go.
-    pub fn take_over(&mut self, succession: Succession) {
-        let old = std::mem::take(&mut self.0).into_iter().map(|one| ((one.route, one.lane), one.eye));
+    /// Goes on with another configuration, that of `snapshot`. Breakers that are not part of it are let go.
+    pub fn take_over(&mut self, succession: Succession, snapshot: &Snapshot) {
+        let old = std::mem::take(&mut self.all).into_iter().map(|one| ((one.route, one.lane), one.eye));
         let mut old: HashMap<Place, Eye> = old.collect();
-        self.0 = succession.0.into_iter().filter_map(|next| next.watched(&mut old)).collect();
+        self.all = succession.next.into_iter().filter_map(|next| next.watched(&mut old)).collect();
+        let program = &snapshot.settings.program;
+        self.releases = vec![Vec::new(); program.releases().len()];
+        for (place, watched) in self.all.iter().enumerate() {
+            if let Some(release) = program.routes()[watched.route].release {
+                self.releases[release.index()].push(place);
+            }
+        }
+        self.rota = Rota::of(self.all.iter().map(|watched| watched.eye.bell()));
+    }
+
+    /// Those of the lanes of a release's routes, in order.
+    fn governed(&self, release: ReleaseId) -> impl Iterator<Item = &Watched> {
+        self.releases.get(release.index()).into_iter().flatten().map(|place| &self.all[*place])
     }
 
     /// What the lanes other than stable of a release's routes did lately.
     pub fn lately(&self, snapshot: &Snapshot, release: ReleaseId) -> impl Iterator<Item = Lately<'_>> {
-        let gray = move |watched: &&Watched| {
-            let lane = snapshot.routes[watched.route].plan.lanes[watched.lane].0;
-            watched.governed_by(release, snapshot) && lane != LaneId::STABLE
-        };
-        self.0.iter().filter(gray).map(|Watched { route, lane, eye }| Lately {
+        let gray =
+            move |watched: &&Watched| snapshot.routes[watched.route].plan.lanes[watched.lane].0 != LaneId::STABLE;
+        self.governed(release).filter(gray).map(|Watched { route, lane, eye }| Lately {
             route: *route,
             lane: *lane,
             figures: eye.long(),
@@ -171,9 +217,9 @@ impl Watches {
     }
 
     /// Forgets what the lanes of a release's routes did: a release that is opened again is judged by what comes.
-    pub fn start_over(&mut self, snapshot: &Snapshot, release: ReleaseId, now: Tick) {
-        for watched in self.0.iter_mut().filter(|watched| watched.governed_by(release, snapshot)) {
-            match &mut watched.eye {
+    pub fn start_over(&mut self, release: ReleaseId, now: Tick) {
+        for place in self.releases.get(release.index()).into_iter().flatten() {
+            match &mut self.all[*place].eye {
                 Eye::Breaker(watch) => watch.start_over(now),
                 Eye::Meter(watch) => watch.start_over(now),
             }
@@ -183,8 +229,7 @@ impl Watches {
     /// What the lanes of a release's routes did in the long windows of breakers and meters.
     pub fn figures(&self, snapshot: &Snapshot, release: ReleaseId) -> Vec<LaneFigures> {
         let lanes = snapshot.settings.program.lanes();
-        let governed = self.0.iter().filter(|watched| watched.governed_by(release, snapshot));
-        let figures = governed.map(|Watched { route, lane, eye }| {
+        let figures = self.governed(release).map(|Watched { route, lane, eye }| {
             let (plan, figures) = (&snapshot.routes[*route].plan, eye.long());
             LaneFigures {
                 route: plan.name.to_string(),
@@ -201,22 +246,18 @@ impl Watches {
     }
 
     /// Takes in what workers recorded and judges; to be called every [`crate::resilience::MERGE_EVERY`]. Tells metrics
-    /// what moved.
+    /// what moved. Costs what lanes with calls in their windows, and breakers that are not closed, cost.
     pub fn tick(&mut self, now: Tick, snapshot: &Snapshot) -> Vec<Moved> {
         let mut moved = Vec::new();
-        for Watched { route, lane, eye } in &mut self.0 {
-            let watch = match eye {
-                Eye::Breaker(watch) => watch,
-                Eye::Meter(watch) => {
-                    watch.tick(now);
-                    continue;
-                }
-            };
-            if let Some(transition) = watch.tick(now) {
+        let Self { all, rota, .. } = self;
+        rota.go_round(|place| {
+            let Watched { route, lane, eye } = &mut all[place];
+            if let Some(transition) = eye.tick(now) {
                 snapshot.routes[*route].series.breaker_moved(*lane, cause(transition.cause));
                 moved.push(Moved { route: *route, lane: *lane, transition });
             }
-        }
+            eye.sleeps()
+        });
         moved
     }
 }
@@ -236,12 +277,6 @@ impl Next {
             }
         };
         Some(Watched { route, lane, eye })
-    }
-}
-
-impl Watched {
-    fn governed_by(&self, release: ReleaseId, snapshot: &Snapshot) -> bool {
-        snapshot.settings.program.routes()[self.route].release == Some(release)
     }
 }
 

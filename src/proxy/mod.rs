@@ -33,6 +33,7 @@ mod failure;
 mod outcome;
 mod record;
 mod refuse;
+mod rota;
 mod tell;
 mod trace_context;
 mod traced;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::bell::Bell;
 use super::breaker::Plan;
 use super::outcome::Outcome;
 use super::tick::Tick;
@@ -19,9 +20,10 @@ pub struct MeterWatch {
     plan: Plan,
 }
 
-/// A meter for so many workers, with the windows and the slow limit of a breaker's plan.
-pub fn metered(plan: Plan, workers: usize, now: Tick) -> (Arc<Meter>, MeterWatch) {
-    let meter = Arc::new(Meter(Recorder::new(workers, plan.limits())));
+/// A meter for so many workers, with the windows and the slow limit of a breaker's plan. `bell` is as with
+/// [`guarded_with`](super::guarded_with).
+pub fn metered(plan: Plan, workers: usize, now: Tick, bell: Bell) -> (Arc<Meter>, MeterWatch) {
+    let meter = Arc::new(Meter(Recorder::new(workers, plan.limits(), bell)));
     let window = Window::new(workers, plan.timing().window, plan.timing().short_window, now);
     (meter.clone(), MeterWatch { meter, window, plan })
 }
@@ -39,9 +41,19 @@ impl Meter {
 }
 
 impl MeterWatch {
-    /// Takes in what the workers recorded. To be called every [`MERGE_EVERY`](super::MERGE_EVERY).
+    /// Takes in what the workers recorded. To be called every [`MERGE_EVERY`](super::MERGE_EVERY), unless it sleeps.
     pub fn tick(&mut self, now: Tick) {
         self.window.merge(&self.meter.0, now);
+    }
+
+    /// Whether its windows are empty, so that ticks may be left out until the bell rings.
+    pub fn sleeps(&self) -> bool {
+        self.window.sleeps(&self.meter.0)
+    }
+
+    /// What rings when a sleep ends.
+    pub fn bell(&self) -> &Bell {
+        self.meter.0.bell()
     }
 
     /// The figures of both windows at the last tick.
@@ -63,11 +75,12 @@ impl MeterWatch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::resilience::bell::BellMaker;
     use crate::resilience::tests::at;
 
     #[test]
     fn a_meter_has_the_figures_of_its_window_and_starts_over() {
-        let (meter, mut watch) = metered(Plan::DEFAULT, 2, Tick::START);
+        let (meter, mut watch) = metered(Plan::DEFAULT, 2, Tick::START, BellMaker::default().bell());
         meter.record(0, Outcome::Failure, at(0), at(100));
         meter.record(1, Outcome::Success, at(0), at(300));
         watch.tick(at(400));

@@ -7,6 +7,7 @@
 //!
 //! * [`classify`] says what counts as a failure.
 //! * `window` remembers what happened lately: counts, sums and a quantile within 1 %.
+//! * [`Bell`] tells the merger which lanes had calls, so that it leaves the others alone.
 //! * `breaker` judges the window and opens, tries again, closes.
 //! * [`Criterion`] is a figure of that window against a limit for a while; [`Meter`] is a window without a breaker.
 //! * [`RetryBudget`], [`TokenBucket`], [`ConcurrencyLimit`], [`AdaptiveLimit`] bound what else could grow.
@@ -16,6 +17,8 @@
 //! old time to come again: what was to happen a while after then, happens at most that while after now.
 
 mod tick;
+
+mod bell;
 
 mod outcome;
 
@@ -35,9 +38,10 @@ mod injection;
 #[cfg(test)]
 mod tests;
 
+pub use bell::{Belfry, Bell, BellMaker};
 pub use breaker::{
     Admission, Cause, Evidence, Guard, Lease, Plan, PlanError, Scope, State, Thresholds, Timing, Transition, Watch,
-    guarded,
+    guarded, guarded_with,
 };
 pub use injection::{Delay, DelayError, Injection, pick};
 pub use limits::{AdaptiveError, AdaptiveLimit, AdaptivePermit, AdaptivePlan, ConcurrencyLimit, Permit, TokenBucket};

@@ -71,6 +71,11 @@ impl ReleaseSeries {
         Pair { stable: self.split.sum(0), gray: self.split.sum(1) }
     }
 
+    /// Whether the bucket never decided; see [`split`](Self::split).
+    pub fn is_untouched(&self) -> bool {
+        self.split.is_untouched()
+    }
+
     /// Tells what the comparison of its lanes says.
     pub fn set_verdict(&self, verdict: Verdict) {
         let number = match verdict {

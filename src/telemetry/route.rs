@@ -257,9 +257,14 @@ impl RouteSeries {
         }
     }
 
+    /// Whether the route never had a request.
+    pub fn is_untouched(&self) -> bool {
+        self.totals.0.is_untouched()
+    }
+
     /// The calls counted by [`compared`](Self::compared) so far.
     pub fn answered(&self) -> Pair<Counts> {
-        if self.totals.0.is_untouched() {
+        if self.is_untouched() {
             return Pair::default();
         }
         let sum = |gray, counter| self.totals.0.sum(compared(gray, counter));

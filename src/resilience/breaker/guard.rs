@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::gate::{Admission, Gate, Lease};
 use super::machine::{Breaker, State, Transition};
 use super::plan::Plan;
+use crate::resilience::bell::{Bell, BellMaker};
 use crate::resilience::outcome::Outcome;
 use crate::resilience::tick::Tick;
 use crate::resilience::window::{Merged, Recorder, Window};
@@ -25,9 +26,15 @@ pub struct Watch {
     breaker: Breaker,
 }
 
-/// A closed breaker for so many workers. `seed` spreads its open times: take a different one for each breaker and process.
+/// A closed breaker for so many workers, with a bell of its own. `seed` spreads its open times: take a different one for each
+/// breaker and process.
 pub fn guarded(plan: Plan, workers: usize, seed: u64, now: Tick) -> (Arc<Guard>, Watch) {
-    let guard = Arc::new(Guard { gate: Gate::new(&plan), recorder: Recorder::new(workers, plan.limits()) });
+    guarded_with(plan, workers, seed, now, BellMaker::default().bell())
+}
+
+/// The same with this bell, by which one merger of many breakers knows whom to look at; see [`Watch::sleeps`].
+pub fn guarded_with(plan: Plan, workers: usize, seed: u64, now: Tick, bell: Bell) -> (Arc<Guard>, Watch) {
+    let guard = Arc::new(Guard { gate: Gate::new(&plan), recorder: Recorder::new(workers, plan.limits(), bell) });
     let watch = Watch {
         guard: guard.clone(),
         window: Window::new(workers, plan.timing().window, plan.timing().short_window, now),
@@ -68,7 +75,7 @@ impl Guard {
 
 impl Watch {
     /// Takes in what the workers recorded, judges, and moves at most one arrow of the diagram. To be called every
-    /// [`MERGE_EVERY`](crate::resilience::MERGE_EVERY), also while nothing happens.
+    /// [`MERGE_EVERY`](crate::resilience::MERGE_EVERY), also while nothing happens, unless it [sleeps](Watch::sleeps).
     pub fn tick(&mut self, now: Tick) -> Option<Transition> {
         let merged = self.window.merge(&self.guard.recorder, now);
         let transition = self.breaker.tick(now, &merged, &self.guard.gate)?;
@@ -76,6 +83,17 @@ impl Watch {
             self.window.start_over(&self.guard.recorder, now);
         }
         Some(transition)
+    }
+
+    /// Whether nothing is left that a tick would change: closed, no openings that count, empty windows. Whoever was answered
+    /// so may leave out every tick until the bell rings; the windows and verdicts are the same as with them.
+    pub fn sleeps(&self) -> bool {
+        self.breaker.is_at_rest() && self.window.sleeps(&self.guard.recorder)
+    }
+
+    /// What rings when a sleep ends.
+    pub fn bell(&self) -> &Bell {
+        self.guard.recorder.bell()
     }
 
     /// What the workers hold.
@@ -116,7 +134,8 @@ impl Watch {
         self.breaker = before.breaker.renewed(*self.plan(), &self.guard.gate);
     }
 
-    /// Bytes that a breaker holds for so many workers, all taken when it is made.
+    /// Bytes that a breaker holds for so many workers at most. Its windows and what workers write come with the calls, so
+    /// one without any holds some hundred bytes.
     pub fn memory(plan: &Plan, workers: usize) -> usize {
         Window::memory(workers) + plan.timing().trials as usize * size_of::<u64>() + size_of::<Watch>()
     }

@@ -117,6 +117,11 @@ impl Breaker {
         }
     }
 
+    /// Whether time alone changes nothing: closed for so long that no opening counts any more.
+    pub(super) fn is_at_rest(&self) -> bool {
+        matches!(self.phase, Phase::Closed { .. }) && self.in_row == 0
+    }
+
     pub(super) fn plan(&self) -> &Plan {
         &self.plan
     }

@@ -14,7 +14,7 @@ mod gate;
 mod judge;
 
 pub use gate::{Admission, Lease};
-pub use guard::{Guard, Watch, guarded};
+pub use guard::{Guard, Watch, guarded, guarded_with};
 pub use judge::Scope;
 pub use machine::{Cause, Evidence, State, Transition};
 pub use plan::{Plan, PlanError, Thresholds, Timing};

@@ -15,7 +15,8 @@ const SHORT_SLICES: usize = 10;
 /// The long and the short window over what the workers recorded.
 #[derive(Debug)]
 pub(in crate::resilience) struct Window {
-    seen: Box<[Seen]>,
+    /// What was taken from each worker; none until it has recorded.
+    seen: Box<[Option<Box<Seen>>]>,
     long: Sliding,
     short: Sliding,
     merged: Merged,
@@ -25,7 +26,7 @@ impl Window {
     /// Empty windows over a recorder of so many workers.
     pub(in crate::resilience) fn new(workers: usize, long: Duration, short: Duration, now: Tick) -> Self {
         Window {
-            seen: (0..workers).map(|_| Seen::nothing()).collect(),
+            seen: (0..workers).map(|_| None).collect(),
             long: Sliding::new(now, long, LONG_SLICES),
             short: Sliding::new(now, short, SHORT_SLICES),
             merged: Merged::default(),
@@ -60,12 +61,19 @@ impl Window {
         self.merged = Merged::default();
     }
 
+    /// Whether the windows are empty and nothing came since the last merge. Then no merge is needed until the recorder's
+    /// bell rings, and the next one finds everything as if there had been one at every tick.
+    pub(in crate::resilience) fn sleeps(&self, recorder: &Recorder) -> bool {
+        let may_sleep = self.long.is_empty() && self.short.is_empty();
+        may_sleep && (0..recorder.workers()).all(|worker| recorder.sleeps(worker, self.seen[worker].as_deref()))
+    }
+
     /// The figures of the last merge.
     pub(in crate::resilience) fn merged(&self) -> Merged {
         self.merged
     }
 
-    /// Bytes that a window and its recorder hold for so many workers.
+    /// Bytes that a window and its recorder hold for so many workers at most: where every slice and every worker had calls.
     pub(in crate::resilience) const fn memory(workers: usize) -> usize {
         let shared = Sliding::memory(LONG_SLICES) + Sliding::memory(SHORT_SLICES);
         shared + Recorder::memory(workers) + workers * size_of::<Seen>()
@@ -77,6 +85,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::resilience::bell::{Bell, BellMaker};
     use crate::resilience::outcome::Outcome;
     use crate::resilience::window::{Figures, Limits};
 
@@ -88,6 +97,10 @@ mod tests {
         Tick::after_start(Duration::from_millis(millis))
     }
 
+    fn bell() -> Bell {
+        BellMaker::default().bell()
+    }
+
     struct Fixture {
         recorder: Recorder,
         window: Window,
@@ -95,7 +108,10 @@ mod tests {
 
     impl Fixture {
         fn new(workers: usize) -> Self {
-            Fixture { recorder: Recorder::new(workers, LIMITS), window: Window::new(workers, MINUTE, TEN, at(0)) }
+            Fixture {
+                recorder: Recorder::new(workers, LIMITS, bell()),
+                window: Window::new(workers, MINUTE, TEN, at(0)),
+            }
         }
 
         fn call(&self, outcome: Outcome, began: u64, millis: u64) {
@@ -193,7 +209,7 @@ mod tests {
 
     #[test]
     fn nothing_is_lost_between_workers_and_a_merger_that_looks_all_the_time() {
-        let recorder = Recorder::new(2, LIMITS);
+        let recorder = Recorder::new(2, LIMITS, bell());
         let mut window = Window::new(2, MINUTE, TEN, at(0));
         std::thread::scope(|scope| {
             let workers: Vec<_> = (0..2)
@@ -267,7 +283,7 @@ mod tests {
                 1..60,
             ),
         ) {
-            let recorder = Recorder::new(3, LIMITS);
+            let recorder = Recorder::new(3, LIMITS, bell());
             let mut window = Window::new(3, MINUTE, TEN, at(0));
             let (mut calls, mut now) = (Vec::new(), 0);
             for (pause, batch) in steps {
@@ -279,6 +295,42 @@ mod tests {
                 let merged = window.merge(&recorder, at(now));
                 prop_assert!(agree(merged.long, expected(&calls, now, 3_000, 20)), "{merged:?}");
                 prop_assert!(agree(merged.short, expected(&calls, now, 1_000, 10)), "{merged:?}");
+            }
+        }
+
+        #[test]
+        fn a_window_that_sleeps_is_the_same_as_one_that_is_merged_at_every_tick(
+            steps in proptest::collection::vec(
+                (
+                    prop_oneof![Just(25_u64), 0_u64..7_000, 50_000_u64..90_000],
+                    proptest::collection::vec((outcomes(), 50_000_u64..5_000_000_000, 0_usize..2), 0..4),
+                    proptest::bool::weighted(0.1),
+                ),
+                1..60,
+            ),
+        ) {
+            let (always, lazy) = (Recorder::new(2, LIMITS, bell()), Recorder::new(2, LIMITS, bell()));
+            let (mut merged, mut sleeping) = (Window::new(2, MINUTE, TEN, at(0)), Window::new(2, MINUTE, TEN, at(0)));
+            let (mut now, mut is_asleep) = (0, false);
+            for (pause, batch, starts_over) in steps {
+                now += pause;
+                for (outcome, nanos, worker) in batch {
+                    for recorder in [&always, &lazy] {
+                        recorder.record(worker, outcome, at(now), Tick::from_nanos(at(now).nanos() + nanos));
+                    }
+                }
+                if starts_over {
+                    merged.start_over(&always, at(now));
+                    sleeping.start_over(&lazy, at(now));
+                }
+                merged.merge(&always, at(now));
+                is_asleep &= lazy.bell().belfry().rung() == 0;
+                if !is_asleep {
+                    sleeping.merge(&lazy, at(now));
+                    is_asleep = sleeping.sleeps(&lazy);
+                }
+                prop_assert_eq!(merged.merged(), sleeping.merged());
+                prop_assert!(!is_asleep || sleeping.merged() == Merged::default());
             }
         }
     }

@@ -1,15 +1,24 @@
-//! What workers write: a few nanoseconds per call, no lock, nothing shared, nothing allocated.
+//! What workers write: a few nanoseconds per call, no lock, nothing shared, nothing allocated after the first.
+//!
+//! A shard comes with the first call, and a lane without calls sleeps: the merger does not look at it until its bell rings.
+//! Whether to ring is read from the counter of calls itself, by one atomic instruction of the worker against one of the
+//! merger, so that no call falls between the merger's last look and its sleep.
 
-use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::OnceLock;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicU32, AtomicU64};
 
 use super::figures::Figures;
 use super::latency::{BUCKETS, GROUPS, Histogram, PER_GROUP, bucket_of};
+use crate::resilience::bell::Bell;
 use crate::resilience::outcome::Outcome;
 use crate::resilience::tick::Tick;
 
 /// The longest latency that a sum takes in, so that one absurd call cannot overflow it: an hour.
 const LONGEST_NANOS: u64 = 3_600_000_000_000;
+
+/// Stands in a counter of calls while nobody looks at it; the next call takes it out and rings.
+const ASLEEP: u64 = 1 << 63;
 
 /// The limits that a worker compares a latency with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,14 +38,16 @@ pub(in crate::resilience) struct Recorder {
     limits: Limits,
     /// Calls that began before do not count: they belong to what the window was emptied of.
     since: AtomicU64,
-    shards: Box<[Shard]>,
+    bell: Bell,
+    /// One a worker, from its first call on.
+    shards: Box<[OnceLock<Box<Shard>>]>,
 }
 
 /// Two cache lines apart from the next, since processors fetch lines in pairs.
 #[derive(Debug)]
 #[repr(align(128))]
 struct Shard {
-    /// Calls of any kind; written last, so whoever sees it sees all that belongs to them.
+    /// Calls of any kind, and [`ASLEEP`]; written last, so whoever sees it sees all that belongs to them.
     records: AtomicU64,
     finished: AtomicU64,
     failures: AtomicU64,
@@ -69,9 +80,9 @@ pub(super) struct Seen {
 }
 
 impl Recorder {
-    pub(in crate::resilience) fn new(workers: usize, limits: Limits) -> Self {
-        let shards = (0..workers).map(|_| Shard::new()).collect();
-        Recorder { limits, since: AtomicU64::new(0), shards }
+    pub(in crate::resilience) fn new(workers: usize, limits: Limits, bell: Bell) -> Self {
+        let shards = (0..workers).map(|_| OnceLock::new()).collect();
+        Recorder { limits, since: AtomicU64::new(0), bell, shards }
     }
 
     /// Adds a call that began and ended then. A clock that went backwards makes it a call of no time.
@@ -81,11 +92,36 @@ impl Recorder {
     /// Where there is no such worker.
     #[inline]
     pub(in crate::resilience) fn record(&self, worker: usize, outcome: Outcome, began: Tick, ended: Tick) {
-        if outcome == Outcome::NotCounted || began.nanos() < self.since.load(Relaxed) {
+        if outcome == Outcome::NotCounted {
+            return;
+        }
+        if began.nanos() < self.since.load(Relaxed) {
+            // Where the clock went backwards, the merger has to come and see to it.
+            self.bell.ring();
             return;
         }
         let nanos = ended.nanos().saturating_sub(began.nanos()).min(LONGEST_NANOS);
-        self.shards[worker].add(outcome, nanos, self.limits);
+        let shard = self.shards[worker].get_or_init(|| Box::new(Shard::new()));
+        if shard.add(outcome, nanos, self.limits) {
+            self.bell.ring();
+        }
+    }
+
+    /// The bell that rings when a sleep ends.
+    pub(in crate::resilience) fn bell(&self) -> &Bell {
+        &self.bell
+    }
+
+    /// Whether nothing came since `seen`; if so, the next call of this worker rings.
+    pub(super) fn sleeps(&self, worker: usize, seen: Option<&Seen>) -> bool {
+        // A shard that is not there yet is made asleep.
+        let Some(shard) = self.shards[worker].get() else { return true };
+        let seen = seen.map_or(0, |seen| seen.records);
+        let asleep = seen | ASLEEP;
+        match shard.records.compare_exchange(seen, asleep, AcqRel, Acquire) {
+            Ok(_) => true,
+            Err(records) => records == asleep,
+        }
     }
 
     /// From now on, calls that began before `now` do not count.
@@ -108,12 +144,13 @@ impl Recorder {
     ///
     /// A call that is being written meanwhile may be seen in part, at most one per worker; the rest of it comes with the
     /// next look.
-    pub(super) fn take(&self, worker: usize, seen: &mut Seen, mut add: impl FnMut(Added)) -> bool {
-        let shard = &self.shards[worker];
-        let records = shard.records.load(Acquire);
-        if records == seen.records {
+    pub(super) fn take(&self, worker: usize, seen: &mut Option<Box<Seen>>, mut add: impl FnMut(Added)) -> bool {
+        let Some(shard) = self.shards[worker].get() else { return false };
+        let records = shard.records.load(Acquire) & !ASLEEP;
+        if records == seen.as_ref().map_or(0, |seen| seen.records) {
             return false;
         }
+        let seen = seen.get_or_insert_with(|| Box::new(Seen::nothing()));
         seen.records = records;
         let figures = shard.figures();
         let mut added = figures;
@@ -137,7 +174,7 @@ impl Recorder {
         true
     }
 
-    /// Bytes of the shards of so many workers.
+    /// Bytes of the shards of so many workers, once all have recorded.
     pub(super) const fn memory(workers: usize) -> usize {
         workers * size_of::<Shard>()
     }
@@ -146,7 +183,7 @@ impl Recorder {
 impl Shard {
     fn new() -> Self {
         Shard {
-            records: AtomicU64::new(0),
+            records: AtomicU64::new(ASLEEP),
             finished: AtomicU64::new(0),
             failures: AtomicU64::new(0),
             cancelled: AtomicU64::new(0),
@@ -158,8 +195,9 @@ impl Shard {
         }
     }
 
+    /// Answers whether the merger was asleep.
     #[inline]
-    fn add(&self, outcome: Outcome, nanos: u64, limits: Limits) {
+    fn add(&self, outcome: Outcome, nanos: u64, limits: Limits) -> bool {
         let is_cancelled = outcome == Outcome::Cancelled;
         if is_cancelled {
             grow(&self.cancelled, 1);
@@ -181,7 +219,11 @@ impl Shard {
             let group = &self.groups[bucket / PER_GROUP];
             group.store(group.load(Relaxed).wrapping_add(1), Release);
         }
-        self.records.store(self.records.load(Relaxed).wrapping_add(1), Release);
+        let was_asleep = self.records.fetch_add(1, AcqRel) & ASLEEP != 0;
+        if was_asleep {
+            self.records.fetch_and(!ASLEEP, Relaxed);
+        }
+        was_asleep
     }
 
     fn figures(&self) -> Figures {

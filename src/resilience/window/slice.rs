@@ -42,54 +42,79 @@ impl Slice {
 #[derive(Debug)]
 pub(super) struct Sliding {
     clock: SliceClock,
+    count: usize,
     newest: usize,
-    slices: Box<[Slice]>,
-    sum: Box<Slice>,
+    /// None while the window is empty.
+    ring: Option<Box<Ring>>,
+}
+
+/// What a window holds that is not empty.
+#[derive(Debug)]
+struct Ring {
+    /// Only those that something came into.
+    slices: Box<[Option<Box<Slice>>]>,
+    held: usize,
+    sum: Slice,
+}
+
+impl Ring {
+    fn new(count: usize) -> Self {
+        Ring { slices: (0..count).map(|_| None).collect(), held: 0, sum: Slice::EMPTY }
+    }
+
+    fn slice(&mut self, at: usize) -> &mut Slice {
+        let held = &mut self.held;
+        self.slices[at].get_or_insert_with(|| {
+            *held += 1;
+            Box::new(Slice::EMPTY)
+        })
+    }
 }
 
 impl Sliding {
     pub(super) fn new(now: Tick, span: Duration, count: usize) -> Self {
-        Sliding {
-            clock: SliceClock::new(now, span, count),
-            newest: 0,
-            slices: vec![Slice::EMPTY; count].into_boxed_slice(),
-            sum: Box::new(Slice::EMPTY),
-        }
+        Sliding { clock: SliceClock::new(now, span, count), count, newest: 0, ring: None }
     }
 
     /// Takes out what is too old; answers whether there was anything.
     pub(super) fn advance(&mut self, now: Tick) -> bool {
-        let (slices, sum, mut is_changed) = (&mut self.slices, &mut self.sum, false);
+        let (ring, mut is_changed) = (&mut self.ring, false);
         self.newest = self.clock.advance(now, |old| {
-            let old = &mut slices[old];
-            if old.figures != Figures::NONE {
+            let Some(ring) = ring else { return };
+            if let Some(old) = ring.slices[old].take() {
                 is_changed = true;
-                sum.subtract(old);
-                *old = Slice::EMPTY;
+                ring.held -= 1;
+                ring.sum.subtract(&old);
             }
         });
+        self.ring.take_if(|ring| ring.held == 0);
         is_changed
     }
 
     /// Adds to the newest slice.
     pub(super) fn add(&mut self, added: Added) {
-        self.slices[self.newest].add(added);
-        self.sum.add(added);
+        let ring = self.ring.get_or_insert_with(|| Box::new(Ring::new(self.count)));
+        ring.slice(self.newest).add(added);
+        ring.sum.add(added);
     }
 
     /// Forgets everything.
     pub(super) fn start_over(&mut self, now: Tick) {
-        self.slices.iter_mut().for_each(|slice| *slice = Slice::EMPTY);
-        *self.sum = Slice::EMPTY;
+        self.ring = None;
         self.clock.start_over(now);
+    }
+
+    /// Whether there was nothing in the whole window.
+    pub(super) fn is_empty(&self) -> bool {
+        self.ring.is_none()
     }
 
     /// The figures of the whole window.
     pub(super) fn figures(&self) -> Figures {
-        Figures { p99: p99(&self.sum.latencies), ..self.sum.figures }
+        self.ring.as_ref().map_or(Figures::NONE, |ring| Figures { p99: p99(&ring.sum.latencies), ..ring.sum.figures })
     }
 
-    /// Bytes of a window of so many slices, and its sum.
+    /// Bytes of a window of so many slices, and its sum, where each slice had calls.
     pub(super) const fn memory(count: usize) -> usize {
         (count + 1) * size_of::<Slice>()
     }
