@@ -359,7 +359,7 @@ async fn attempt<'c>(
     };
     let dialect = dialect(routed.target, &call);
     let pool = &view.pools[routed.target.upstream];
-    let mut now = if way.record.fault.is_some() { Instant::now() } else { routed.began };
+    let mut now = if way.record.may_be_late() { Instant::now() } else { routed.began };
     for fresh in [false, true] {
         let Way { responder, timer, record } = way;
         record.trace.attempt(worker, routed.target);

@@ -50,6 +50,12 @@ pub(super) struct Record {
 }
 
 impl Record {
+    /// Whether the exchange may be late before anything was waited for: its caller's deadline may be over at once, and a
+    /// fault may have held it back.
+    pub(super) fn may_be_late(&self) -> bool {
+        self.deadline_is_callers || self.fault.is_some()
+    }
+
     /// The upstream's final answer, or its change of protocol, has begun.
     pub(super) fn answered(&mut self, head: &ResponseHead, now: Instant) {
         self.status = head.status;
