@@ -80,7 +80,7 @@ async fn a_document_in_a_stand_in_of_nacos_takes_effect() {
     let server = NacosStandIn::start().await;
     let url = format!("http://{}", server.host.address);
     let sources = format!("sources: [{{ name: shop, nacos: {{ url: '{url}', data_ids: [release.yaml] }} }}]");
-    measure_source("nacos (stand-in)", &sources, async |text| server.publish("release.yaml", "", &text)).await;
+    measure_source("nacos (stand-in)", &sources, async |text| server.publish("release.yaml", "prod", &text)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

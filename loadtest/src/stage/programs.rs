@@ -95,7 +95,10 @@ impl Programs {
         let said = Command::new(self.of(peer).ok()?).arg(flag).output().ok()?;
         let said = [said.stdout, said.stderr].concat();
         let said = String::from_utf8_lossy(&said);
-        said.lines().map(str::trim).find(|line| !line.is_empty()).map(str::to_owned)
+        let line = said.lines().map(str::trim).find(|line| !line.is_empty())?;
+        // Envoy names its own file first, which is nobody's business.
+        let named = line.split_once("  version: ").map(|(_, version)| format!("version {version}"));
+        Some(named.unwrap_or_else(|| line.to_owned()))
     }
 }
 
