@@ -12,6 +12,7 @@ use super::failure::Failure;
 use super::fields::Peer;
 use super::pace::Pace;
 use super::respond::{Mark, Responder};
+use super::runners::Job;
 use super::tell::refusal;
 use super::timer::Timer;
 use super::worker::Worker;
@@ -19,7 +20,7 @@ use super::{REPLAYED_BODY, Request, serve};
 use crate::config::{H2Limits, Limits};
 use crate::telemetry::{Closing, ConnectionState};
 use crate::wire::h1::{self, Framing};
-use crate::wire::{BodyReader, Flood, FrameLimits, FrameWatch, Input, Known, Output, h2};
+use crate::wire::{BodyReader, Flood, FrameLimits, FrameWatch, Input, Known, Outbox, Output, h2};
 
 /// What a client may send before it is read: at most 1 MiB a connection.
 const STREAM_WINDOW: u32 = 256 * 1024;
@@ -41,14 +42,21 @@ pub(super) async fn serve_client(worker: Rc<Worker>, guest: Guest, connection: h
         (view.snapshot.limits.head_bytes as u32, view.snapshot.settings.limits)
     };
     let greeting = greet(input, output, head_bytes, times.h2);
-    let Ok(Ok((mut server, frames))) = tokio::time::timeout(GREETING, greeting).await else { return };
+    let Ok(Ok((mut server, frames, outbox))) = tokio::time::timeout(GREETING, greeting).await else { return };
     let totals = worker.telemetry.totals();
     totals.client_enters(worker.id, ConnectionState::Active);
     let client = Rc::new(Client { peer, streams: Cell::new(0), quiet_since: Cell::new(Instant::now()) });
     let mut timer = Timer::default();
     let mut watch = Watch { guest, frames, client: client.clone(), times, leaving: None };
     let why = loop {
-        let next = poll_fn(|cx| watch.poll(cx, &mut server, &mut timer));
+        let next = poll_fn(|cx| {
+            let next = watch.poll(cx, &mut server, &mut timer);
+            // Of streams that come together none is answered yet; all that is ready goes out once.
+            if !matches!(next, Poll::Ready(Event::Accepted(Some(Ok(_))))) && outbox.poll_send(cx).is_ready() {
+                watch.rest(&outbox);
+            }
+            next
+        });
         match next.await {
             // A GOAWAY that allows every stream, with a ping; once that is answered nothing is on its way any more, and
             // a second one names the last stream. Streams that are open go on to their end.
@@ -60,14 +68,9 @@ pub(super) async fn serve_client(worker: Rc<Worker>, guest: Guest, connection: h
                 server.graceful_shutdown();
             }
             Event::Accepted(Some(Ok(accepted))) => {
-                let (request, answer) = *accepted;
-                let (worker, client) = (worker.clone(), client.clone());
                 client.streams.set(client.streams.get() + 1);
-                // Ends with its stream: a reset or a closed connection fails whatever it waits for.
-                tokio::task::spawn_local(async move {
-                    let stream = Stream { client };
-                    stream.serve(&worker, request, answer).await;
-                });
+                let stream = Stream { client: client.clone() };
+                worker.runners.serve(Job { worker: worker.clone(), stream, accepted });
             }
             Event::Accepted(Some(Err(error))) => {
                 tracing::debug!(%error, "a client's HTTP/2 connection ended");
@@ -76,7 +79,7 @@ pub(super) async fn serve_client(worker: Rc<Worker>, guest: Guest, connection: h
             Event::End(why) => {
                 server.abrupt_shutdown(::h2::Reason::ENHANCE_YOUR_CALM);
                 // Streams that are open fail by this, and with them what worked for them.
-                let _ = tokio::time::timeout(FAREWELL, poll_fn(|cx| server.poll_closed(cx))).await;
+                let _ = tokio::time::timeout(FAREWELL, closed(&mut server, &outbox)).await;
                 break Some(why);
             }
             Event::Accepted(None) => break None,
@@ -84,13 +87,23 @@ pub(super) async fn serve_client(worker: Rc<Worker>, guest: Guest, connection: h
             // already if the client answered the ping behind the first.
             Event::Gone => {
                 server.abrupt_shutdown(::h2::Reason::NO_ERROR);
-                let _ = tokio::time::timeout(LAST_WORD, poll_fn(|cx| server.poll_closed(cx))).await;
+                let _ = tokio::time::timeout(LAST_WORD, closed(&mut server, &outbox)).await;
                 break None;
             }
         }
     };
     why.into_iter().for_each(|why| totals.closed(worker.id, why));
     totals.client_leaves(worker.id, ConnectionState::Active);
+}
+
+/// Until everything is written and the connection is over.
+async fn closed(server: &mut h2::Server, outbox: &Outbox) {
+    poll_fn(|cx| {
+        let closed = server.poll_closed(cx).map(|_| ());
+        let _ = outbox.poll_send(cx);
+        closed
+    })
+    .await;
 }
 
 /// What a connection waits for besides its codec.
@@ -128,6 +141,13 @@ impl Watch {
         let due = if quiet { quiet_since + self.times.idle } else { Instant::now() + self.times.idle };
         timer.poll_due(cx, due).map(|()| Event::Leave)
     }
+
+    /// A connection without streams costs no buffer.
+    fn rest(&self, outbox: &Outbox) {
+        if self.client.streams.get() == 0 {
+            outbox.shed();
+        }
+    }
 }
 
 async fn greet(
@@ -135,7 +155,7 @@ async fn greet(
     output: Output,
     head_bytes: u32,
     limits: H2Limits,
-) -> Result<(h2::Server, Rc<FrameWatch>), ::h2::Error> {
+) -> Result<(h2::Server, Rc<FrameWatch>, Outbox), ::h2::Error> {
     let H2Limits { streams, resets, resets_per_second, control_frames_per_second } = limits;
     let frames = FrameLimits { resets, resets_per_second, control_frames_per_second };
     let limits = h2::Limits { streams, stream_window: STREAM_WINDOW, connection_window: CONNECTION_WINDOW, head_bytes };
@@ -159,7 +179,7 @@ fn of_error(error: &::h2::Error) -> Option<Closing> {
     }
 }
 
-type Accepted = (http::Request<::h2::RecvStream>, ::h2::server::SendResponse<bytes::Bytes>);
+pub(super) type Accepted = (http::Request<::h2::RecvStream>, ::h2::server::SendResponse<bytes::Bytes>);
 
 enum Event {
     Accepted(Option<Result<Box<Accepted>, ::h2::Error>>),
@@ -175,7 +195,7 @@ struct Client {
 }
 
 /// One stream; counted for as long as it lives.
-struct Stream {
+pub(super) struct Stream {
     client: Rc<Client>,
 }
 
@@ -187,13 +207,10 @@ impl Drop for Stream {
 }
 
 impl Stream {
-    async fn serve(
-        &self,
-        worker: &Worker,
-        request: http::Request<::h2::RecvStream>,
-        answer: ::h2::server::SendResponse<bytes::Bytes>,
-    ) {
+    /// Ends with the stream: a reset or a closed connection fails whatever it waits for.
+    pub(super) async fn serve(&self, worker: &Worker, accepted: Box<Accepted>) {
         let started = Instant::now();
+        let (request, answer) = *accepted;
         let (parts, stream) = request.into_parts();
         let mut head = worker.request_head();
         let limits = worker.view().snapshot.limits;

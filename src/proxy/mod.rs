@@ -10,18 +10,18 @@ mod connection;
 mod crowd;
 mod entrance;
 mod h2_connection;
+mod runners;
 
 mod fields;
 mod lane;
 mod respond;
 
-mod fault;
-mod fault_table;
-
 mod attempt;
 mod body;
 mod breaker;
 mod compare;
+mod fault;
+mod fault_table;
 mod limit;
 mod outgoing;
 mod pace;

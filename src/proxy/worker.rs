@@ -12,6 +12,7 @@ use super::drain::Connections;
 use super::entrance::Waiting;
 use super::fault_table::Faults;
 use super::limit::Delay;
+use super::runners::Runners;
 use super::snapshot::{Route, Snapshot};
 use crate::decide::RouteId;
 use crate::live::Live;
@@ -44,6 +45,7 @@ pub struct Worker {
     pub(super) connections: Rc<Connections>,
     pub(super) waiting: Waiting,
     pub(super) buffers: BufferPool,
+    pub(super) runners: Runners,
     request_heads: RefCell<Vec<RequestHead>>,
     response_heads: RefCell<Vec<ResponseHead>>,
     random: Cell<u64>,
@@ -102,6 +104,7 @@ impl Worker {
             connections: Rc::default(),
             waiting: Waiting::default(),
             buffers: BufferPool::default(),
+            runners: Runners::default(),
             request_heads: RefCell::default(),
             response_heads: RefCell::default(),
             random,
@@ -169,6 +172,7 @@ impl Worker {
             let pools: Vec<_> = self.pools.borrow().values().cloned().collect();
             pools.iter().for_each(|pool| pool.sweep(now));
             self.forget_pools();
+            self.runners.sweep();
         }
     }
 

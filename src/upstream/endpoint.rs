@@ -21,6 +21,8 @@ use crate::wire::h1::Connection;
 
 /// How long an endpoint that could not be connected to is passed over where there is another.
 const PASSED_OVER: Duration = Duration::from_secs(1);
+/// How long connections beyond those that may wait are kept for the next burst.
+const BURST: Duration = Duration::from_secs(1);
 
 /// One endpoint.
 pub(super) struct Endpoint {
@@ -155,10 +157,8 @@ impl Endpoint {
 
     pub(super) fn give_back(&self, connection: Box<Connection>, now: Instant) {
         let mut idle = self.idle.borrow_mut();
-        if idle.len() < self.upstream.spec.max_idle
-            && connection.input.buf.is_empty()
-            && connection.output.buf.is_empty()
-        {
+        // More than may wait are closed by the sweep, not here: after a burst most are wanted again at once.
+        if self.upstream.spec.max_idle > 0 && connection.input.buf.is_empty() && connection.output.buf.is_empty() {
             idle.push(Idle { connection, since: now });
             self.teller.enter(ConnectionState::Idle);
         }
@@ -169,6 +169,11 @@ impl Endpoint {
         let mut waiting = self.idle.borrow_mut();
         let before = waiting.len();
         waiting.retain(|one| now.saturating_duration_since(one.since) < idle && one.connection.input.is_quiet());
+        // Those that were used last stand at the end.
+        let beyond = waiting.len().saturating_sub(self.upstream.spec.max_idle);
+        let unused = waiting.iter().take(beyond).take_while(|one| now.saturating_duration_since(one.since) >= BURST);
+        let unused = unused.count();
+        waiting.drain(..unused);
         (waiting.len()..before).for_each(|_| self.teller.leave(ConnectionState::Idle));
         waiting.iter_mut().for_each(|one| one.connection.output.shed());
         self.h2.sweep(now);

@@ -3,11 +3,10 @@
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
-use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::{Buf, BytesMut};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::AsyncWriteExt;
 
 use super::{ReadHalf, WriteHalf};
 
@@ -16,7 +15,7 @@ const READ_SMALL: usize = 8 * 1024;
 /// Room made for one read once reads come back full: a large body is on its way.
 const READ_LARGE: usize = 64 * 1024;
 /// Small writes are gathered up to this many bytes; larger chunks are sent from where they lie.
-const GATHER: usize = 16 * 1024;
+pub(super) const GATHER: usize = 16 * 1024;
 /// Buffers a worker keeps for connections that wake up.
 const POOLED: usize = 256;
 
@@ -203,62 +202,6 @@ impl BufferPool {
         if free.len() < POOLED && buf.capacity() <= 2 * READ_SMALL {
             free.push(buf);
         }
-    }
-}
-
-/// A socket whose first bytes were read already, whole again for another codec.
-pub struct Rewound {
-    read: ReadHalf,
-    first: BytesMut,
-    write: WriteHalf,
-}
-
-impl Rewound {
-    pub(super) fn new(input: Input, output: Output) -> Self {
-        let (read, first) = input.into_parts();
-        Self { read, first, write: output.into_io() }
-    }
-}
-
-impl AsyncRead for Rewound {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        if this.first.is_empty() {
-            return Pin::new(&mut this.read).poll_read(cx, buf);
-        }
-        let n = this.first.len().min(buf.remaining());
-        buf.put_slice(&this.first[..n]);
-        this.first.advance(n);
-        if this.first.is_empty() {
-            this.first = BytesMut::new();
-        }
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for Rewound {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().write).poll_write(cx, buf)
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().write).poll_write_vectored(cx, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().write).poll_flush(cx)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().write).poll_shutdown(cx)
     }
 }
 

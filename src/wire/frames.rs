@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::buffer::Rewound;
+use super::outbox::Rewound;
 
 /// What one connection may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
@@ -9,10 +10,10 @@ use bytes::Bytes;
 use h2::{Reason, RecvStream, SendStream};
 
 use super::body::{BodyError, Part};
-use super::buffer::Rewound;
 use super::h1::{self, HeadError};
 use super::{
-    FieldSink, Fields, FrameLimits, FrameWatch, Input, Known, Metered, Output, RequestHead, ResponseHead, Verb, Version,
+    FieldSink, Fields, FrameLimits, FrameWatch, Input, Known, Metered, Outbox, Output, RequestHead, ResponseHead,
+    Rewound, Socket, Verb, Version,
 };
 
 /// What a connection allows its peer; bounds on the memory one peer can take.
@@ -32,18 +33,34 @@ pub struct Limits {
 pub type Server = h2::server::Connection<Metered, Bytes>;
 /// Requests on a connection that asks.
 pub type Client = h2::client::SendRequest<Bytes>;
-/// A connection that asks; it works only while it is polled.
-pub type ClientConnection = h2::client::Connection<Rewound, Bytes>;
+/// A connection that asks; it works only while it is awaited.
+pub struct ClientConnection {
+    codec: h2::client::Connection<Rewound, Bytes>,
+    outbox: Outbox,
+}
+
+impl Future for ClientConnection {
+    type Output = Result<(), h2::Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        let done = Pin::new(&mut this.codec).poll(cx);
+        // Once, for all the frames that the codec had.
+        let _ = this.outbox.poll_send(cx);
+        done
+    }
+}
 
 /// Begins to serve on a connection whose first bytes may have been read already. What its peer's frames come to is told
-/// by the watch.
+/// by the watch; what is written stays in the outbox until it is sent.
 pub async fn serve(
     input: Input,
     output: Output,
     limits: &Limits,
     frames: FrameLimits,
-) -> Result<(Server, Rc<FrameWatch>), h2::Error> {
-    let (metered, watch) = Metered::new(Rewound::new(input, output), frames);
+) -> Result<(Server, Rc<FrameWatch>, Outbox), h2::Error> {
+    let (rewound, outbox) = Rewound::new(input, output);
+    let (metered, watch) = Metered::new(rewound, frames);
     let server = h2::server::Builder::new()
         .max_concurrent_streams(limits.streams)
         .initial_window_size(limits.stream_window)
@@ -54,19 +71,34 @@ pub async fn serve(
         .max_local_error_reset_streams(Some(frames.resets as usize))
         .handshake(metered)
         .await?;
-    Ok((server, watch))
+    Ok((server, watch, outbox))
 }
 
-/// Begins to ask on a fresh connection.
+/// Begins to ask on a fresh connection that a worker keeps.
 pub async fn connect(input: Input, output: Output, limits: &Limits) -> Result<(Client, ClientConnection), h2::Error> {
-    h2::client::Builder::new()
+    let (rewound, outbox) = Rewound::new(input, output);
+    let (client, codec) = asking(limits).handshake(rewound).await?;
+    Ok((client, ClientConnection { codec, outbox }))
+}
+
+/// Begins to ask on a connection of its own, on whatever thread: what is written goes out at once.
+pub async fn connect_once(
+    socket: Socket,
+    limits: &Limits,
+) -> Result<(Client, impl Future<Output = Result<(), h2::Error>> + Send), h2::Error> {
+    let (read, write) = socket.split();
+    asking(limits).handshake(tokio::io::join(read, write)).await
+}
+
+fn asking(limits: &Limits) -> h2::client::Builder {
+    let mut builder = h2::client::Builder::new();
+    builder
         .enable_push(false)
         .initial_window_size(limits.stream_window)
         .initial_connection_window_size(limits.connection_window)
         .max_header_list_size(limits.head_bytes)
-        .max_send_buffer_size(limits.stream_window as usize)
-        .handshake(Rewound::new(input, output))
-        .await
+        .max_send_buffer_size(limits.stream_window as usize);
+    builder
 }
 
 /// Lays a request out flat. The authority of the request wins over `Host` (RFC 9113 section 8.3.1).

@@ -15,6 +15,7 @@ mod proxy_header;
 
 mod buffer;
 mod frames;
+mod outbox;
 mod socket;
 mod tls;
 
@@ -26,11 +27,12 @@ mod body;
 mod probe;
 
 pub use body::{BodyError, BodyReader, BodyWriter, Moved, Part, PumpError, next_part, pump};
-pub use buffer::{BufferPool, Input, Output, Rewound};
+pub use buffer::{BufferPool, Input, Output};
 pub use fields::{FieldSink, Fields, Span};
 pub use frames::{Flood, FrameLimits, FrameWatch, Metered};
 pub use head::{RequestHead, ResponseHead, Verb, Version};
 pub use known::Known;
+pub use outbox::{Outbox, Rewound};
 pub use probe::check_proxy_header;
 pub use proxy_header::{ProxyHeaderError, ProxyOrigin, read_proxy_header};
 pub use socket::{ReadHalf, Socket, WriteHalf};

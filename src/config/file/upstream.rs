@@ -22,7 +22,7 @@ mirror! {
         /// (Node.js 5 s), so that it is us who close it and no request meets a closing connection.
         #[schemars(extend("default" = "4s"))]
         idle: At<Time>,
-        /// Most connections kept without a request, per worker and endpoint.
+        /// Most connections kept without a request, per worker and endpoint; those beyond it close after a second or two.
         #[schemars(extend("default" = 128))]
         max_idle: At<u32>,
         /// Which of several endpoints takes a request.

@@ -6,7 +6,6 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Request};
 
 use super::{ProbeError, Question, USER_AGENT, passes};
-use crate::wire::h1::Connection;
 use crate::wire::{Socket, h2};
 
 /// What a checked server may send before it is read.
@@ -47,8 +46,7 @@ pub(super) fn uri(question: &Question, path: &str) -> Result<http::Uri, ProbeErr
 
 /// One request and its answer on a connection of its own.
 pub(super) async fn ask(socket: Socket, request: Request<()>, what: Ask) -> Result<Answer, ProbeError> {
-    let Connection { input, output } = Connection::new(socket);
-    let (client, driver) = h2::connect(input, output, &LIMITS).await?;
+    let (client, driver) = h2::connect_once(socket, &LIMITS).await?;
     let exchange = exchange(client, request, what);
     tokio::pin!(driver, exchange);
     let mut driven = false;
