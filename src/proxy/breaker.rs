@@ -12,8 +12,8 @@ use super::worker::Worker;
 use crate::decide::{LaneId, ReleaseId};
 use crate::latch::LaneFigures;
 use crate::resilience::{
-    Answer, Bell, BellMaker, Cause, Fault, Figures, Guard, Lease, Meter, MeterWatch, Outcome, Plan, Thresholds, Tick,
-    TooManyRequests, Transition, Watch, classify, guarded_with, metered,
+    Answer, Bell, BellMaker, Cause, Fault, Figures, Guard, Lease, Meter, MeterWatch, Outcome, Plan, Rest, Thresholds,
+    Tick, TooManyRequests, Transition, Watch, classify, guarded_with, metered,
 };
 use crate::telemetry::BreakerCause;
 use crate::trace::Tracer;
@@ -60,10 +60,10 @@ impl Eye {
         }
     }
 
-    fn sleeps(&self) -> bool {
+    fn rest(&self) -> Rest {
         match self {
-            Eye::Breaker(watch) => watch.sleeps(),
-            Eye::Meter(watch) => watch.sleeps(),
+            Eye::Breaker(watch) => watch.rest(),
+            Eye::Meter(watch) => watch.rest(),
         }
     }
 
@@ -246,17 +246,18 @@ impl Watches {
     }
 
     /// Takes in what workers recorded and judges; to be called every [`crate::resilience::MERGE_EVERY`]. Tells metrics
-    /// what moved. Costs what lanes with calls in their windows, and breakers that are not closed, cost.
+    /// what moved. Costs what lanes that were called since the last time, and breakers that are not closed, cost; and once a slice of their
+    /// windows, those with calls in them.
     pub fn tick(&mut self, now: Tick, snapshot: &Snapshot) -> Vec<Moved> {
         let mut moved = Vec::new();
         let Self { all, rota, .. } = self;
-        rota.go_round(|place| {
+        rota.go_round(now, |place| {
             let Watched { route, lane, eye } = &mut all[place];
             if let Some(transition) = eye.tick(now) {
                 snapshot.routes[*route].series.breaker_moved(*lane, cause(transition.cause));
                 moved.push(Moved { route: *route, lane: *lane, transition });
             }
-            eye.sleeps()
+            eye.rest()
         });
         moved
     }

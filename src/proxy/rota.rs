@@ -1,9 +1,9 @@
-//! Whom the merger visits: those who are awake, and those whose bell rang. Of ten thousand routes most have no calls most of the
-//! time, and cost nothing then.
+//! Whom the merger visits: those who were called, those whose windows turn, and those who are being judged by time. Of ten thousand
+//! routes most have no calls most of the time, and cost nothing then.
 
 use std::collections::HashMap;
 
-use crate::resilience::{Belfry, Bell};
+use crate::resilience::{Belfry, Bell, Rest, Tick};
 
 /// Who is awake, by places in a list that the rota was made of.
 #[derive(Default)]
@@ -12,6 +12,10 @@ pub(super) struct Rota {
     /// In order.
     awake: Vec<usize>,
     is_awake: Vec<bool>,
+    /// When somebody at this place is to be visited though nobody called.
+    alarms: Vec<Option<Tick>>,
+    /// Not after the first of the alarms.
+    first_alarm: Option<Tick>,
 }
 
 /// A word of bells.
@@ -35,32 +39,52 @@ impl Rota {
             words[at].owners[bell.at() as usize] = u32::try_from(place).ok();
             count = place + 1;
         }
-        Self { words, awake: (0..count).collect(), is_awake: vec![true; count] }
+        let (awake, is_awake) = ((0..count).collect(), vec![true; count]);
+        Self { words, awake, is_awake, alarms: vec![None; count], first_alarm: None }
     }
 
-    /// Visits all who are awake, in order; who answers that he sleeps is left alone until his bell rings.
-    pub(super) fn go_round(&mut self, mut visit: impl FnMut(usize) -> bool) {
-        self.wake();
-        let is_awake = &mut self.is_awake;
-        self.awake.retain(|place| {
-            is_awake[*place] = !visit(*place);
-            is_awake[*place]
+    /// Visits all who are awake, in order; whoever answers that he rests is left alone for so long.
+    pub(super) fn go_round(&mut self, now: Tick, mut visit: impl FnMut(usize) -> Rest) {
+        self.wake(now);
+        let Self { awake, is_awake, alarms, first_alarm, .. } = self;
+        awake.retain(|&place| {
+            let rest = visit(place);
+            is_awake[place] = rest == Rest::None;
+            alarms[place] = match rest {
+                Rest::Until(alarm) => Some(alarm),
+                Rest::None | Rest::UntilCalled => None,
+            };
+            *first_alarm = first_alarm.iter().copied().chain(alarms[place]).min();
+            is_awake[place]
         });
     }
 
-    fn wake(&mut self) {
+    fn wake(&mut self, now: Tick) {
         let before = self.awake.len();
-        for word in &self.words {
+        let Self { words, awake, is_awake, alarms, first_alarm } = self;
+        let mut rouse = |place: usize| {
+            if !std::mem::replace(&mut is_awake[place], true) {
+                awake.push(place);
+            }
+        };
+        for word in words {
             let mut rung = word.belfry.rung();
             while rung != 0 {
                 let owner = word.owners[rung.trailing_zeros() as usize];
                 rung &= rung - 1;
                 // The bell of a breaker that was let go may still ring.
-                let Some(place) = owner.map(|owner| owner as usize) else { continue };
-                if !std::mem::replace(&mut self.is_awake[place], true) {
-                    self.awake.push(place);
+                if let Some(place) = owner {
+                    rouse(place as usize);
                 }
             }
+        }
+        if first_alarm.is_some_and(|first| first <= now) {
+            for (place, alarm) in alarms.iter_mut().enumerate() {
+                if alarm.take_if(|alarm| *alarm <= now).is_some() {
+                    rouse(place);
+                }
+            }
+            *first_alarm = alarms.iter().flatten().min().copied();
         }
         if self.awake.len() > before {
             self.awake.sort_unstable();
@@ -96,10 +120,10 @@ mod tests {
 
         fn visited(&mut self, now: u64) -> Vec<usize> {
             let (mut visited, watches) = (Vec::new(), &mut self.watches);
-            self.rota.go_round(|place| {
+            self.rota.go_round(at(now), |place| {
                 visited.push(place);
                 watches[place].tick(at(now));
-                watches[place].sleeps()
+                watches[place].rest()
             });
             visited
         }
@@ -110,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn only_lanes_with_calls_in_their_windows_are_visited() {
+    fn only_lanes_that_were_called_or_whose_windows_turn_are_visited() {
         let mut fixture = Fixture::new(200);
         assert_eq!(fixture.visited(25).len(), 200);
         assert_eq!(fixture.visited(50), [0; 0]);
@@ -118,12 +142,19 @@ mod tests {
         fixture.call(3, 1, Outcome::Success, 60);
         assert_eq!(fixture.visited(75), [3, 150]);
         assert_eq!(fixture.watches[150].merged().long.finished, 1);
+        assert_eq!(fixture.visited(100), [0; 0]);
+        fixture.call(150, 1, Outcome::Failure, 110);
+        assert_eq!(fixture.visited(125), [150]);
+        assert_eq!(fixture.watches[150].merged().short.failures, 1);
+        assert_eq!(fixture.visited(999), [0; 0]);
+        assert_eq!(fixture.visited(1000), [3, 150], "a slice of a second is over");
         fixture.call(3, 0, Outcome::Success, 30_000);
         assert_eq!(fixture.visited(30_000), [3, 150]);
         assert_eq!(fixture.watches[3].merged().long.finished, 2);
-        fixture.visited(60_000);
-        assert_eq!(fixture.visited(60_025), [3], "the other's window is empty");
-        fixture.visited(100_000);
+        assert_eq!(fixture.visited(60_000), [3, 150]);
+        assert_eq!(fixture.visited(62_999), [0; 0]);
+        assert_eq!(fixture.visited(63_000), [3], "the other's window is empty");
+        assert_eq!(fixture.visited(100_000), [3]);
         assert_eq!(fixture.visited(100_025), [0; 0]);
         fixture.call(3, 0, Outcome::Cancelled, 100_030);
         assert_eq!(fixture.visited(100_050), [3]);

@@ -6,7 +6,7 @@ use super::bell::Bell;
 use super::breaker::Plan;
 use super::outcome::Outcome;
 use super::tick::Tick;
-use super::window::{Merged, Recorder, Window};
+use super::window::{Merged, Recorder, Rest, Window};
 
 /// What workers hold of a metered lane.
 #[derive(Debug)]
@@ -41,14 +41,14 @@ impl Meter {
 }
 
 impl MeterWatch {
-    /// Takes in what the workers recorded. To be called every [`MERGE_EVERY`](super::MERGE_EVERY), unless it sleeps.
+    /// Takes in what the workers recorded. To be called every [`MERGE_EVERY`](super::MERGE_EVERY), unless it rests.
     pub fn tick(&mut self, now: Tick) {
         self.window.merge(&self.meter.0, now);
     }
 
-    /// Whether its windows are empty, so that ticks may be left out until the bell rings.
-    pub fn sleeps(&self) -> bool {
-        self.window.sleeps(&self.meter.0)
+    /// How long ticks may be left out.
+    pub fn rest(&self) -> Rest {
+        self.window.rest(&self.meter.0)
     }
 
     /// What rings when a sleep ends.

@@ -50,7 +50,7 @@ pub use outcome::{Answer, Fault, Load, Outcome, TooManyRequests, classify, load}
 pub use retry_budget::RetryBudget;
 pub use sign::{BadSince, Criterion, Relation, Sign, Unit};
 pub use tick::Tick;
-pub use window::{Figures, Merged};
+pub use window::{Figures, Merged, Rest};
 
 /// How often the merger calls [`Watch::tick`]. A verdict is due 50 ms after the call that crosses a threshold; half of
 /// that leaves the other half to a late timer.

@@ -9,7 +9,7 @@ use super::plan::Plan;
 use crate::resilience::bell::{Bell, BellMaker};
 use crate::resilience::outcome::Outcome;
 use crate::resilience::tick::Tick;
-use crate::resilience::window::{Merged, Recorder, Window};
+use crate::resilience::window::{Merged, Recorder, Rest, Window};
 
 /// What workers hold of a route's lane: shared by all of them, and never a lock.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ pub fn guarded(plan: Plan, workers: usize, seed: u64, now: Tick) -> (Arc<Guard>,
     guarded_with(plan, workers, seed, now, BellMaker::default().bell())
 }
 
-/// The same with this bell, by which one merger of many breakers knows whom to look at; see [`Watch::sleeps`].
+/// The same with this bell, by which one merger of many breakers knows whom to look at; see [`Watch::rest`].
 pub fn guarded_with(plan: Plan, workers: usize, seed: u64, now: Tick, bell: Bell) -> (Arc<Guard>, Watch) {
     let guard = Arc::new(Guard { gate: Gate::new(&plan), recorder: Recorder::new(workers, plan.limits(), bell) });
     let watch = Watch {
@@ -75,7 +75,7 @@ impl Guard {
 
 impl Watch {
     /// Takes in what the workers recorded, judges, and moves at most one arrow of the diagram. To be called every
-    /// [`MERGE_EVERY`](crate::resilience::MERGE_EVERY), also while nothing happens, unless it [sleeps](Watch::sleeps).
+    /// [`MERGE_EVERY`](crate::resilience::MERGE_EVERY), also while nothing happens, unless it [rests](Watch::rest).
     pub fn tick(&mut self, now: Tick) -> Option<Transition> {
         let merged = self.window.merge(&self.guard.recorder, now);
         let transition = self.breaker.tick(now, &merged, &self.guard.gate)?;
@@ -85,10 +85,10 @@ impl Watch {
         Some(transition)
     }
 
-    /// Whether nothing is left that a tick would change: closed, no openings that count, empty windows. Whoever was answered
-    /// so may leave out every tick until the bell rings; the windows and verdicts are the same as with them.
-    pub fn sleeps(&self) -> bool {
-        self.breaker.is_at_rest() && self.window.sleeps(&self.guard.recorder)
+    /// How long no tick would change anything: while closed, with no openings that count, until a call comes or one leaves
+    /// the windows. Whoever leaves out those ticks has the same windows and verdicts as with them.
+    pub fn rest(&self) -> Rest {
+        if self.breaker.is_at_rest() { self.window.rest(&self.guard.recorder) } else { Rest::None }
     }
 
     /// What rings when a sleep ends.

@@ -12,6 +12,17 @@ const LONG_SLICES: usize = 20;
 /// Slices of the short window: 1 s each of 10 s.
 const SHORT_SLICES: usize = 10;
 
+/// How long a lane need not be looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rest {
+    /// Not at all: something came since the last look, or may move by time alone.
+    None,
+    /// Until its bell rings or this time has come, when something may leave its windows.
+    Until(Tick),
+    /// Until its bell rings: its windows are empty.
+    UntilCalled,
+}
+
 /// The long and the short window over what the workers recorded.
 #[derive(Debug)]
 pub(in crate::resilience) struct Window {
@@ -61,11 +72,13 @@ impl Window {
         self.merged = Merged::default();
     }
 
-    /// Whether the windows are empty and nothing came since the last merge. Then no merge is needed until the recorder's
-    /// bell rings, and the next one finds everything as if there had been one at every tick.
-    pub(in crate::resilience) fn sleeps(&self, recorder: &Recorder) -> bool {
-        let may_sleep = self.long.is_empty() && self.short.is_empty();
-        may_sleep && (0..recorder.workers()).all(|worker| recorder.sleeps(worker, self.seen[worker].as_deref()))
+    /// How long no merge is needed: the next one then finds everything as if there had been one at every tick.
+    pub(in crate::resilience) fn rest(&self, recorder: &Recorder) -> Rest {
+        if !(0..recorder.workers()).all(|worker| recorder.sleeps(worker, self.seen[worker].as_deref())) {
+            return Rest::None;
+        }
+        let turns = [self.long.next_turn(), self.short.next_turn()];
+        turns.into_iter().flatten().min().map_or(Rest::UntilCalled, Rest::Until)
     }
 
     /// The figures of the last merge.
@@ -311,7 +324,7 @@ mod tests {
         ) {
             let (always, lazy) = (Recorder::new(2, LIMITS, bell()), Recorder::new(2, LIMITS, bell()));
             let (mut merged, mut sleeping) = (Window::new(2, MINUTE, TEN, at(0)), Window::new(2, MINUTE, TEN, at(0)));
-            let (mut now, mut is_asleep) = (0, false);
+            let (mut now, mut rest) = (0, Rest::None);
             for (pause, batch, starts_over) in steps {
                 now += pause;
                 for (outcome, nanos, worker) in batch {
@@ -324,13 +337,18 @@ mod tests {
                     sleeping.start_over(&lazy, at(now));
                 }
                 merged.merge(&always, at(now));
-                is_asleep &= lazy.bell().belfry().rung() == 0;
-                if !is_asleep {
+                let is_due = match rest {
+                    Rest::None => true,
+                    Rest::Until(turn) => at(now) >= turn,
+                    Rest::UntilCalled => false,
+                };
+                if lazy.bell().belfry().rung() != 0 || is_due {
                     sleeping.merge(&lazy, at(now));
-                    is_asleep = sleeping.sleeps(&lazy);
+                    rest = sleeping.rest(&lazy);
+                    prop_assert!(rest != Rest::None, "nobody records meanwhile");
                 }
                 prop_assert_eq!(merged.merged(), sleeping.merged());
-                prop_assert!(!is_asleep || sleeping.merged() == Merged::default());
+                prop_assert!(rest != Rest::UntilCalled || sleeping.merged() == Merged::default());
             }
         }
     }

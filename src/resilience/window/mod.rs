@@ -24,6 +24,7 @@ mod slice_clock;
 
 pub use figures::{Figures, Merged};
 pub(super) use latency::rank_of_p99;
+pub use merge::Rest;
 pub(super) use merge::Window;
 pub(super) use record::{Limits, Recorder};
 pub(super) use slice_clock::SliceClock;

@@ -104,9 +104,9 @@ impl Sliding {
         self.clock.start_over(now);
     }
 
-    /// Whether there was nothing in the whole window.
-    pub(super) fn is_empty(&self) -> bool {
-        self.ring.is_none()
+    /// When something may leave the window next; none where there is nothing in it.
+    pub(super) fn next_turn(&self) -> Option<Tick> {
+        self.ring.as_ref().map(|_| self.clock.next_turn())
     }
 
     /// The figures of the whole window.

@@ -36,6 +36,11 @@ impl SliceClock {
         self.newest
     }
 
+    /// When the next slice begins.
+    pub(in crate::resilience) fn next_turn(&self) -> Tick {
+        Tick::from_nanos(self.begun.nanos().saturating_add(self.slice_nanos))
+    }
+
     /// The newest slice begins now.
     pub(in crate::resilience) fn start_over(&mut self, now: Tick) {
         self.begun = now;
