@@ -25,7 +25,7 @@ check: ## formatting, lints, documentation, architecture
 	cargo fmt --all --check
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo clippy --locked --test long -- -D warnings
-	cargo clippy --locked --package graylane-loadtest --all-targets -- -D warnings
+	cargo clippy --locked --package graylane-loadtest --package graylane-counted --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
 	cargo test --locked --test architecture --test protocol_page
 
@@ -51,16 +51,17 @@ bench-build:
 	cargo build --locked --release --package graylane-loadtest
 
 .PHONY: instructions
-instructions: ## instructions per decision, record and request in a release build, against the budget
-	cargo build --locked --release
-	cargo build --locked --release --package graylane-loadtest
-	$(LOADTEST) instructions
+instructions: counted ## instructions per decision, record and request against the budget
+	cargo run --locked --quiet --package graylane-loadtest -- instructions
 
 .PHONY: instructions-budget
-instructions-budget: ## writes what a release build takes as the new budget
-	cargo build --locked --release
-	cargo build --locked --release --package graylane-loadtest
-	$(LOADTEST) instructions --write --repeat 3
+instructions-budget: counted ## writes what is counted as the new budget
+	cargo run --locked --quiet --package graylane-loadtest -- instructions --write --repeat 3
+
+.PHONY: counted
+counted:
+	@scripts/setup-test-env
+	cargo build --locked --profile counted --package graylane --bin graylane --package graylane-counted --bin graylane-counted
 
 .PHONY: bench-telemetry
 bench-telemetry: ## CPU per request with metrics read, the access log on, and so on, in the same run

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode};
 
 use anyhow::{Context as _, bail};
 
@@ -17,7 +17,7 @@ use crate::stage::machine::{self, Cores};
 use crate::stage::programs::{Programs, on_path};
 use crate::stage::{Running, Stage};
 
-/// What `benches/counted.rs` does, by name, with the few and the many.
+/// What `graylane-counted` does, by name, with the few and the many.
 const BENCHES: [(&str, u64, u64); 5] = [
     ("find", 1000, 11_000),
     ("decide", 1000, 11_000),
@@ -34,12 +34,12 @@ const MANY: usize = 1200;
 /// Where things are and what is allowed.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Arguments {
-    /// The binary of graylane, a release build
-    #[arg(long, env = "GRAYLANE", default_value = "target/release/graylane")]
+    /// The binary of graylane, of the profile that the budget is for
+    #[arg(long, env = "GRAYLANE", default_value = "target/counted/graylane")]
     graylane: PathBuf,
-    /// The program of `benches/counted.rs`; built by cargo where it is not given
-    #[arg(long)]
-    counted: Option<PathBuf>,
+    /// The program that decides and records, of the same profile
+    #[arg(long, default_value = "target/counted/graylane-counted")]
+    counted: PathBuf,
     /// The budget: instructions by name
     #[arg(long, default_value = "loadtest/instructions.yaml")]
     budget: PathBuf,
@@ -61,16 +61,12 @@ type Counts = BTreeMap<String, u64>;
 /// # Errors
 /// Where something cannot be built, run or read.
 pub async fn run(asked: &Arguments, root: &Path) -> anyhow::Result<ExitCode> {
-    let counted = match &asked.counted {
-        Some(path) => path.clone(),
-        None => build_counted(root)?,
-    };
     let budget = root.join(&asked.budget);
     // Before anything is pinned, because whoever is pinned knows one core.
     let cores = Cores::of_this_process()?;
     machine::pin(cores.load())?;
-    let graylane =
-        asked.graylane.canonicalize().with_context(|| format!("cannot find {}", asked.graylane.display()))?;
+    let found = |path: &Path| path.canonicalize().with_context(|| format!("cannot find {}", path.display()));
+    let (graylane, counted) = (found(&asked.graylane)?, found(&asked.counted)?);
     let mut all: Vec<Counts> = Vec::new();
     for _ in 0..asked.repeat.max(1) {
         all.push(count_all(&graylane, &counted, root, &cores).await?);
@@ -140,23 +136,11 @@ fn judge(all: &[Counts], allowed: &Counts, slack: f64) -> Told {
 
 fn write_budget(path: &Path, counts: &Counts) -> anyhow::Result<()> {
     let mut text = String::from(
-        "# Instructions of one decision, one record and one proxied request in a release build, counted by callgrind.\n# \
+        "# Instructions of one decision, one record and one proxied request in a build of the profile `counted`, by callgrind.\n# \
          `make instructions` holds a build against this, with 5 % slack; `make instructions-budget` writes it anew.\n",
     );
     counts.iter().for_each(|(name, count)| text += &format!("{name}: {count}\n"));
     fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
-}
-
-/// Builds `benches/counted.rs` as it is released, and tells where it is.
-fn build_counted(root: &Path) -> anyhow::Result<PathBuf> {
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["bench", "--locked", "--bench", "counted", "--no-run", "--message-format", "json"]);
-    let built = cargo.current_dir(root).stderr(Stdio::inherit()).output().context("cannot run cargo")?;
-    let text = String::from_utf8_lossy(&built.stdout);
-    let artifacts = text.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-    let mut programs = artifacts.filter(|one| one["target"]["name"] == "counted");
-    let program = programs.find_map(|one| one["executable"].as_str().map(PathBuf::from));
-    program.context("cargo built no benches/counted.rs")
 }
 
 /// Instructions of the whole program.

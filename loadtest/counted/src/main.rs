@@ -8,7 +8,8 @@ use graylane::decide::{AllowEncoded, Inputs, NormalPath, Program};
 use graylane::extract::{Extractor, Peer};
 use graylane::resilience::{Outcome, Plan, Thresholds, Tick, Timing, guarded};
 
-#[allow(dead_code, reason = "it is shared with another bench, which uses more of it")]
+#[path = "../../../benches/world/mod.rs"]
+#[allow(dead_code, reason = "it is shared with a bench, which uses more of it")]
 mod world;
 
 use world::{by_expression, request, world};
@@ -25,8 +26,7 @@ fn main() {
             decide(&program, &extractor, 1, times);
         }
         (Some("record"), Some(times)) => record(times),
-        // An ordinary `cargo bench` comes by with its own words.
-        _ => println!("counted: nothing to count; `make instructions` says what"),
+        _ => eprintln!("counted WHAT TIMES; `make instructions` says what"),
     }
 }
 
