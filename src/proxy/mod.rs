@@ -10,6 +10,7 @@ mod connection;
 mod crowd;
 mod entrance;
 mod h2_connection;
+mod servant;
 
 mod fields;
 mod lane;
