@@ -4,15 +4,18 @@ use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
-use super::connection::serve_client;
+use super::connection::{Client, serve_client};
+use super::drain::Guest;
 use super::entrance::{Threshold, enter, plain};
 use super::worker::Worker;
+use crate::config::Listener;
 use crate::wire::Socket;
 
 /// What a worker is to do.
@@ -207,15 +210,25 @@ fn serve(worker: Rc<Worker>, stream: tokio::net::TcpStream, address: SocketAddr,
     let listener = threshold.load();
     if listener.is_plain() {
         let peer = plain(&worker, address);
-        spawn(serve_client(worker, Socket::Tcp(stream), peer, guest));
+        spawn(serve_client(Client::new(worker, Socket::Tcp(stream), peer, guest)));
         return;
     }
-    let listener = listener.clone();
-    spawn(async move {
-        if let Some((socket, peer)) = enter(&worker, stream, address, &listener).await {
-            serve_client(worker, socket, peer, guest).await;
-        }
-    });
+    spawn(let_in(worker, stream, address, guest, listener.clone()));
+}
+
+/// A handshake is large and soon over; what waits for requests after it is small.
+async fn let_in(
+    worker: Rc<Worker>,
+    stream: tokio::net::TcpStream,
+    address: SocketAddr,
+    guest: Guest,
+    listener: Arc<Listener>,
+) {
+    let entered = Box::pin(enter(&worker, stream, address, &listener)).await;
+    drop(listener);
+    if let Some((socket, peer)) = entered {
+        serve_client(Client::new(worker, socket, peer, guest)).await;
+    }
 }
 
 /// A task of its own for each connection: a panic in it ends that connection and no other. It ends with the connection.
@@ -226,6 +239,20 @@ fn spawn(connection: impl Future<Output = ()> + 'static) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn size<A, F>(_: impl Fn(A) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    /// What every open connection costs is what its task holds while it waits.
+    #[test]
+    fn the_task_of_a_connection_that_waits_is_small() {
+        assert!(size(serve_client) <= 128, "{}", size(serve_client));
+        assert!(size_of::<Client>() <= 256, "{}", size_of::<Client>());
+        let behind_tls =
+            size(|(worker, stream, address, guest, listener)| let_in(worker, stream, address, guest, listener));
+        assert!(behind_tls <= 384, "{behind_tls}");
+    }
 
     #[tokio::test(flavor = "local")]
     async fn a_panic_in_one_connection_ends_that_connection_only() {

@@ -13,6 +13,7 @@ use super::failure::Failure;
 use super::fields::{Peer, connection_has};
 use super::pace::Pace;
 use super::respond::{H1Responder, Mark, Responder};
+use super::servant::Servants;
 use super::tell::refusal;
 use super::timer::{Late, Timer};
 use super::worker::Worker;
@@ -21,37 +22,46 @@ use crate::telemetry::{Closing, ConnectionState};
 use crate::wire::h1::{self, HeadError, HeadScan, Limits, Persistence, parse_request, request_framing};
 use crate::wire::{BodyReader, RequestHead, Socket, Version};
 
-/// Serves one client for as long as it stays.
-pub(super) async fn serve_client(worker: Rc<Worker>, socket: Socket, peer: Peer, guest: Guest) {
-    let mut client = Client { guest, connection: h1::Connection::new(socket), timer: Timer::default(), peer, worker };
-    client.worker.telemetry.totals().client_enters(client.worker.id, ConnectionState::Idle);
-    let end = client.requests().await;
-    client.worker.telemetry.totals().client_leaves(client.worker.id, ConnectionState::Idle);
-    match end {
-        End::Closed => {}
-        End::Linger => client.linger().await,
-        End::Reset => client.connection.reset(),
-        End::H2 => {
-            let Client { guest, connection, peer, worker, .. } = client;
-            h2_connection::serve_client(worker, guest, connection, peer).await;
+/// Serves one client for as long as it stays. This is small, and all that a connection holds while it waits.
+pub(super) async fn serve_client(mut client: Box<Client>) {
+    let (worker, idle) = (client.worker.clone(), ConnectionState::Idle);
+    worker.telemetry.totals().client_enters(worker.id, idle);
+    let mut left = Left::Waiting;
+    while left == Left::Waiting && client.has_more().await {
+        (client, left) = Servants::attend(client).await;
+    }
+    worker.telemetry.totals().client_leaves(worker.id, idle);
+    match left {
+        Left::Waiting | Left::Over => {}
+        Left::Lingering => Box::pin(client.linger()).await,
+        Left::Reset => client.connection.reset(),
+        Left::H2 => {
+            let Client { guest, connection, peer, .. } = *client;
+            Box::pin(h2_connection::serve_client(worker, guest, connection, peer)).await;
         }
     }
 }
 
-struct Client {
-    worker: Rc<Worker>,
+/// One client connection.
+pub(super) struct Client {
+    pub(super) worker: Rc<Worker>,
     guest: Guest,
     connection: h1::Connection,
     timer: Timer,
     peer: Peer,
+    /// Whether nothing has come from it yet.
+    is_new: bool,
 }
 
-/// How a connection ends, or what it goes on as.
-enum End {
+/// What becomes of a connection that was served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Left {
+    /// It may send another request.
+    Waiting,
     /// There is nothing more to say.
-    Closed,
+    Over,
     /// The last answer must arrive although the client may still be sending.
-    Linger,
+    Lingering,
     /// The client is to see it reset.
     Reset,
     /// The client speaks HTTP/2.
@@ -61,21 +71,53 @@ enum End {
 /// What came next on a connection.
 enum Next {
     Head,
-    End(End),
+    Left(Left),
     Refused(HeadError),
     Slow,
 }
 
 impl Client {
-    async fn requests(&mut self) -> End {
-        let mut is_first = true;
+    /// Of a connection from which nothing was read.
+    pub(super) fn new(worker: Rc<Worker>, socket: Socket, peer: Peer, guest: Guest) -> Box<Self> {
+        let connection = h1::Connection::new(socket);
+        Box::new(Self { worker, guest, connection, timer: Timer::default(), peer, is_new: true })
+    }
+
+    /// Waits for the first bytes of a request, without holding a buffer; whether there are any.
+    async fn has_more(&mut self) -> bool {
+        let Self { worker, guest, connection, timer, is_new, .. } = self;
+        let mut idle = None;
+        poll_fn(|cx| {
+            if let Poll::Ready(read) = connection.poll_idle(cx, &worker.buffers) {
+                return Poll::Ready(read.is_ok_and(|n| n > 0));
+            }
+            // Draining wakes us, so that the time that is left is looked at again.
+            let _ = guest.poll_drain(cx);
+            let leaves_by = guest.leaves_by();
+            let idle = *idle.get_or_insert_with(|| {
+                let times = worker.view().snapshot.settings.limits;
+                Instant::now() + if *is_new { times.header_time } else { times.idle }
+            });
+            let due = leaves_by.map_or(idle, |by| idle.min(by));
+            timer.poll_due(cx, due).map(|()| {
+                if leaves_by.is_none() {
+                    worker.telemetry.totals().closed(worker.id, Closing::Idle);
+                }
+                false
+            })
+        })
+        .await
+    }
+
+    /// Serves what is there to be read, until there is nothing left or nothing more to say.
+    pub(super) async fn serve(&mut self) -> Left {
         loop {
-            let mut head = RequestHead::default();
-            let next = self.next_head(&mut head, is_first).await;
-            is_first = false;
+            let mut head = self.worker.request_head();
+            let next = self.next_head(&mut head).await;
+            self.is_new = false;
             let goes_on = match next {
                 Next::Head => self.exchange(&head).await,
-                Next::End(end) => return end,
+                Next::Left(left) => return left,
                 Next::Refused(error) => self.refuse(Failure::Refused(error), &head).await,
                 Next::Slow => {
                     self.worker.telemetry.totals().closed(self.worker.id, Closing::SlowHead);
@@ -84,49 +126,23 @@ impl Client {
             };
             self.worker.keep_request_head(head);
             match goes_on {
+                Ok(Persistence::KeepAlive) if self.connection.input.buf.is_empty() => return Left::Waiting,
                 Ok(Persistence::KeepAlive) => {}
-                Ok(Persistence::Close) => return End::Linger,
-                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return End::Reset,
-                Err(_) => return End::Closed,
+                Ok(Persistence::Close) => return Left::Lingering,
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Left::Reset,
+                Err(_) => return Left::Over,
             }
         }
     }
 
-    /// Waits for the next request without holding a buffer, then reads its head.
-    async fn next_head(&mut self, head: &mut RequestHead, is_first: bool) -> Next {
+    /// Reads the head of a request whose first bytes have come.
+    async fn next_head(&mut self, head: &mut RequestHead) -> Next {
         let view = self.worker.view();
-        let (limits, times) = (view.snapshot.limits, view.snapshot.settings.limits);
+        let (limits, within) = (view.snapshot.limits, view.snapshot.settings.limits.header_time);
         drop(view);
-        let input = &mut self.connection.input;
-        if input.buf.is_empty() {
-            let mut idle = None;
-            let pause = if is_first { times.header_time } else { times.idle };
-            let (guest, worker, timer) = (&self.guest, &self.worker, &mut self.timer);
-            let first = poll_fn(|cx| {
-                if let Poll::Ready(read) = input.poll_idle(cx, &worker.buffers) {
-                    return Poll::Ready(read.is_ok_and(|n| n > 0));
-                }
-                // Draining wakes us, so that the time that is left is looked at again.
-                let _ = guest.poll_drain(cx);
-                let leaves_by = guest.leaves_by();
-                let idle = *idle.get_or_insert_with(|| Instant::now() + pause);
-                let due = leaves_by.map_or(idle, |by| idle.min(by));
-                timer.poll_due(cx, due).map(|()| {
-                    if leaves_by.is_none() {
-                        worker.telemetry.totals().closed(worker.id, Closing::Idle);
-                    }
-                    false
-                })
-            });
-            if !first.await {
-                return Next::End(End::Closed);
-            }
-        }
-        // Only now: a connection that waits costs no buffer.
-        *head = self.worker.request_head();
         let mut due = None;
-        let due = || *due.get_or_insert_with(|| Instant::now() + times.header_time);
-        let reading = read_head(input, &limits, head, is_first);
+        let due = || *due.get_or_insert_with(|| Instant::now() + within);
+        let reading = read_head(&mut self.connection.input, &limits, head, self.is_new);
         match self.timer.race(due, reading).await {
             Ok(next) => next,
             Err(Late) => Next::Slow,
@@ -227,7 +243,7 @@ const LINGER_BYTES: usize = 1024 * 1024;
 /// Empty lines that may stand before a request line (RFC 9112 section 2.2).
 const MOST_EMPTY_LINES: usize = 4;
 
-async fn read_head(input: &mut crate::wire::Input, limits: &Limits, head: &mut RequestHead, is_first: bool) -> Next {
+async fn read_head(input: &mut crate::wire::Input, limits: &Limits, head: &mut RequestHead, is_new: bool) -> Next {
     let mut scan = HeadScan::default();
     let mut empty_lines = 0;
     loop {
@@ -237,9 +253,9 @@ async fn read_head(input: &mut crate::wire::Input, limits: &Limits, head: &mut R
         }
         let preface = h1::H2_PREFACE;
         let may_be_h2 =
-            is_first && !input.buf.is_empty() && preface.starts_with(&input.buf[..input.buf.len().min(preface.len())]);
+            is_new && !input.buf.is_empty() && preface.starts_with(&input.buf[..input.buf.len().min(preface.len())]);
         if may_be_h2 && input.buf.len() >= preface.len() {
-            return Next::End(End::H2);
+            return Next::Left(Left::H2);
         }
         if !may_be_h2 && input.buf.as_ref() != b"\r" {
             match scan.advance(&input.buf, limits) {
@@ -254,7 +270,7 @@ async fn read_head(input: &mut crate::wire::Input, limits: &Limits, head: &mut R
         }
         match input.fill().await {
             Ok(n) if n > 0 => {}
-            _ => return Next::End(End::Closed),
+            _ => return Next::Left(Left::Over),
         }
     }
 }

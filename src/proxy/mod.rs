@@ -11,6 +11,7 @@ mod crowd;
 mod entrance;
 mod h2_connection;
 mod runners;
+mod servant;
 
 mod fields;
 mod lane;

@@ -8,6 +8,7 @@ use std::task::{Context, Poll, Waker};
 
 use super::h2_connection::{Accepted, Stream};
 use super::worker::Worker;
+use crate::wire::Spares;
 
 /// Tasks that wait for a stream, at most.
 const MOST_RESTING: usize = 256;
@@ -20,11 +21,12 @@ pub(super) struct Job {
 }
 
 /// The tasks of one worker that have nothing to do.
-#[derive(Default)]
-pub(super) struct Runners {
-    resting: RefCell<Vec<Rc<Slot>>>,
-    /// The fewest that rested since the last sweep: so many were not needed.
-    fewest: Cell<usize>,
+pub(super) struct Runners(Spares<Resting>);
+
+impl Default for Runners {
+    fn default() -> Self {
+        Self(Spares::new(MOST_RESTING))
+    }
 }
 
 /// Where a task gets its next stream.
@@ -55,17 +57,25 @@ impl Slot {
     }
 }
 
+/// A task that waits; where nobody takes it before it is let go, it ends.
+struct Resting(Rc<Slot>);
+
+impl Drop for Resting {
+    fn drop(&mut self) {
+        if self.0.job.borrow().is_none() {
+            self.0.is_dismissed.set(true);
+            self.0.wake();
+        }
+    }
+}
+
 impl Runners {
     /// Serves a stream in a task that rests, or in a new one.
     pub(super) fn serve(&self, job: Job) {
-        let mut resting = self.resting.borrow_mut();
-        let slot = resting.pop();
-        self.fewest.set(self.fewest.get().min(resting.len()));
-        drop(resting);
-        match slot {
-            Some(slot) => {
-                *slot.job.borrow_mut() = Some(job);
-                slot.wake();
+        match self.0.take() {
+            Some(resting) => {
+                *resting.0.job.borrow_mut() = Some(job);
+                resting.0.wake();
             }
             None => {
                 let slot = Rc::new(Slot { job: RefCell::new(Some(job)), ..Slot::default() });
@@ -74,25 +84,9 @@ impl Runners {
         }
     }
 
-    /// Whether the task is to wait for another stream.
-    fn rest(&self, slot: &Rc<Slot>) -> bool {
-        let mut resting = self.resting.borrow_mut();
-        let has_room = resting.len() < MOST_RESTING;
-        if has_room {
-            resting.push(slot.clone());
-        }
-        has_room
-    }
-
     /// Ends the tasks that were not needed since the last sweep.
     pub(super) fn sweep(&self) {
-        let mut resting = self.resting.borrow_mut();
-        let unneeded = self.fewest.get().min(resting.len());
-        for slot in resting.drain(..unneeded) {
-            slot.is_dismissed.set(true);
-            slot.wake();
-        }
-        self.fewest.set(resting.len());
+        self.0.sweep();
     }
 }
 
@@ -101,8 +95,6 @@ async fn run(slot: Rc<Slot>) {
         stream.serve(&worker, accepted).await;
         drop(stream);
         // The worker is let go of before the wait: a task that rests keeps nothing alive.
-        if !worker.runners.rest(&slot) {
-            return;
-        }
+        worker.runners.0.give(Resting(slot.clone()));
     }
 }

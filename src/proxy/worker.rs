@@ -13,6 +13,7 @@ use super::entrance::Waiting;
 use super::fault_table::Faults;
 use super::limit::Delay;
 use super::runners::Runners;
+use super::servant::Servants;
 use super::snapshot::{Route, Snapshot};
 use crate::decide::RouteId;
 use crate::live::Live;
@@ -20,7 +21,7 @@ use crate::resilience::{RetryBudget, Tick};
 use crate::telemetry::Telemetry;
 use crate::telemetry::access::WorkerLog;
 use crate::upstream::Pool;
-use crate::wire::{BufferPool, RequestHead, ResponseHead};
+use crate::wire::{BufferPool, RequestHead, ResponseHead, Spares};
 
 /// How often waiting connections are looked through.
 const SWEEP: Duration = Duration::from_secs(1);
@@ -46,8 +47,9 @@ pub struct Worker {
     pub(super) waiting: Waiting,
     pub(super) buffers: BufferPool,
     pub(super) runners: Runners,
-    request_heads: RefCell<Vec<RequestHead>>,
-    response_heads: RefCell<Vec<ResponseHead>>,
+    pub(super) servants: Servants,
+    request_heads: Spares<RequestHead>,
+    response_heads: Spares<ResponseHead>,
     random: Cell<u64>,
     pub(super) faults: Arc<Faults>,
     pub(super) crowd: Arc<Crowd>,
@@ -105,8 +107,9 @@ impl Worker {
             waiting: Waiting::default(),
             buffers: BufferPool::default(),
             runners: Runners::default(),
-            request_heads: RefCell::default(),
-            response_heads: RefCell::default(),
+            servants: Servants::default(),
+            request_heads: Spares::new(KEPT_HEADS),
+            response_heads: Spares::new(KEPT_HEADS),
             random,
             faults,
             crowd,
@@ -141,30 +144,24 @@ impl Worker {
     }
 
     pub(super) fn request_head(&self) -> RequestHead {
-        self.request_heads.borrow_mut().pop().unwrap_or_default()
+        self.request_heads.take().unwrap_or_default()
     }
 
     pub(super) fn keep_request_head(&self, mut head: RequestHead) {
-        let mut kept = self.request_heads.borrow_mut();
-        if kept.len() < KEPT_HEADS {
-            head.clear();
-            kept.push(head);
-        }
+        head.clear();
+        self.request_heads.give(head);
     }
 
     pub(super) fn response_head(&self) -> ResponseHead {
-        self.response_heads.borrow_mut().pop().unwrap_or_default()
+        self.response_heads.take().unwrap_or_default()
     }
 
     pub(super) fn keep_response_head(&self, mut head: ResponseHead) {
-        let mut kept = self.response_heads.borrow_mut();
-        if kept.len() < KEPT_HEADS {
-            head.clear();
-            kept.push(head);
-        }
+        head.clear();
+        self.response_heads.give(head);
     }
 
-    /// Closes waiting upstream connections in time; runs until dropped.
+    /// Closes waiting upstream connections in time, and lets go of what a burst left behind; runs until dropped.
     pub(super) async fn sweep(&self) {
         loop {
             tokio::time::sleep(SWEEP).await;
@@ -173,6 +170,10 @@ impl Worker {
             pools.iter().for_each(|pool| pool.sweep(now));
             self.forget_pools();
             self.runners.sweep();
+            self.servants.sweep();
+            self.buffers.sweep();
+            self.request_heads.sweep();
+            self.response_heads.sweep();
         }
     }
 

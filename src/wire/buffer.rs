@@ -1,6 +1,5 @@
 //! Buffered halves of a connection: what was read and not yet taken, what is to be written and not yet sent.
 
-use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::task::{Context, Poll};
@@ -8,7 +7,7 @@ use std::task::{Context, Poll};
 use bytes::{Buf, BytesMut};
 use tokio::io::AsyncWriteExt;
 
-use super::{ReadHalf, WriteHalf};
+use super::{ReadHalf, Spares, WriteHalf};
 
 /// Room made for one read of a head or a small body.
 const READ_SMALL: usize = 8 * 1024;
@@ -74,7 +73,7 @@ impl Input {
             return Poll::Pending;
         }
         if self.buf.capacity() == 0 {
-            self.buf = pool.take();
+            self.buf = pool.inputs.take().unwrap_or_default();
         }
         self.poll_fill(cx)
     }
@@ -85,13 +84,6 @@ impl Input {
         self.buf.is_empty()
             && !self.eof
             && matches!(self.io.try_read(&mut byte), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
-    }
-
-    /// Gives the buffer back for others to use, where it is empty.
-    pub fn shed(&mut self, pool: &BufferPool) {
-        if self.buf.is_empty() && self.buf.capacity() > 0 {
-            pool.give(std::mem::take(&mut self.buf));
-        }
     }
 
     /// The socket half and the bytes read too far, for another codec.
@@ -166,6 +158,20 @@ impl Output {
         }
     }
 
+    /// Lends a buffer for what is to be written soon.
+    pub fn prepare(&mut self, pool: &BufferPool) {
+        if self.buf.capacity() == 0 {
+            self.buf = pool.outputs.take().unwrap_or_default();
+        }
+    }
+
+    /// As [`Output::shed`], for others to use.
+    pub fn give(&mut self, pool: &BufferPool) {
+        if self.buf.is_empty() && self.buf.capacity() > 0 {
+            pool.outputs.give(std::mem::take(&mut self.buf));
+        }
+    }
+
     /// Ends this direction after everything gathered is sent.
     pub async fn shutdown(&mut self) -> io::Result<()> {
         self.flush().await?;
@@ -183,24 +189,31 @@ impl Output {
     }
 }
 
-/// Read buffers that a worker lends to connections while they have something to read.
-#[derive(Default)]
+/// Buffers that a worker lends to connections while they have something to read or to write.
 pub struct BufferPool {
-    free: RefCell<Vec<BytesMut>>,
+    inputs: Spares<BytesMut>,
+    outputs: Spares<Vec<u8>>,
+}
+
+impl Default for BufferPool {
+    fn default() -> Self {
+        Self { inputs: Spares::new(POOLED), outputs: Spares::new(POOLED) }
+    }
 }
 
 impl BufferPool {
-    fn take(&self) -> BytesMut {
-        self.free.borrow_mut().pop().unwrap_or_default()
+    /// Lets go of buffers that nobody needed since this was called last.
+    pub fn sweep(&self) {
+        self.inputs.sweep();
+        self.outputs.sweep();
     }
 
     fn give(&self, mut buf: BytesMut) {
-        let mut free = self.free.borrow_mut();
         buf.clear();
         // An empty buffer's consumed front is room again after `reserve`, without a new allocation.
         buf.reserve(READ_SMALL / 2);
-        if free.len() < POOLED && buf.capacity() <= 2 * READ_SMALL {
-            free.push(buf);
+        if buf.capacity() <= 2 * READ_SMALL {
+            self.inputs.give(buf);
         }
     }
 }

@@ -17,6 +17,7 @@ mod buffer;
 mod frames;
 mod outbox;
 mod socket;
+mod spare;
 mod tls;
 
 pub mod h1;
@@ -36,4 +37,5 @@ pub use outbox::{Outbox, Rewound};
 pub use probe::check_proxy_header;
 pub use proxy_header::{ProxyHeaderError, ProxyOrigin, read_proxy_header};
 pub use socket::{ReadHalf, Socket, WriteHalf};
+pub use spare::Spares;
 pub use tls::{TlsReader, TlsWriter};

@@ -21,7 +21,10 @@ pub use parse::{HeadError, Limits, parse_request, parse_response};
 pub use probe::{check_chunked, check_head};
 pub use scan::HeadScan;
 
-use super::{Input, Output, Socket};
+use std::io;
+use std::task::{Context, Poll};
+
+use super::{BufferPool, Input, Output, Socket};
 
 /// One HTTP/1 connection, either side's.
 pub struct Connection {
@@ -36,6 +39,16 @@ impl Connection {
     pub fn new(socket: Socket) -> Self {
         let (read, write) = socket.split();
         Self { input: Input::new(read), output: Output::new(write) }
+    }
+
+    /// Waits for bytes with no buffer held while nothing comes: an idle connection costs no buffer.
+    pub fn poll_idle(&mut self, cx: &mut Context<'_>, pool: &BufferPool) -> Poll<io::Result<usize>> {
+        let read = self.input.poll_idle(cx, pool);
+        match read {
+            Poll::Pending => self.output.give(pool),
+            Poll::Ready(_) => self.output.prepare(pool),
+        }
+        read
     }
 
     /// Ends it so that the peer sees it reset.
