@@ -28,6 +28,10 @@ pub struct Limits {
     pub head_bytes: u32,
 }
 
+/// Bytes of an answer that a stream may have in the codec: one part of it. A peer that opens wide windows and reads nothing
+/// (CVE-2019-9517) makes us hold so much for each of its streams, and one part more.
+const ANSWER_BUFFER: usize = 64 * 1024;
+
 /// A connection that serves.
 pub type Server = h2::server::Connection<Metered, Bytes>;
 /// Requests on a connection that asks.
@@ -49,7 +53,7 @@ pub async fn serve(
         .initial_window_size(limits.stream_window)
         .initial_connection_window_size(limits.connection_window)
         .max_header_list_size(limits.head_bytes)
-        .max_send_buffer_size(limits.stream_window as usize)
+        .max_send_buffer_size(ANSWER_BUFFER)
         // Resets that a peer makes us send by breaking its streams (CVE-2025-8671).
         .max_local_error_reset_streams(Some(frames.resets as usize))
         .handshake(metered)
