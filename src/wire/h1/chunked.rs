@@ -127,9 +127,9 @@ impl Chunked {
             [] | [b'\r'] => return Ok(Step::More),
             [b'\r', b'\n', ..] => 2,
             _ => match memchr::memmem::find(buf, b"\r\n\r\n") {
-                Some(at) => at + 4,
-                None if buf.len() > self.trailer_bytes => return Err(HeadError::CHUNK),
-                None => return Ok(Step::More),
+                Some(at) if at <= self.trailer_bytes => at + 4,
+                None if buf.len() < self.trailer_bytes + 4 => return Ok(Step::More),
+                _ => return Err(HeadError::CHUNK),
             },
         };
         self.state = State::Done;
@@ -235,7 +235,7 @@ mod tests {
     fn data_is_found_however_it_is_cut() {
         check("5\r\nhello\r\n0\r\n\r\nGET", Ok(("hello", 15)));
         check("5;ext=\"a b\"\r\nhello\r\n1\r\n!\r\n0\r\nA: b\r\n\r\n", Ok(("hello!", 37)));
-        check("1; a ; b = c;d=\"\\\";\"\t\r\n!\r\n0;e\r\n\r\n", Ok(("!", 34)));
+        check("1; a ; b = c;d=\"\\\";\"\t\r\n!\r\n0;e\r\n\r\n", Ok(("!", 33)));
         check("00005\r\nhello\r\n0\r\n\r\n", Ok(("hello", 19)));
         check("5\r\nhel", Ok(("hel", usize::MAX)));
     }
@@ -292,5 +292,6 @@ mod tests {
     fn long_extensions_and_trailers_are_refused() {
         check(&format!("5;{}\r\nhello\r\n", "a".repeat(300)), Err(HeadError::CHUNK));
         check(&format!("0\r\nA: {}", "a".repeat(300)), Err(HeadError::CHUNK));
+        check(&format!("0\r\nA: {}\r\n\r\n", "a".repeat(300)), Err(HeadError::CHUNK));
     }
 }
