@@ -1,4 +1,4 @@
-//! `docs/protocol.md` and the end-to-end tests tell of the same rows.
+//! `docs/protocol.md` and the end-to-end tests tell of the same rows, and `docs/attacks.md` names tests that exist.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -72,5 +72,23 @@ fn every_test_of_a_row_is_named() {
         let row: u32 = row.parse().expect("a row is a number");
         let listed = named.iter().any(|(at, names)| *at == row && names.contains(name));
         assert!(listed, "row {row} does not name `{name}`");
+    }
+}
+
+#[test]
+fn every_lesson_names_tests_that_exist() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/attacks.md");
+    let page = fs::read_to_string(page).expect("the page exists");
+    let (_, section) = page.split_once("## What others had to learn").expect("the page has a list of lessons");
+    let all: BTreeSet<String> = tests("").iter().map(|test| without_row(test).to_owned()).collect();
+    let rows: Vec<&str> = section.lines().filter(|line| line.starts_with("| ") && line.contains('`')).collect();
+    assert!(rows.len() >= 25, "{} lessons", rows.len());
+    for row in rows {
+        let cell = row.trim_end_matches(" |").rsplit(" | ").next().expect("a row has cells");
+        let names: Vec<&str> = cell.split('`').skip(1).step_by(2).collect();
+        assert!(!names.is_empty(), "no test: {row}");
+        for name in names {
+            assert!(all.contains(name), "`{name}` is no test: {row}");
+        }
     }
 }

@@ -1,9 +1,11 @@
 //! What signals ask for.
 
 use std::io;
+use std::thread;
 
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
 
 use super::hand_over::{HandOverError, Handing};
 
@@ -26,6 +28,9 @@ pub enum Asked {
     HandOver,
 }
 
+/// The stack that a process's first thread usually has.
+const START_STACK: usize = 8 * 1024 * 1024;
+
 /// The signals that end the process, or replace it. None is lost between two looks.
 pub struct Signals {
     runtime: Runtime,
@@ -44,8 +49,8 @@ impl Signals {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (terminate, interrupt, replace) = {
             let _inside = runtime.enter();
-            // Left alone, this one ends the process; whoever rotates logs may send it before there is one.
-            drop(reopenings()?);
+            // Left alone, these end the process; whoever rotates logs, or writes a file, may send them before anybody waits for them.
+            drop((reopenings()?, hangups()?));
             (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, signal(SignalKind::user_defined2())?)
         };
         Ok(Self { runtime, terminate, interrupt, replace })
@@ -61,6 +66,45 @@ impl Signals {
                 _ = replace.recv() => Asked::HandOver,
             }
         })
+    }
+
+    /// Does what starts the process, on a thread of its own, and blocks until that is over or the process is asked to end: then the
+    /// signal's name. What is being started may wait for others (sources, names, certificates) and is left behind: the process
+    /// ends, and it has accepted nothing yet.
+    ///
+    /// # Errors
+    ///
+    /// When the system has no thread for it.
+    ///
+    /// # Panics
+    ///
+    /// Where `start` does.
+    pub fn unless_stopped<T: Send + 'static>(
+        &mut self,
+        start: impl FnOnce() -> T + Send + 'static,
+    ) -> io::Result<Result<T, &'static str>> {
+        let (tell, told) = oneshot::channel();
+        // Nobody listens any more where the process was asked to end.
+        let starting = thread::Builder::new().name("start".to_owned()).stack_size(START_STACK);
+        let starting = starting.spawn(move || drop(tell.send(start())))?;
+        let Self { runtime, terminate, interrupt, .. } = self;
+        let ended = runtime.block_on(async {
+            tokio::select! {
+                started = told => Ok(started),
+                _ = terminate.recv() => Err("SIGTERM"),
+                _ = interrupt.recv() => Err("SIGINT"),
+            }
+        });
+        let started = match ended {
+            Ok(Ok(started)) => started,
+            // It went without a word, so it panicked.
+            Ok(Err(_)) => match starting.join() {
+                Err(panic) => std::panic::resume_unwind(panic),
+                Ok(()) => unreachable!("a start that does not panic tells how it ended"),
+            },
+            Err(signal) => return Ok(Err(signal)),
+        };
+        Ok(Ok(started))
     }
 
     /// Blocks until the other process serves, or this one is asked to end; then the other one is ended.

@@ -39,7 +39,7 @@ pub enum LogForm {
 const BAD_CONFIGURATION: u8 = 2;
 
 /// Runs the sidecar until SIGTERM or SIGINT, or until SIGUSR2 had another process take over; then drains it. A second
-/// signal to end cuts the drain off.
+/// signal to end cuts the drain off; one that comes before the start is over ends it there.
 ///
 /// # Errors
 /// Whatever keeps it from starting: exit 1.
@@ -55,12 +55,19 @@ pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     log::init(&args.log_level, format).context("cannot start the log")?;
     // Before the first request is taken: whoever has an answer may ask us to end.
     let mut signals = Signals::listen().context("cannot wait for signals")?;
-    let sidecar = match Sidecar::start(args.config.clone(), inherited) {
-        Err(StartError::Refused(problems)) => {
+    let files = args.config.clone();
+    let starting = signals.unless_stopped(move || Sidecar::start(files, inherited));
+    let sidecar = match starting.context("cannot start a thread")? {
+        Err(signal) => {
+            tracing::info!(signal, "asked to end before the start was over; nothing was accepted");
+            say(Standing::Stopping);
+            return Ok(ExitCode::SUCCESS);
+        }
+        Ok(Err(StartError::Refused(problems))) => {
             anstream::eprintln!("{}", problems.render(Style::Coloured));
             return Ok(ExitCode::from(BAD_CONFIGURATION));
         }
-        started => started?,
+        Ok(started) => started?,
     };
     let version = sidecar.version();
     tracing::info!(traffic = ?sidecar.traffic(), admin = %sidecar.admin(), version, "ready");

@@ -352,7 +352,9 @@ async fn read_head(input: &mut Input, limits: &Limits, head: &mut ResponseHead) 
 
 /// Whether the upstream keeps the connection open behind this answer.
 fn may_persist(head: &ResponseHead, framing: Framing) -> bool {
-    let both_framings = head.fields.has(Known::TransferEncoding) && head.fields.has(Known::ContentLength);
+    // HTTP/1.0 knows no transfer codings (RFC 9112 section 6.1).
+    let both_framings = head.fields.has(Known::TransferEncoding)
+        && (head.fields.has(Known::ContentLength) || head.version == Version::Http10);
     // A 204 that speaks of a body may be followed by one.
     let unclear =
         head.status == 204 && (head.fields.has(Known::TransferEncoding) || head.fields.has(Known::ContentLength));

@@ -215,8 +215,9 @@ pub(super) fn to_client(sink: &mut impl FieldSink, head: &ResponseHead, framing:
     }
 }
 
-/// Trailers as they may go on: no field that frames, routes or speaks of a connection (RFC 9110 section 6.5.1), and none
-/// that the sender may not set, for there are servers that make them one with the head.
+/// Trailers as they may go on: no field that frames, routes, modifies, authenticates, says what the content is or speaks of a
+/// connection (RFC 9110 section 6.5.1), and none that the sender may not set, for there are servers that make them one with the
+/// head.
 pub(super) fn clean_trailers(trailers: &mut Fields, head: &Fields, untrusted: impl Fn(&[u8]) -> bool) {
     let named = connection_tokens(head);
     let mut clean = Fields::default();
@@ -226,12 +227,38 @@ pub(super) fn clean_trailers(trailers: &mut Fields, head: &Fields, untrusted: im
             || matches!(known, Known::GrayLane | Known::GrayRelease | Known::GrayQos | Known::Forwarded)
             || known == Known::GrayExplain
             || matches!(known, Known::XForwardedFor | Known::XForwardedHost | Known::XForwardedProto)
-            || name.eq_ignore_ascii_case(b"trailer");
+            || is_only_for_heads(name);
         if !frames && !is_named(&named, name) && !untrusted(name) {
             clean.push(name, value);
         }
     }
     *trailers = clean;
+}
+
+/// Fields that mean something only before a body, or never in trailers.
+fn is_only_for_heads(name: &[u8]) -> bool {
+    const NAMES: [&[u8]; 19] = [
+        b"age",
+        b"authorization",
+        b"cache-control",
+        b"content-encoding",
+        b"content-range",
+        b"content-type",
+        b"cookie",
+        b"date",
+        b"expires",
+        b"if-match",
+        b"if-modified-since",
+        b"if-none-match",
+        b"if-range",
+        b"if-unmodified-since",
+        b"location",
+        b"range",
+        b"set-cookie",
+        b"trailer",
+        b"www-authenticate",
+    ];
+    NAMES.iter().any(|only| name.eq_ignore_ascii_case(only))
 }
 
 type Tokens<'h> = SmallVec<[&'h [u8]; 4]>;
@@ -414,7 +441,9 @@ mod tests {
     #[test]
     fn trailers_cannot_frame_or_mark() {
         let mut trailers = Fields::default();
-        for name in ["content-length", "transfer-encoding", "x-gray-lane", "trailer", "x-user-id", "grpc-status"] {
+        let framing = ["content-length", "transfer-encoding", "content_length", "te", "upgrade", "trailer"];
+        let others = ["x-gray-lane", "x-user-id", "Authorization", "COOKIE", "content-type", "range", "grpc-status"];
+        for name in framing.iter().chain(&others) {
             trailers.push(name.as_bytes(), b"0");
         }
         clean_trailers(&mut trailers, &Fields::default(), |name| name == b"x-user-id");

@@ -92,9 +92,7 @@ impl BodyWriter<'_> {
             (Self::H1(body), Part::Data(data)) => body.data(data).await.map(|()| data.len() as u64),
             (Self::H1(body), Part::Owned(data)) => body.data(&data).await.map(|()| data.len() as u64),
             (Self::H1(body), Part::Trailers(fields)) => body.end(Some(&fields)).await.map(|()| 0),
-            (Self::H2(body), Part::Data(data)) => {
-                body.data(Bytes::copy_from_slice(data)).await.map(|()| data.len() as u64)
-            }
+            (Self::H2(body), Part::Data(data)) => body.copied(data).await.map(|()| data.len() as u64),
             (Self::H2(body), Part::Owned(data)) => {
                 let length = data.len() as u64;
                 body.data(data).await.map(|()| length)

@@ -122,6 +122,8 @@ const PREFACE: usize = 24;
 const HEAD: usize = 9;
 /// A window update that opens less is one that makes work and lets nothing through.
 const SMALL_WINDOW: u32 = 256;
+/// Bytes of settings that count as one frame: ten values, more than anybody has to send.
+const USUAL_SETTINGS: usize = 60;
 /// Frames that carry nothing and that one request explains: windows for its answer, a change of its priority.
 const FRAMES_OF_A_REQUEST: f64 = 4.0;
 /// Bytes of answers that explain one such frame. A ping's answer has 17, so pings do not pay for themselves.
@@ -130,6 +132,7 @@ const BYTES_OF_A_FRAME: f64 = 1024.0;
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
+const SETTINGS: u8 = 4;
 const WINDOW_UPDATE: u8 = 8;
 const CONTINUATION: u8 = 9;
 const END_STREAM: u8 = 1;
@@ -233,24 +236,27 @@ impl Meter {
                 if flags & END_HEADERS != 0 {
                     self.watch.head_since.set(None);
                 }
-                self.control();
+                self.control(1);
             }
             RST_STREAM => self.reset(),
             WINDOW_UPDATE if have > HEAD && self.number(HEAD) >= SMALL_WINDOW => {}
-            // Settings and their acknowledgements, pings, priorities, empty data, tiny windows, and all that is unknown.
-            _ => self.control(),
+            // Each value has to be taken: a frame of thousands is as much work as many frames (CVE-2020-11080).
+            SETTINGS => self.control(1 + length / USUAL_SETTINGS),
+            // Pings, priorities, empty data, tiny windows, and all that is unknown.
+            _ => self.control(1),
         }
     }
 
-    fn control(&mut self) {
-        if !self.control.spend(Instant::now()) {
+    /// Something that counts like so many frames which carry nothing.
+    fn control(&mut self, frames: usize) {
+        if !self.control.spend(frames as f64, Instant::now()) {
             self.watch.flood.set(Some(Flood::ControlFrames));
         }
     }
 
     fn reset(&mut self) {
         self.resets = self.resets.saturating_add(1);
-        if !self.reset_rate.spend(Instant::now()) {
+        if !self.reset_rate.spend(1.0, Instant::now()) {
             self.watch.flood.set(Some(Flood::ResetRate));
         } else if self.resets > self.limits.resets && self.resets > self.opened / 2 {
             self.watch.flood.set(Some(Flood::Resets));
@@ -276,11 +282,11 @@ impl Allowance {
         self.left = (self.left + some).min(self.most);
     }
 
-    fn spend(&mut self, now: Instant) -> bool {
+    fn spend(&mut self, some: f64, now: Instant) -> bool {
         let passed = now.saturating_duration_since(self.at).as_secs_f64();
         self.at = now;
         self.earn(passed * self.per_second);
-        self.left -= 1.0;
+        self.left -= some;
         self.left >= 0.0
     }
 }
@@ -312,6 +318,15 @@ mod tests {
         for piece in [1, 2, 7, 9, 4096, usize::MAX] {
             assert_eq!(flood_of(frames, piece), expected, "in pieces of {piece}");
         }
+    }
+
+    #[test]
+    fn settings_count_by_their_values() {
+        let settings = |values: usize| frame(SETTINGS, 0, 0, &[0, 3, 0, 0, 0, 100].repeat(values));
+        check(&[settings(9)], None);
+        check(&[settings(500)], None);
+        check(&[settings(1000)], Some(Flood::ControlFrames));
+        check(&vec![settings(250); 4], Some(Flood::ControlFrames));
     }
 
     #[test]

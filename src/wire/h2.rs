@@ -29,6 +29,10 @@ pub struct Limits {
     pub head_bytes: u32,
 }
 
+/// Bytes of an answer that a stream may have in the codec: one part of it. A peer that opens wide windows and reads nothing
+/// (CVE-2019-9517) makes us hold so much for each of its streams, and one part more.
+const ANSWER_BUFFER: usize = 64 * 1024;
+
 /// A connection that serves.
 pub type Server = h2::server::Connection<Metered, Bytes>;
 /// Requests on a connection that asks.
@@ -66,7 +70,7 @@ pub async fn serve(
         .initial_window_size(limits.stream_window)
         .initial_connection_window_size(limits.connection_window)
         .max_header_list_size(limits.head_bytes)
-        .max_send_buffer_size(limits.stream_window as usize)
+        .max_send_buffer_size(ANSWER_BUFFER)
         // Resets that a peer makes us send by breaking its streams (CVE-2025-8671).
         .max_local_error_reset_streams(Some(frames.resets as usize))
         .handshake(metered)
@@ -243,17 +247,35 @@ impl BodyWriter {
     /// Sends data as the peer's window allows.
     pub async fn data(&mut self, mut data: Bytes) -> io::Result<()> {
         while !data.is_empty() {
-            self.stream.reserve_capacity(data.len());
+            let room = self.room(data.len()).await?;
+            self.stream.send_data(data.split_to(room), false).map_err(io::Error::other)?;
+        }
+        Ok(())
+    }
+
+    /// The same of data that lies in somebody else's buffer: a copy is made of what there is room for, and no sooner, because a peer
+    /// that opens no window would have us hold everything twice.
+    pub async fn copied(&mut self, mut data: &[u8]) -> io::Result<()> {
+        while !data.is_empty() {
+            let (now, later) = data.split_at(self.room(data.len()).await?);
+            self.stream.send_data(Bytes::copy_from_slice(now), false).map_err(io::Error::other)?;
+            data = later;
+        }
+        Ok(())
+    }
+
+    /// Waits until some bytes can be sent, and says how many, up to `wanted`.
+    async fn room(&mut self, wanted: usize) -> io::Result<usize> {
+        loop {
+            self.stream.reserve_capacity(wanted);
             let room = match poll_fn(|cx| self.stream.poll_capacity(cx)).await {
                 Some(room) => room.map_err(io::Error::other)?,
                 None => return Err(io::ErrorKind::BrokenPipe.into()),
             };
             if room > 0 {
-                let now = data.split_to(room.min(data.len()));
-                self.stream.send_data(now, false).map_err(io::Error::other)?;
+                return Ok(room.min(wanted));
             }
         }
-        Ok(())
     }
 
     /// Ends the stream.

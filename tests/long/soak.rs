@@ -24,6 +24,9 @@ const PAUSE: Duration = Duration::from_millis(50);
 const UPLOAD: usize = 200_000;
 /// The part of the time in which caches and pools fill, not looked at.
 const WARM_UP: f64 = 0.3;
+/// Changes at once, before anything is looked at, in runs of ten minutes and more: the audit trail keeps the last 1000 records in
+/// memory, and grows until it has them.
+const FILLING: usize = 1100;
 /// Growth that is called flat, for an hour: KiB, and descriptors.
 const FLAT_KIB: f64 = 8.0 * 1024.0;
 const FLAT_DESCRIPTORS: f64 = 60.0;
@@ -56,6 +59,11 @@ fn nothing_grows_and_nothing_fails_by_itself() {
 
     let (began, mut figures, mut changes) = (Instant::now(), Vec::new(), 0);
     let mut next_look = began + whole.mul_f64(WARM_UP);
+    let filling = if minutes >= 10.0 { FILLING } else { 0 };
+    while changes < filling {
+        changes += 1;
+        sidecar.reload(&versions.plans[changes % 2]);
+    }
     while began.elapsed() < whole {
         thread::sleep(CHANGE_EVERY);
         changes += 1;
@@ -75,6 +83,9 @@ fn nothing_grows_and_nothing_fails_by_itself() {
     println!("of the others {done:?}");
     println!("failed {}, mixed {}, tunnels closed {closed}, others failed {failed}", tally.failed, tally.mixed);
     println!("resident {:.0} to {:.0} KiB, {} looks, slope {kib:.0} KiB/h", first.kib, last.kib, figures.len());
+    let part = figures.len().div_ceil(10);
+    let course: Vec<String> = figures.chunks(part).map(|part| format!("{:.0}", mean(part, |one| one.kib))).collect();
+    println!("resident by tenths of that time: {} KiB", course.join(", "));
     println!("descriptors {} to {}, slope {descriptors:.1}/h", first.descriptors, last.descriptors);
     assert_eq!((tally.failed, tally.mixed, closed, failed), (0, 0, 0, 0));
     assert!(done.each().iter().all(|count| *count > 0), "{done:?}");
@@ -89,12 +100,14 @@ fn nothing_grows_and_nothing_fails_by_itself() {
 
 /// The slope of the line of least squares, an hour.
 fn slope(figures: &[Figures], of: impl Fn(&Figures) -> f64) -> f64 {
-    let count = figures.len() as f64;
-    let mean = |values: &dyn Fn(&Figures) -> f64| figures.iter().map(values).sum::<f64>() / count;
-    let (at, value) = (mean(&|one| one.at), mean(&of));
+    let (at, value) = (mean(figures, |one| one.at), mean(figures, &of));
     let both: f64 = figures.iter().map(|one| (one.at - at) * (of(one) - value)).sum();
     let square: f64 = figures.iter().map(|one| (one.at - at).powi(2)).sum();
     if square == 0.0 { 0.0 } else { both / square }
+}
+
+fn mean(figures: &[Figures], of: impl Fn(&Figures) -> f64) -> f64 {
+    figures.iter().map(of).sum::<f64>() / figures.len() as f64
 }
 
 /// Tells how many bytes came.
@@ -114,7 +127,8 @@ fn moody() -> Origin {
     let mood = AtomicUsize::new(0);
     Origin::start(move |visit| {
         while visit.head().is_some() {
-            let sent = match mood.fetch_add(1, Ordering::Relaxed) % 4 {
+            let now = mood.fetch_add(1, Ordering::Relaxed) % 4;
+            let sent = match now {
                 0 => visit.send("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nhalf"),
                 1 => None,
                 2 => {
@@ -123,7 +137,8 @@ fn moody() -> Origin {
                 }
                 _ => visit.send(answer("200 OK", "", b"good")),
             };
-            if sent.is_none() || mood.load(Ordering::Relaxed) % 4 == 1 {
+            // The half of an answer ends with its connection.
+            if sent.is_none() || now == 0 {
                 return;
             }
         }

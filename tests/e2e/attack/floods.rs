@@ -99,19 +99,51 @@ fn row_21_who_resets_some_of_many_streams_stays() {
     }
 }
 
+/// What a client sends on its n-th stream.
+type Frames = fn(u32) -> Vec<u8>;
+
+/// The ways to break a stream so that it is us who reset it (CVE-2025-8671), each with the frames behind its head.
+fn broken_streams() -> Vec<(&'static str, Frames)> {
+    fn open(turn: u32) -> Vec<u8> {
+        frame(HEADERS, END_HEADERS, stream(turn), &block("POST"))
+    }
+    fn window(turn: u32, by: u32) -> Vec<u8> {
+        [open(turn), frame(WINDOW_UPDATE, 0, stream(turn), &by.to_be_bytes())].concat()
+    }
+    vec![
+        ("a window over its limit", |turn| window(turn, 0x7fff_ffff)),
+        ("a window opened by nothing", |turn| window(turn, 0)),
+        ("DATA behind the end", |turn| [get(stream(turn)), frame(DATA, 0, stream(turn), b"more")].concat()),
+        ("HEADERS behind the end", |turn| get(stream(turn)).repeat(2)),
+        ("a second head", |turn| open(turn).repeat(2)),
+        ("PRIORITY of a wrong length", |turn| [open(turn), frame(PRIORITY, 0, stream(turn), &[0; 4])].concat()),
+        ("a stream that depends on itself", |turn| {
+            let itself = [&stream(turn).to_be_bytes()[..], &[15]].concat();
+            [open(turn), frame(PRIORITY, 0, stream(turn), &itself)].concat()
+        }),
+        ("a body longer than its length", |turn| {
+            let fields = [block("POST"), [&[0x0f, 0x0d, 1][..], b"1"].concat()].concat();
+            let head = frame(HEADERS, END_HEADERS, stream(turn), &fields);
+            [head, frame(DATA, 0, stream(turn), b"two")].concat()
+        }),
+        ("a head that is malformed", |turn| {
+            let fields = [block("GET"), [&[0, 10][..], b"connection", &[5], b"close"].concat()].concat();
+            frame(HEADERS, END_HEADERS | END_STREAM, stream(turn), &fields)
+        }),
+    ]
+}
+
 #[test]
 fn row_21_streams_broken_on_purpose_end_the_connection() {
-    // CVE-2025-8671: the peer breaks its streams so that it is us who reset them.
-    let (sidecar, _origin) = limited("h2_resets: 50");
-    let much = 0x7fff_ffffu32.to_be_bytes();
-    attacked(&sidecar, "streams broken on purpose (CVE-2025-8671)", || {
-        let raw = Raw::connect(sidecar.traffic(), &[]);
-        check_calm(&raw.until_ended(|turn| {
-            let head = frame(HEADERS, END_HEADERS, stream(turn), &block("POST"));
-            [head, frame(WINDOW_UPDATE, 0, stream(turn), &much)].concat()
-        }));
-        closed_for(&sidecar, &["h2_calm", "h2_reset_rate", "h2_protocol"])
-    });
+    for (what, broken) in broken_streams() {
+        let (sidecar, _origin) = limited("h2_resets: 50");
+        attacked(&sidecar, &format!("streams broken on purpose (CVE-2025-8671): {what}"), || {
+            let raw = Raw::connect(sidecar.traffic(), &[]);
+            // Which error it is that ends it is told by the codec.
+            raw.until_ended(broken);
+            closed_for(&sidecar, &["h2_calm", "h2_reset_rate", "h2_protocol", "h2_control_frames"])
+        });
+    }
 }
 
 #[test]
@@ -122,6 +154,17 @@ fn row_21_pings_without_end_end_the_connection() {
 #[test]
 fn row_21_settings_without_end_end_the_connection() {
     check_repeated("settings flood (CVE-2019-9515)", |_| frame(SETTINGS, 0, 0, &[]), &["h2_control_frames"]);
+}
+
+#[test]
+fn row_21_settings_of_thousands_of_values_end_the_connection() {
+    // CVE-2020-11080: each frame is as large as may be, and every value of it has to be taken.
+    let values = [0, 3, 0, 0, 0, 100].repeat(2730);
+    check_repeated(
+        "settings flood, 2730 values a frame (CVE-2020-11080)",
+        move |_| frame(SETTINGS, 0, 0, &values),
+        &["h2_control_frames"],
+    );
 }
 
 #[test]

@@ -3,11 +3,14 @@
 mod answers;
 mod bodies;
 mod crowds;
+mod early;
 mod floods;
 mod http2;
 mod lessons;
 mod patience;
 mod raw;
+mod replies;
 mod sections;
 mod smuggling;
 mod trust;
+mod weight;

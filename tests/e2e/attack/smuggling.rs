@@ -273,6 +273,7 @@ fn chunks_with_one_meaning_are_understood_as_that_cases() -> Vec<(Vec<u8>, To)> 
         (chunks("0000000000000005\r\nhello\r\n0000\r\n\r\n"), One("hello")),
         (chunks("A\r\n0\r\n\r\nhello\r\n0\r\n\r\n"), One("0\r\n\r\nhello")),
         (chunks("5;a=b;c=\"d\"\r\nhello\r\n0;e\r\n\r\n"), One("hello")),
+        (chunks("5; a = b ;c=\"\\\";\"\r\nhello\r\n0\r\n\r\n"), One("hello")),
         (chunks("0\r\n\r\n"), One("")),
         (chunks("1\r\n!\r\n0\r\nContent-Length: 50\r\nTransfer-Encoding: chunked\r\nHost: b\r\n\r\n"), One("!")),
     ]);
@@ -369,6 +370,7 @@ fn the_corpus_is_as_large_as_is_said() {
         lessons::lines_that_others_read_otherwise_are_refused_cases(),
         lessons::framings_that_others_read_otherwise_are_refused_cases(),
         lessons::odd_requests_of_one_meaning_pass_as_one_cases(),
+        lessons::what_was_found_in_2025_is_refused_cases(),
     ];
     let refused = families.iter().flatten().filter(|(_, to)| matches!(to, Refused)).count();
     let cases = families.iter().map(Vec::len).sum::<usize>();

@@ -1,6 +1,6 @@
 //! How a sidecar starts whose configuration lives elsewhere.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::*;
 
@@ -59,6 +59,28 @@ fn a_first_start_without_any_answer_ends_after_the_wait_that_is_stated() {
     assert!(begun.elapsed().as_millis() >= 700);
     let told = process.stderr();
     assert!(told.contains("no answer from `shop` within 700ms") && told.contains("ever kept"), "{told}");
+}
+
+#[test]
+fn a_start_that_waits_for_its_sources_ends_at_once_when_it_is_told_to() {
+    for signal in ["TERM", "INT"] {
+        // Takes connections and says nothing, so that the source is waited for.
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = silent.local_addr().expect("a bound socket");
+        let source = format!("sources: [{{ name: shop, redis: {{ address: '{address}' }} }}]");
+        let folder = tempfile::tempdir().unwrap();
+        let (mut process, ports) = run(folder.path(), &Plan::new().more(&source).more("sources_wait: 10m"));
+        let waiting = silent.accept().expect("the source is asked");
+        // Told to read its files again: there are none yet, and it is no reason to end.
+        process.signal("HUP");
+        assert!(std::net::TcpStream::connect(ports.0.address()).is_err(), "nothing is accepted yet");
+        let told = Instant::now();
+        process.signal(signal);
+        assert_eq!(process.wait().code(), Some(0), "{}", process.stderr());
+        assert!(told.elapsed() < Duration::from_secs(5), "{:?}", told.elapsed());
+        assert!(process.stderr().contains(&format!("\"signal\":\"SIG{signal}\"")), "{}", process.stderr());
+        drop(waiting);
+    }
 }
 
 #[test]

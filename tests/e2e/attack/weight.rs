@@ -1,0 +1,162 @@
+//! Attacks that are about memory and work, not about many of anything: what is held for a client that takes nothing, and bodies
+//! that are mostly framing.
+
+use std::io::Write;
+use std::net::TcpStream;
+use std::time::Duration;
+
+use socket2::{Domain, Socket, Type};
+
+use super::raw::{DATA, END_HEADERS, END_STREAM, HEADERS, SETTINGS, WINDOW_UPDATE, attacked, block, frame, get};
+use crate::harness::{Client, Origin, Plan, Sidecar, answer, eventually};
+
+/// A connection that takes next to nothing.
+fn deaf(sidecar: &Sidecar) -> TcpStream {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    socket.set_recv_buffer_size(4096).expect("a socket takes options");
+    socket.connect(&sidecar.traffic().into()).expect("it accepts");
+    TcpStream::from(socket)
+}
+
+/// Streams at once on one connection.
+const STREAMS: u32 = 100;
+
+#[test]
+fn row_22_answers_behind_a_shut_socket_are_not_gathered() {
+    // CVE-2019-9517: the windows of HTTP/2 are wide open, and the socket is not read.
+    let large = answer("200 OK", "", &vec![b'x'; 1024 * 1024]);
+    let origin = Origin::answering(move |received| match received.head.target() {
+        "/other" => answer("200 OK", "", b""),
+        _ => large.clone(),
+    });
+    let plan = Plan::new().upstream("stable", origin.address());
+    let plan = plan.route("rest", "/{*rest}", "stable: stable", "timeouts: { idle: 600ms }");
+    let sidecar = Sidecar::start(&plan);
+    let most = 0x7fff_ffff_u32;
+    attacked(&sidecar, "2 connections of 100 streams with windows of 2 GiB that are not read (CVE-2019-9517)", || {
+        let before = sidecar.metric("graylane_slow_clients_total", &[("reason", "answer")]);
+        let mut greeting = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+        greeting.extend(frame(SETTINGS, 0, 0, &[&[0, 4][..], &most.to_be_bytes()].concat()));
+        greeting.extend(frame(WINDOW_UPDATE, 0, 0, &(most - 65_535).to_be_bytes()));
+        (0..STREAMS).for_each(|turn| greeting.extend(get(2 * turn + 1)));
+        let crowd: Vec<TcpStream> = (0..2)
+            .map(|_| {
+                let mut socket = deaf(&sidecar);
+                socket.write_all(&greeting).expect("it is taken");
+                socket
+            })
+            .collect();
+        let late = before + 2.0 * f64::from(STREAMS);
+        eventually("every stream to be given up", || {
+            (sidecar.metric("graylane_slow_clients_total", &[("reason", "answer")]) >= late).then_some(())
+        });
+        drop(crowd);
+        String::from("each stream reset after `idle`: `answer`")
+    });
+    sidecar.wait_for_metric("graylane_inflight_requests", &[], 0.0);
+}
+
+#[test]
+fn row_22_uploads_that_no_upstream_takes_are_not_gathered() {
+    // The other direction: bodies as large as the windows allow, and an upstream that reads none of them.
+    let origin = Origin::start(|visit| {
+        if let Some(head) = visit.head() {
+            match head.target() {
+                "/other" => _ = visit.send(answer("200 OK", "Connection: close\r\n", b"")),
+                _ => std::thread::sleep(Duration::from_secs(2)),
+            }
+        }
+    });
+    let plan = Plan::new().upstream("stable", origin.address()).route("other", "/other", "stable: stable", "");
+    let plan = plan.route("rest", "/{*rest}", "stable: stable", "timeouts: { first_byte: 600ms }");
+    let sidecar = Sidecar::start(&plan);
+    // The window of a connection is 1 MiB, whatever its streams would like to send.
+    const UPLOADS: u32 = 63;
+    attacked(&sidecar, "4 connections of 63 uploads that no upstream takes", || {
+        let failed = || sidecar.metric("graylane_requests_total", &[("route", "rest"), ("code_class", "5xx")]);
+        let before = failed();
+        let mut greeting = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+        greeting.extend(frame(SETTINGS, 0, 0, &[]));
+        for turn in 0..UPLOADS {
+            greeting.extend(frame(HEADERS, END_HEADERS, 2 * turn + 1, &block("POST")));
+            greeting.extend(frame(DATA, END_STREAM, 2 * turn + 1, &[b'x'; 16_384]));
+        }
+        let crowd: Vec<TcpStream> = (0..4)
+            .map(|_| {
+                let mut socket = TcpStream::connect(sidecar.traffic()).expect("it accepts");
+                socket.write_all(&greeting).expect("it is taken");
+                socket
+            })
+            .collect();
+        let all = before + 4.0 * f64::from(UPLOADS);
+        eventually("every upload to be given up", || (failed() >= all).then_some(()));
+        drop(crowd);
+        String::from("each answered 504: `first_byte_timeout`")
+    });
+    sidecar.wait_for_metric("graylane_inflight_requests", &[], 0.0);
+}
+
+fn limited() -> (Sidecar, Origin) {
+    let origin = Origin::answering(|received| answer("200 OK", "", received.body.len().to_string().as_bytes()));
+    (Sidecar::start(&Plan::to(origin.address())), origin)
+}
+
+/// Sends a chunked body of these pieces, over and over, until it is ended or so many bytes went.
+fn pour(client: &mut Client, piece: &[u8], most: usize) -> usize {
+    client.send(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
+    let mut sent = 0;
+    while sent < most && client.try_send(piece).is_ok() {
+        sent += piece.len();
+    }
+    sent
+}
+
+#[test]
+fn row_5_bodies_that_are_mostly_extensions_are_refused() {
+    // CVE-2023-39326, CVE-2024-22019 and others: a byte of data for hundreds of framing, without end.
+    let (sidecar, origin) = limited();
+    let piece = format!("1;{}\r\nx\r\n", "a".repeat(240)).repeat(64);
+    attacked(&sidecar, "HTTP/1: chunks of a byte with 240 bytes of extension (CVE-2023-39326)", || {
+        let mut client = sidecar.client();
+        let sent = pour(&mut client, piece.as_bytes(), 64 << 20);
+        assert!(sent < 16 << 20, "{sent} bytes were taken");
+        String::from("refused by 400, connection ended")
+    });
+    assert!(origin.requests().iter().all(|request| request.head.target() == "/other"));
+}
+
+#[test]
+fn row_5_bodies_of_tiny_chunks_cost_no_more_than_they_weigh() {
+    // CVE-2020-8659: what is kept for a chunk must not be many times the chunk.
+    let (sidecar, _origin) = limited();
+    let piece = b"1\r\nx\r\n".repeat(10_000);
+    attacked(&sidecar, "HTTP/1: a million chunks of a byte (CVE-2020-8659)", || {
+        let mut client = sidecar.client();
+        pour(&mut client, &piece, piece.len() * 100);
+        client.send(b"0\r\n\r\n");
+        let got = client.answer_to("POST");
+        assert_eq!((got.status(), got.text().as_str()), (200, "1000000"));
+        String::from("200, every byte at the upstream")
+    });
+}
+
+#[test]
+fn row_21_crumbs_of_cookies_count_like_fields() {
+    // A crumb costs its sender one byte, and becomes a field and a copy.
+    let (sidecar, origin) = limited();
+    attacked(&sidecar, "a head of 16,000 crumbs of a cookie, a byte each", || {
+        let mut socket = TcpStream::connect(sidecar.traffic()).expect("it accepts");
+        socket.set_read_timeout(Some(Duration::from_secs(20))).expect("a time-out over zero");
+        let mut greeting = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+        greeting.extend(frame(SETTINGS, 0, 0, &[]));
+        // The first goes into the table, and each further byte is that entry once more.
+        let crumb = [&[0x40 | 32][..], &[3], b"a=b"].concat();
+        let fields = [block("GET"), crumb, vec![0x80 | 62; 16_000]].concat();
+        greeting.extend(frame(HEADERS, END_HEADERS | END_STREAM, 1, &fields));
+        socket.write_all(&greeting).expect("it is taken");
+        let heard = std::io::Read::read(&mut socket, &mut [0; 64]).expect("something is said");
+        assert!(heard > 0);
+        String::from("refused, none at the origin")
+    });
+    assert!(origin.requests().iter().all(|request| request.head.target() == "/other"));
+}
