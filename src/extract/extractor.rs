@@ -192,6 +192,11 @@ impl Extractor {
         &self.trust
     }
 
+    /// Whether a header may be such a one; names come in any case.
+    pub fn may_be_untrusted_header(&self, name: &[u8]) -> bool {
+        self.untrusted.may_contain(name)
+    }
+
     /// Whether a header, its name in lower case, is removed from requests of peers that are not trusted.
     pub fn is_untrusted_header(&self, name: &str) -> bool {
         self.untrusted.contains(name)

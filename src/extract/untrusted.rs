@@ -33,6 +33,8 @@ const CLIENTS_OWN: [&str; 15] = [
 pub struct Untrusted {
     named: HashSet<Box<str>>,
     overrides: HashSet<Box<str>>,
+    /// A bit for each length of a name here that does not begin with an x; the last for all longer ones.
+    lengths: u64,
 }
 
 impl Untrusted {
@@ -43,8 +45,16 @@ impl Untrusted {
     ) -> Untrusted {
         let overrides: HashSet<Box<str>> = overrides.into_iter().map(|name| name.to_ascii_lowercase().into()).collect();
         let named = sources.into_iter().map(|name| hyphenated(&name.to_ascii_lowercase()).into_owned());
-        let named = named.filter(|name| !CLIENTS_OWN.contains(&name.as_str())).map(String::into_boxed_str).collect();
-        Untrusted { named, overrides }
+        let named = named.filter(|name| !CLIENTS_OWN.contains(&name.as_str())).map(String::into_boxed_str);
+        let named: HashSet<Box<str>> = named.collect();
+        let plain = named.iter().map(|name| &**name).chain(FORWARDING).filter(|name| !name.starts_with('x'));
+        let lengths = plain.fold(0, |lengths, name| lengths | bit_of_length(name.len()));
+        Untrusted { named, overrides, lengths }
+    }
+
+    /// Whether a name in any case may be one of them; of most names a look at its first byte and its length says no.
+    pub fn may_contain(&self, name: &[u8]) -> bool {
+        name.first().is_some_and(|first| first | 0x20 == b'x') || self.lengths & bit_of_length(name.len()) != 0
     }
 
     /// Whether a header, its name in lower case, is removed from requests of peers that are not trusted.
@@ -62,6 +72,10 @@ impl Untrusted {
     }
 }
 
+fn bit_of_length(length: usize) -> u64 {
+    1 << length.min(63)
+}
+
 fn hyphenated(name: &str) -> Cow<'_, str> {
     if name.contains('_') { Cow::Owned(name.replace('_', "-")) } else { Cow::Borrowed(name) }
 }
@@ -75,7 +89,7 @@ mod tests {
         let untrusted = Untrusted::new(["X-User-Id", "user-agent"], ["x-gray-override"]);
         for name in ["x-user-id", "x-gray-lane", "x-gray-release", "x-forwarded-for", "x-forwarded-proto", "forwarded"]
         {
-            assert!(untrusted.contains(name), "{name}");
+            assert!(untrusted.contains(name) && untrusted.may_contain(name.to_uppercase().as_bytes()), "{name}");
         }
         for name in ["x_user_id", "x_forwarded_for", "x-gray_lane"] {
             assert!(untrusted.contains(name), "{name}");
@@ -84,5 +98,7 @@ mod tests {
         for name in ["user-agent", "host", "cookie", "x-gray-override", "x-request-id", "traceparent"] {
             assert!(!untrusted.contains(name), "{name}");
         }
+        assert!(Untrusted::new(["tenant"], []).may_contain(b"Tenant"));
+        assert!(!untrusted.may_contain(b"accept") && !untrusted.may_contain(b""));
     }
 }

@@ -84,11 +84,11 @@ impl Passed {
             let (count, unit) = in_eight_digits(left);
             let mut value = digits.format(count).to_owned();
             value.push(unit);
-            sink.field(b"grpc-timeout", value.as_bytes());
+            sink.own_field(b"grpc-timeout", value.as_bytes());
         }
         if self.milliseconds {
             let left = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
-            sink.field(b"x-request-timeout-ms", digits.format(left.clamp(1, MOST)).as_bytes());
+            sink.own_field(b"x-request-timeout-ms", digits.format(left.clamp(1, MOST)).as_bytes());
         }
     }
 }

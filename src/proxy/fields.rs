@@ -99,7 +99,7 @@ pub(super) fn to_upstream(
             _ => {}
         }
         if named.is_empty() || !is_named(&named, name) {
-            sink.field(name, value);
+            pass(sink, known, name, value, &untrusted);
         }
     }
     add_forwarding(sink, head, told);
@@ -118,6 +118,16 @@ pub(super) fn to_upstream(
         sink.field(b"upgrade", protocol);
     }
     removed
+}
+
+/// Passes a line on. What says whose a request is, or which, is not the next one's.
+fn pass<S: FieldSink>(sink: &mut S, known: Known, name: &[u8], value: &[u8], is_identity: impl Fn(&[u8]) -> bool) {
+    let is_own = || matches!(known, Known::RequestId | Known::Traceparent) || is_identity(name);
+    if S::COMPRESSES && is_own() {
+        sink.own_field(name, value);
+    } else {
+        sink.field(name, value);
+    }
 }
 
 fn add_forwarding(sink: &mut impl FieldSink, head: &RequestHead, told: &Told<'_>) {
@@ -325,6 +335,12 @@ mod tests {
     }
 
     fn sent(lines: &[(&str, &str)], trusted: bool) -> String {
+        let mut out = Vec::new();
+        send(&mut out, lines, trusted);
+        String::from_utf8(out).unwrap()
+    }
+
+    fn send(sink: &mut impl FieldSink, lines: &[(&str, &str)], trusted: bool) {
         let mut head = RequestHead::default();
         lines.iter().for_each(|(name, value)| head.fields.push(name.as_bytes(), value.as_bytes()));
         let peer = peer(trusted);
@@ -337,9 +353,16 @@ mod tests {
             upgrade: None,
             deadline: None,
         };
-        let mut out = Vec::new();
-        to_upstream(&mut out, &head, &told, Passing::AsIs, |name| name.eq_ignore_ascii_case(b"x-user-id"));
-        String::from_utf8(out).unwrap()
+        to_upstream(sink, &head, &told, Passing::AsIs, |name| name.eq_ignore_ascii_case(b"x-user-id"));
+    }
+
+    #[test]
+    fn what_is_one_users_or_one_requests_is_not_compressed_by_what_others_sent() {
+        let mut map = http::HeaderMap::new();
+        send(&mut map, &[("X-User-Id", "u1"), ("traceparent", "00-1"), ("x-request-id", "7"), ("Accept", "a")], true);
+        let own: Vec<_> = map.iter().filter(|(_, value)| value.is_sensitive()).map(|(name, _)| name.as_str()).collect();
+        assert_eq!(own, ["x-user-id", "traceparent", "x-request-id"]);
+        assert!(map.contains_key("accept") && map.contains_key("x-gray-lane"));
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use http::uri::{Authority, PathAndQuery, Scheme};
+
 use super::attempt::{Call, Failed};
 use super::body::{RequestBody, unless_gone};
 use super::failure::Failure;
@@ -59,6 +61,8 @@ pub(super) fn upstream_framing(call: &Call<'_>) -> Framing {
 
 /// Bytes that our own fields usually add to a head.
 const OWN_FIELDS: usize = 512;
+/// Lines that they usually are.
+const OWN_LINES: usize = 8;
 
 /// The head of an HTTP/1 request, into the buffer of the connection.
 pub(super) fn write_head(call: &Call<'_>, lease: &mut H1Lease, framing: Framing, record: &mut Record) {
@@ -88,12 +92,18 @@ pub(super) fn write_head(call: &Call<'_>, lease: &mut H1Lease, framing: Framing,
 pub(super) fn h2_request(call: &Call<'_>, scheme: &str, record: &mut Record) -> Result<http::Request<()>, Failed> {
     let head = call.head;
     let authority = head.authority().filter(|host| !host.is_empty()).unwrap_or(b"localhost");
-    let uri = http::Uri::builder().scheme(scheme).authority(authority).path_and_query(call.target);
     // HTTP/1 lets some characters pass in a target that the `http` crate does not.
-    let uri = uri.build().map_err(|_| Failure::Refused(h1::HeadError::TARGET))?;
-    let request = http::Request::builder().method(head.method()).uri(uri);
-    let mut request = request.version(http::Version::HTTP_2).body(()).map_err(|_| Failure::BadAnswer)?;
+    let target = Failure::Refused(h1::HeadError::TARGET);
+    let mut parts = http::uri::Parts::default();
+    parts.scheme = Some(if scheme == "https" { Scheme::HTTPS } else { Scheme::HTTP });
+    parts.authority = Some(Authority::try_from(authority).map_err(|_| target)?);
+    parts.path_and_query = Some(PathAndQuery::try_from(call.target).map_err(|_| target)?);
+    let mut request = http::Request::new(());
+    *request.uri_mut() = http::Uri::from_parts(parts).map_err(|_| target)?;
+    *request.method_mut() = http::Method::from_bytes(head.method().as_bytes()).map_err(|_| Failure::BadAnswer)?;
+    *request.version_mut() = http::Version::HTTP_2;
     let fields = request.headers_mut();
+    fields.reserve(head.fields.len() + OWN_LINES);
     record.stripped = to_upstream(fields, head, &call.told, record.trace.passing(), call.untrusted);
     record.trace.write(fields);
     if let Framing::Length(n) = call.framing {

@@ -81,7 +81,12 @@ impl<'c> Responder<'c> {
                 add_mark(headers, mark);
                 let ended = framing == Framing::Empty;
                 let stream = stream.send_response(response, ended).map_err(io::Error::other)?;
-                Ok(BodyWriter::H2(h2::BodyWriter::new(stream, ended)))
+                let writer = h2::BodyWriter::new(stream, ended);
+                // From HTTP/2 there may be trailers behind a length.
+                Ok(BodyWriter::H2(match framing {
+                    Framing::Length(length) if head.version != Version::H2 => writer.of_length(length),
+                    _ => writer,
+                }))
             }
         }
     }

@@ -92,6 +92,9 @@ const LOCAL: &str = "local";
 impl Snapshot {
     /// Whether peers that are not trusted may not set this field; names come in any case.
     pub(super) fn is_untrusted(&self, name: &[u8]) -> bool {
+        if !self.extractor.may_be_untrusted_header(name) {
+            return false;
+        }
         let lower: SmallVec<[u8; 64]> = name.iter().map(u8::to_ascii_lowercase).collect();
         std::str::from_utf8(&lower).is_ok_and(|name| self.extractor.is_untrusted_header(name))
     }

@@ -132,8 +132,18 @@ impl Fields {
 
 /// Where field lines are written: the bytes of an HTTP/1 head, or a map for HTTP/2.
 pub trait FieldSink {
+    /// Whether lines are compressed by what went before on the connection, which requests of several users share.
+    const COMPRESSES: bool = false;
+
     /// Adds one line; name and value came from a parser or are our own, so they are well-formed.
     fn field(&mut self, name: &[u8], value: &[u8]);
+
+    /// Adds one line whose value is one user's, or one request's. Where lines are compressed it stands for itself: nobody
+    /// learns by a length that another's value was the same (RFC 7541 section 7.1), and nothing is kept that does not come
+    /// again.
+    fn own_field(&mut self, name: &[u8], value: &[u8]) {
+        self.field(name, value);
+    }
 }
 
 impl FieldSink for Vec<u8> {
@@ -147,11 +157,22 @@ impl FieldSink for Vec<u8> {
 }
 
 impl FieldSink for http::HeaderMap {
+    const COMPRESSES: bool = true;
+
     fn field(&mut self, name: &[u8], value: &[u8]) {
-        // Names from HTTP/1 are any token and become lower case here; what a map cannot hold cannot be sent.
-        if let (Ok(name), Ok(value)) = (http::HeaderName::from_bytes(name), http::HeaderValue::from_bytes(value)) {
-            self.append(name, value);
-        }
+        append(self, name, value, false);
+    }
+
+    fn own_field(&mut self, name: &[u8], value: &[u8]) {
+        append(self, name, value, true);
+    }
+}
+
+fn append(map: &mut http::HeaderMap, name: &[u8], value: &[u8], is_sensitive: bool) {
+    // Names from HTTP/1 are any token and become lower case here; what a map cannot hold cannot be sent.
+    if let (Ok(name), Ok(mut value)) = (http::HeaderName::from_bytes(name), http::HeaderValue::from_bytes(value)) {
+        value.set_sensitive(is_sensitive);
+        map.append(name, value);
     }
 }
 

@@ -236,19 +236,28 @@ impl BodyReader {
 pub struct BodyWriter {
     stream: SendStream<Bytes>,
     ended: bool,
+    /// What is still to come, where it is known: then the end goes out with the last of it.
+    left: Option<u64>,
 }
 
 impl BodyWriter {
     /// Behind a head; `ended` where the head ended the stream.
     pub fn new(stream: SendStream<Bytes>, ended: bool) -> Self {
-        Self { stream, ended }
+        Self { stream, ended, left: None }
+    }
+
+    /// The body has so many bytes, and no trailers.
+    #[must_use]
+    pub fn of_length(mut self, length: u64) -> Self {
+        self.left = Some(length);
+        self
     }
 
     /// Sends data as the peer's window allows.
     pub async fn data(&mut self, mut data: Bytes) -> io::Result<()> {
         while !data.is_empty() {
             let room = self.room(data.len()).await?;
-            self.stream.send_data(data.split_to(room), false).map_err(io::Error::other)?;
+            self.send(data.split_to(room))?;
         }
         Ok(())
     }
@@ -258,10 +267,16 @@ impl BodyWriter {
     pub async fn copied(&mut self, mut data: &[u8]) -> io::Result<()> {
         while !data.is_empty() {
             let (now, later) = data.split_at(self.room(data.len()).await?);
-            self.stream.send_data(Bytes::copy_from_slice(now), false).map_err(io::Error::other)?;
+            self.send(Bytes::copy_from_slice(now))?;
             data = later;
         }
         Ok(())
+    }
+
+    fn send(&mut self, data: Bytes) -> io::Result<()> {
+        self.left = self.left.map(|left| left.saturating_sub(data.len() as u64));
+        self.ended = self.left == Some(0);
+        self.stream.send_data(data, self.ended).map_err(io::Error::other)
     }
 
     /// Waits until some bytes can be sent, and says how many, up to `wanted`.

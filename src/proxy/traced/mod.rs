@@ -89,7 +89,7 @@ impl Trace {
         let Some(context) = self.context.filter(|_| self.passing != Passing::AsIs) else { return };
         let attempt = self.recording.as_ref().and_then(|recording| recording.attempts.last());
         let context = attempt.map_or(context, |attempt| context.at(attempt.span));
-        sink.field(b"traceparent", &context.text());
+        sink.own_field(b"traceparent", &context.text());
     }
 
     /// Another attempt begins. One that is not over was untouched by its upstream: its kept connection had closed.
