@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
 
-use super::raw::{DATA, END_HEADERS, END_STREAM, HEADERS, SETTINGS, WINDOW_UPDATE, attacked, block, frame, get};
+use super::raw::{DATA, END_HEADERS, END_STREAM, HEADERS, Raw, SETTINGS, WINDOW_UPDATE, attacked, block, frame, get};
 use crate::harness::{Client, Origin, Plan, Sidecar, answer, eventually};
 
 /// A connection that takes next to nothing.
@@ -75,17 +75,19 @@ fn row_22_uploads_that_no_upstream_takes_are_not_gathered() {
     attacked(&sidecar, "4 connections of 63 uploads that no upstream takes", || {
         let failed = || sidecar.metric("graylane_requests_total", &[("route", "rest"), ("code_class", "5xx")]);
         let before = failed();
-        let mut greeting = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
-        greeting.extend(frame(SETTINGS, 0, 0, &[]));
+        let mut uploads = Vec::new();
         for turn in 0..UPLOADS {
-            greeting.extend(frame(HEADERS, END_HEADERS, 2 * turn + 1, &block("POST")));
-            greeting.extend(frame(DATA, END_STREAM, 2 * turn + 1, &[b'x'; 16_384]));
+            uploads.extend(frame(HEADERS, END_HEADERS, 2 * turn + 1, &block("POST")));
+            uploads.extend(frame(DATA, END_STREAM, 2 * turn + 1, &[b'x'; 16_384]));
         }
-        let crowd: Vec<TcpStream> = (0..4)
+        let crowd: Vec<Raw> = (0..4)
             .map(|_| {
-                let mut socket = TcpStream::connect(sidecar.traffic()).expect("it accepts");
-                socket.write_all(&greeting).expect("it is taken");
-                socket
+                let mut raw = Raw::connect(sidecar.traffic(), &[]);
+                // Before that, the window is 64 KiB.
+                let opened = || raw.heard_so_far().frames.iter().any(|(kind, ..)| *kind == WINDOW_UPDATE);
+                eventually("the window of the connection", || opened().then_some(()));
+                assert!(raw.send(&uploads), "{:?}", raw.heard_so_far());
+                raw
             })
             .collect();
         let all = before + 4.0 * f64::from(UPLOADS);
