@@ -118,7 +118,7 @@ impl<'a, R: RequestParts> RequestFacts<'a, R> {
         }
     }
 
-    fn claim(&self, claim: &Pointer, repeated: Repeated) -> Outcome<'static> {
+    fn claim(&self, claim: &Pointer, repeated: Repeated) -> Outcome<'_> {
         let Some(verifier) = &self.extractor.beyond.verifier else { return Outcome::Absent("no keys are configured") };
         let read = || self.read_token(verifier);
         match self.ahead.map_or_else(|| self.token.get_or_init(read), |ahead| ahead.token.get_or_init(read)) {
@@ -127,7 +127,7 @@ impl<'a, R: RequestParts> RequestFacts<'a, R> {
             Token::Claims(claims) => {
                 let text = JsonText::new(claims.as_bytes());
                 match text.map(|text| text.scalar(claim, repeated == Repeated::Joined)) {
-                    Some(Scalar::Value(value)) => Outcome::Value(Cow::Owned(value)),
+                    Some(Scalar::Value(value)) => Outcome::Value(value),
                     Some(Scalar::NotOne) => Outcome::Refused("not one value"),
                     _ => Outcome::Absent("absent"),
                 }
