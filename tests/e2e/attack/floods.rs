@@ -69,6 +69,7 @@ fn row_21_resets_at_a_pace_below_the_limit_of_a_second_end_the_connection_too() 
         let mut raw = Raw::connect(sidecar.traffic(), &[]);
         let mut turns = 0;
         while raw.send(&get(stream(turns))) {
+            // The attacker's pace.
             sleep(Duration::from_millis(2));
             if !raw.send(&frame(RST_STREAM, 0, stream(turns), &CANCEL)) {
                 break;
@@ -92,6 +93,7 @@ fn row_21_who_resets_some_of_many_streams_stays() {
         if turn % 10 == 0 {
             assert!(raw.send(&frame(RST_STREAM, 0, stream(turn), &CANCEL)), "ended after {turn}");
         }
+        // The attacker's pace.
         sleep(Duration::from_millis(2));
     }
     for reason in ["h2_resets", "h2_reset_rate", "h2_calm", "h2_control_frames"] {
@@ -251,6 +253,7 @@ fn row_22_answers_that_are_taken_byte_by_byte_are_timed_out() {
         while raw.heard_so_far().resets().len() < 50 {
             let opened: Vec<u8> = (0..50).flat_map(|turn| frame(WINDOW_UPDATE, 0, stream(turn), &one)).collect();
             assert!(raw.send(&opened), "{:?}", raw.heard_so_far().goaway());
+            // The attacker's pace.
             sleep(Duration::from_millis(20));
         }
         let heard = raw.leave_after("50 resets", |heard| heard.resets().len() >= 50);

@@ -149,7 +149,7 @@ fn what_the_bucket_did_not_decide_is_not_compared() {
     let plan = Plan::gray(stable.address(), gray.address(), release_keys).more("state: { dir: state }");
     let sidecar = Sidecar::start(&plan);
     visit(&mut sidecar.client(), 0..300);
-    // Two looks later.
+    // A span in which nothing may happen: two looks.
     std::thread::sleep(Duration::from_millis(2100));
     let figures = release(&sidecar)["verdict"]["figures"].clone();
     assert_eq!((&figures["calls"]["gray"], &figures["split"]["counts"]["gray"]), (&0.into(), &0.into()), "{figures}");
@@ -175,11 +175,12 @@ fn an_outage_of_both_is_not_held_against_gray_though_breakers_refuse() {
     let sidecar = Sidecar::start(&plan);
     let mut client = sidecar.client();
     visit(&mut client, 0..3000);
-    // Both windows forget that.
+    // A span without calls, so that both windows forget those.
     std::thread::sleep(Duration::from_millis(1200));
     failing.store(true, Ordering::Relaxed);
     for part in 6..9 {
         visit(&mut client, part * 500..part * 500 + 500);
+        // The pace of the visits.
         std::thread::sleep(Duration::from_millis(600));
     }
     failing.store(false, Ordering::Relaxed);
@@ -189,7 +190,7 @@ fn an_outage_of_both_is_not_held_against_gray_though_breakers_refuse() {
         (sidecar.metric("graylane_breaker_transitions_total", &stable_closed) >= 1.0).then_some(())
     });
     visit(&mut client, 5000..6000);
-    // One more look.
+    // A span in which nothing may happen: one more look.
     std::thread::sleep(Duration::from_millis(1200));
     assert!(!is_latched(&sidecar), "{}", release(&sidecar));
     let shown = release(&sidecar);
