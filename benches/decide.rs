@@ -14,7 +14,7 @@ use graylane::extract::Peer;
 #[allow(dead_code, reason = "it is shared with another bench, which uses more of it")]
 mod world;
 
-use world::{by_expression, by_score, request, world};
+use world::{by_expression, by_score, request, world, world_of_releases};
 
 fn ruling(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("decide");
@@ -49,6 +49,20 @@ fn deciding(criterion: &mut Criterion) {
                 Some(program.decide(found.route, &Inputs::of(&facts)))
             });
         });
+    }
+    for routes in [1, 100, 10_000] {
+        let ((program, extractor), request) = (world_of_releases(routes), request(routes));
+        group.bench_function(
+            BenchmarkId::new("find and decide, each route with a release of its own", routes),
+            |bench| {
+                bench.iter(|| {
+                    let path = NormalPath::new(black_box(&request.path), AllowEncoded::default()).ok()?;
+                    let found = program.find(&request, path.as_str())?;
+                    let facts = extractor.facts(&request, &found, Peer::local());
+                    Some(program.decide(found.route, &Inputs::of(&facts)))
+                });
+            },
+        );
     }
     group.bench_function("bucket", |bench| bench.iter(|| bucket(black_box("pricing-v2"), black_box("u1234567"))));
     group.finish();

@@ -59,12 +59,45 @@ pub(crate) fn world(routes: usize) -> (Program, Extractor) {
     let conditions = conditions.into_iter().map(|(key, operator, values)| {
         Condition::test(&mut table, key, operator, values).expect("a condition of this file is valid")
     });
-    let conditions = conditions.collect();
+    let release = ramp("pricing-v2", conditions.collect());
+    built(table, vec![release], routes, |_| 0)
+}
+
+/// The same routes with a release of its own for each, of five conditions without a long list.
+pub(crate) fn world_of_releases(routes: usize) -> (Program, Extractor) {
+    let mut table = FactTable::new();
+    let releases = (0..routes).map(|number| {
+        let conditions = [
+            ("category_id", Operator::In, vec![text("1001"), text("1002")]),
+            ("stock_level", Operator::Gt, vec![text("500")]),
+            ("sku_id", Operator::Prefix, vec![text("sku-")]),
+            ("header:x-app-version", Operator::Semver, vec![text(">=2.4.0")]),
+            ("tag", Operator::AnyOf, vec![text("vip"), text("staff")]),
+        ];
+        let conditions = conditions.into_iter().map(|(key, operator, values)| {
+            Condition::test(&mut table, key, operator, values).expect("a condition of this file is valid")
+        });
+        ramp(&format!("pricing-{number}"), conditions.collect())
+    });
+    let releases = releases.collect();
+    built(table, releases, routes, |route| route)
+}
+
+/// A release for a twentieth of those who meet the conditions.
+fn ramp(name: &str, conditions: Vec<Condition>) -> Release {
     let permille = Permille::new(50).expect("50 is within 1000");
-    let release = Release { level: Level::Permille, permille, conditions, ..Release::closed("pricing-v2") };
+    Release { level: Level::Permille, permille, conditions, ..Release::closed(name) }
+}
+
+fn built(
+    table: FactTable,
+    releases: Vec<Release>,
+    routes: usize,
+    release_of: fn(usize) -> usize,
+) -> (Program, Extractor) {
     let routes = (0..routes).map(|number| RouteSpec {
         lanes: vec![LaneId::STABLE, LaneId::GRAY],
-        release: ReleaseId::from_index(0),
+        release: ReleaseId::from_index(release_of(number)),
         ..RouteSpec::on_path(format!("r{number}"), format!("/api/v1/p{number}/{{sku_id}}"))
     });
     let header = |fact, name: &str| (fact, vec![Source::header(name)]);
@@ -79,7 +112,7 @@ pub(crate) fn world(routes: usize) -> (Program, Extractor) {
         ],
     );
     let program =
-        Program::new(Lanes::new(), table, vec![release], routes.collect()).expect("the routes of this file are valid");
+        Program::new(Lanes::new(), table, releases, routes.collect()).expect("the routes of this file are valid");
     let extractor = Extractor::new(&program, sources, Trust::default());
     (program, extractor)
 }

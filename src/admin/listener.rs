@@ -184,6 +184,7 @@ mod tests {
         let mut server = TimedStream::new(server, Limits { idle: LONG, asking: SHORT }, None);
         let drip = tokio::spawn(async move {
             while client.write_all(b"x").await.is_ok() {
+                // The client's pace.
                 sleep(SHORT / 10).await;
             }
         });
@@ -211,6 +212,7 @@ mod tests {
         client.write_all(b"a").await.unwrap();
         assert_eq!(server.read_u8().await.unwrap(), b'a');
         server.write_all(b"b").await.unwrap();
+        // A span in which nothing may happen.
         sleep(2 * SHORT).await;
         client.write_all(b"c").await.unwrap();
         assert_eq!(server.read_u8().await.unwrap(), b'c');

@@ -45,24 +45,22 @@ struct Pulse {
 
 /// The path of the stream; it ends when `ended` turns true.
 pub(super) fn routes(view: Arc<dyn AdminView>, ended: watch::Receiver<bool>) -> Router<AdminState> {
-    let pulse = Pulse { view, last: Arc::default(), free: Arc::new(Semaphore::new(LISTENERS)), ended };
-    Router::new().route("/api/v1/stream", get(stream)).with_state(pulse)
+    Router::new().route("/api/v1/stream", get(stream)).with_state(Pulse::new(view, ended))
 }
 
 async fn stream(State(pulse): State<Pulse>) -> Response {
-    let Ok(permit) = pulse.free.clone().try_acquire_owned() else {
+    let Some(events) = Events::of(pulse) else {
         let detail = format!("{LISTENERS} listen already; close one, or ask for the lists instead");
         return Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).into_response();
     };
-    let mut ticks = interval_at(Instant::now(), EVERY);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    let mut ended = pulse.ended.clone();
-    let end = Box::pin(async move { _ = ended.wait_for(|ended| *ended).await });
-    let events = Events { pulse, ticks, end, taken: Instant::now(), _permit: permit };
     ([(header::CONTENT_TYPE, "text/event-stream")], Body::new(events)).into_response()
 }
 
 impl Pulse {
+    fn new(view: Arc<dyn AdminView>, ended: watch::Receiver<bool>) -> Pulse {
+        Pulse { view, last: Arc::default(), free: Arc::new(Semaphore::new(LISTENERS)), ended }
+    }
+
     /// The figures of this moment as an event.
     fn event(&self) -> Bytes {
         // A panic under this lock leaves an old event at worst.
@@ -93,6 +91,18 @@ struct Events {
     _permit: OwnedSemaphorePermit,
 }
 
+impl Events {
+    /// For one more listener, unless there are too many.
+    fn of(pulse: Pulse) -> Option<Events> {
+        let permit = pulse.free.clone().try_acquire_owned().ok()?;
+        let mut ticks = interval_at(Instant::now(), EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let mut ended = pulse.ended.clone();
+        let end = Box::pin(async move { _ = ended.wait_for(|ended| *ended).await });
+        Some(Events { pulse, ticks, end, taken: Instant::now(), _permit: permit })
+    }
+}
+
 impl HttpBody for Events {
     type Data = Bytes;
     type Error = Infallible;
@@ -107,5 +117,60 @@ impl HttpBody for Events {
         self.taken = Instant::now();
         let event = self.pulse.event();
         Poll::Ready(Some(Ok(Frame::data(event))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::task::Waker;
+
+    use super::super::tests::Still;
+    use super::*;
+
+    /// What the connection of a listener gets when it has room for an event at this moment.
+    fn take(events: &mut Events, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        let polled = Pin::new(events).poll_frame(cx);
+        polled.map(|frame| frame.map(|frame| frame.expect("no error is there").into_data().expect("data")))
+    }
+
+    #[tokio::test]
+    async fn who_takes_no_event_for_ten_seconds_is_let_go_and_its_place_is_free_again() {
+        let (_stays, ended) = watch::channel(false);
+        let pulse = Pulse::new(Arc::new(Still::default()), ended);
+        let mut listeners: Vec<Events> = (0..LISTENERS).filter_map(|_| Events::of(pulse.clone())).collect();
+        assert!(Events::of(pulse.clone()).is_none(), "one too many");
+        // All of them take the first event at once.
+        for events in &mut listeners {
+            let first = poll_fn(|cx| take(events, cx)).await.expect("an event");
+            assert!(first.starts_with(b"event: figures\n"), "{first:?}");
+        }
+        // Ten seconds later: the one was busy for a little less, the other for a little more.
+        let long_ago = |margin: i64| {
+            let late = LATEST.as_millis() as i64 + margin;
+            Instant::now().checked_sub(Duration::from_millis(late as u64)).expect("the machine is up for longer")
+        };
+        listeners[0].taken = long_ago(-2000);
+        listeners[1].taken = long_ago(1);
+        let mut now = Context::from_waker(Waker::noop());
+        assert_ne!(take(&mut listeners[0], &mut now), Poll::Ready(None), "it was not late");
+        assert_eq!(take(&mut listeners[1], &mut now), Poll::Ready(None), "it was late");
+        // Its connection drops the body that has ended, and somebody else may listen.
+        drop(listeners.remove(1));
+        let mut next = Events::of(pulse.clone()).expect("a place is free");
+        assert!(Events::of(pulse).is_none(), "no more than one place is free");
+        assert!(poll_fn(|cx| take(&mut next, cx)).await.is_some());
+    }
+
+    #[tokio::test]
+    async fn who_was_late_and_takes_an_event_in_time_stays() {
+        let (_stays, ended) = watch::channel(false);
+        let mut events = Events::of(Pulse::new(Arc::new(Still::default()), ended)).expect("a place");
+        assert!(poll_fn(|cx| take(&mut events, cx)).await.is_some());
+        let taken = events.taken;
+        events.taken = taken - LATEST / 2;
+        // The next event is due a second after the first; taking it is what counts.
+        assert!(poll_fn(|cx| take(&mut events, cx)).await.is_some());
+        assert!(events.taken > taken);
     }
 }

@@ -56,6 +56,12 @@ pub enum FactKind {
     Open,
 }
 
+/// Whether a text has the form of an SKU's code, where the configuration names no other: 1 to 64 letters, digits, dots,
+/// hyphens and underscores.
+pub fn is_sku_code(value: &str) -> bool {
+    (1..=64).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+}
+
 /// Where a fact of the table comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum FactOrigin {

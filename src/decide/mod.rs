@@ -52,7 +52,7 @@ pub use condition::{Condition, ConditionError, Test};
 pub use evaluate::{Decision, Inputs, LaneMark, Verdict};
 pub use experiment::{Ab, Experiment, ExperimentError};
 pub use expression::{Expression, ExpressionError, Fenced, Functions, NumberExpression, Parsed, Promotion, Vocabulary};
-pub use fact::{FactId, FactKind, FactOrigin, Facts};
+pub use fact::{FactId, FactKind, FactOrigin, Facts, is_sku_code};
 pub use fact_table::{FactError, FactTable};
 pub use gbt2260::odd_city;
 pub use index::Found;

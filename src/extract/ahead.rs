@@ -109,7 +109,7 @@ pub(super) enum Token {
 
 #[derive(Debug)]
 enum Values {
-    Read(Vec<(Pointer, Scalar)>),
+    Read(Vec<(Pointer, Scalar<'static>)>),
     Unread(&'static str),
 }
 
@@ -210,15 +210,15 @@ impl Extractor {
 }
 
 impl Sources {
-    fn read_json(&self, text: &JsonText<'_>) -> Vec<(Pointer, Scalar)> {
-        let mut values: Vec<(Pointer, Scalar)> = Vec::new();
+    fn read_json(&self, text: &JsonText<'_>) -> Vec<(Pointer, Scalar<'static>)> {
+        let mut values: Vec<(Pointer, Scalar<'static>)> = Vec::new();
         for plan in self.all() {
             for source in &plan.sources {
                 if let Source::Json(pointer) = source
                     && !values.iter().any(|(known, _)| known == pointer)
                 {
                     let value = text.scalar(pointer, plan.repeated == Repeated::Joined);
-                    values.push((pointer.clone(), value));
+                    values.push((pointer.clone(), value.into_owned()));
                 }
             }
         }

@@ -1,9 +1,11 @@
 //! How facts are read from requests, compiled once from a configuration.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use regex::Regex;
+use rust_decimal::Decimal;
 
 use super::ahead::{Ahead, Needs};
 use super::client::{Peer, Trust};
@@ -13,7 +15,7 @@ use super::request_facts::RequestFacts;
 use super::source::{Repeated, Source};
 use super::untrusted::Untrusted;
 use crate::config::GeoipPlan;
-use crate::decide::{FactId, FactKind, FactOrigin, FactTable, Found, Program, RequestParts, RouteId};
+use crate::decide::{FactId, FactKind, FactOrigin, FactTable, Found, Program, RequestParts, RouteId, number};
 use crate::lookup::Lookup;
 
 /// The sources of every fact, in the order they are tried, and the values that count.
@@ -114,6 +116,18 @@ impl FactSources {
         };
         FactSources { sources, fit: Fit::of(table, fact), repeated, in_hundredths: false }
     }
+
+    /// A value as a source gave it, in the unit that conditions count; else why it does not count.
+    pub(super) fn checked<'v>(&self, value: Cow<'v, str>) -> Result<Cow<'v, str>, &'static str> {
+        self.fit.check(&value)?;
+        if self.in_hundredths { hundredths(&value).map(Cow::Owned).ok_or("not a number") } else { Ok(value) }
+    }
+}
+
+/// A number of hundredths in whole units, exactly.
+fn hundredths(value: &str) -> Option<String> {
+    let whole = number(value)?.checked_div(Decimal::ONE_HUNDRED)?;
+    Some(whole.normalize().to_string())
 }
 
 /// Everything that reading a request's facts needs.

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use regex::Regex;
 
-use crate::decide::{FactId, FactKind, FactTable, RegionCodes, number};
+use crate::decide::{FactId, FactKind, FactTable, RegionCodes, is_sku_code, number};
 
 /// The most bytes of an id.
 const LONGEST_ID: usize = 256;
@@ -58,10 +58,6 @@ impl Fit {
             Fit::Region(codes) => must(codes.accept(value), "not a region code"),
         }
     }
-}
-
-fn is_sku_code(value: &str) -> bool {
-    value.len() <= 64 && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 //! [`JsonText::new`] and [`JsonText::read`] are the entry points for fuzzing: any bytes, any pointer.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
@@ -13,9 +14,12 @@ use serde_json::value::RawValue;
 /// Most bytes of the values of a list that are joined.
 const MOST_JOINED: usize = 4096;
 
-/// A JSON pointer, or the name of a member.
+/// A JSON pointer, or the name of a member. A copy is cheap.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Pointer {
+pub struct Pointer(Arc<Steps>);
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Steps {
     written: Box<str>,
     tokens: Box<[Box<str>]>,
 }
@@ -24,7 +28,7 @@ impl Pointer {
     /// A pointer of RFC 6901, as `/items/0/sku_id`.
     pub fn new(text: &str) -> Pointer {
         let tokens = text.split('/').skip(1).map(|token| token.replace("~1", "/").replace("~0", "~").into());
-        Pointer { written: text.into(), tokens: tokens.collect() }
+        Pointer(Arc::new(Steps { written: text.into(), tokens: tokens.collect() }))
     }
 
     /// A claim: a pointer where it begins with `/`, else the name of a member of the whole.
@@ -32,20 +36,20 @@ impl Pointer {
         if text.starts_with('/') {
             return Pointer::new(text);
         }
-        Pointer { written: text.into(), tokens: Box::new([text.into()]) }
+        Pointer(Arc::new(Steps { written: text.into(), tokens: Box::new([text.into()]) }))
     }
 
     /// As it is written in the configuration.
     pub fn as_str(&self) -> &str {
-        &self.written
+        &self.0.written
     }
 }
 
-/// What stands at a pointer.
+/// What stands at a pointer; a part of the text where it stands there as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Scalar {
+pub(super) enum Scalar<'t> {
     Absent,
-    Value(String),
+    Value(Cow<'t, str>),
     /// An object, or a list where one value is wanted.
     NotOne,
     /// The whole is no JSON.
@@ -65,29 +69,44 @@ impl<'t> JsonText<'t> {
     /// such values gives them joined by commas. Nothing for `null`, an object, and where nothing stands.
     pub fn read(&self, pointer: &Pointer) -> Option<String> {
         match self.scalar(pointer, true) {
-            Scalar::Value(value) => Some(value),
+            Scalar::Value(value) => Some(value.into_owned()),
             _ => None,
         }
     }
 
-    pub(super) fn scalar(&self, pointer: &Pointer, joins_lists: bool) -> Scalar {
+    pub(super) fn scalar(&self, pointer: &Pointer, joins_lists: bool) -> Scalar<'t> {
         let mut reader = serde_json::Deserializer::from_str(self.0);
-        let found = Walk(&pointer.tokens).deserialize(&mut reader);
+        let found = Walk(&pointer.0.tokens).deserialize(&mut reader);
         let Ok(found) = found.and_then(|found| reader.end().map(|()| found)) else { return Scalar::NotJson };
         match found.map(RawValue::get) {
             None | Some("null") => Scalar::Absent,
             Some(raw) => {
-                one(raw).or_else(|| if joins_lists { joined(raw) } else { None }).map_or(Scalar::NotOne, Scalar::Value)
+                let list = || if joins_lists { joined(raw).map(Cow::Owned) } else { None };
+                one(raw).or_else(list).map_or(Scalar::NotOne, Scalar::Value)
             }
         }
     }
 }
 
-fn one(raw: &str) -> Option<String> {
+impl Scalar<'_> {
+    /// The same, when the text is no more.
+    pub(super) fn into_owned(self) -> Scalar<'static> {
+        match self {
+            Scalar::Value(value) => Scalar::Value(Cow::Owned(value.into_owned())),
+            Scalar::Absent => Scalar::Absent,
+            Scalar::NotOne => Scalar::NotOne,
+            Scalar::NotJson => Scalar::NotJson,
+        }
+    }
+}
+
+fn one(raw: &str) -> Option<Cow<'_, str>> {
     match raw.as_bytes().first()? {
-        b'"' => serde_json::from_str(raw).ok(),
+        // What holds no escape stands there as it is meant; the text is JSON, so a quote is at its end.
+        b'"' if !raw.contains('\\') => Some(Cow::Borrowed(&raw[1..raw.len() - 1])),
+        b'"' => serde_json::from_str(raw).ok().map(Cow::Owned),
         b'{' | b'[' => None,
-        _ => Some(raw.to_owned()),
+        _ => Some(Cow::Borrowed(raw)),
     }
 }
 
@@ -189,9 +208,9 @@ fn place(token: &str) -> Option<usize> {
     if plain { token.parse().ok() } else { None }
 }
 
-/// A member's name, borrowed where nothing in it is escaped.
+/// A text such as a member's name, borrowed where nothing in it is escaped.
 #[derive(serde::Deserialize)]
-struct Key<'k>(#[serde(borrow)] Cow<'k, str>);
+pub(super) struct Key<'k>(#[serde(borrow)] pub(super) Cow<'k, str>);
 
 #[cfg(test)]
 mod tests {
@@ -199,13 +218,13 @@ mod tests {
     use proptest::prelude::*;
 
     #[track_caller]
-    fn check(text: &str, pointer: &str, expected: Scalar) {
+    fn check(text: &str, pointer: &str, expected: Scalar<'_>) {
         let text = JsonText::new(text.as_bytes()).unwrap();
         assert_eq!(text.scalar(&Pointer::new(pointer), false), expected, "{pointer}");
     }
 
-    fn value(text: &str) -> Scalar {
-        Scalar::Value(text.to_owned())
+    fn value(text: &str) -> Scalar<'_> {
+        Scalar::Value(text.into())
     }
 
     #[test]

@@ -10,6 +10,7 @@ use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Validation, decode};
 use serde::de::IgnoredAny;
 
+use super::json::Key;
 use crate::config::{JWT_ALGORITHMS, JwtPlan, TokenPlace};
 
 /// The longest token that is looked at.
@@ -63,10 +64,11 @@ pub struct Verifier {
 
 /// The first part of a token.
 #[derive(serde::Deserialize)]
-struct Header {
-    alg: String,
-    #[serde(default)]
-    kid: Option<String>,
+struct Header<'h> {
+    #[serde(borrow)]
+    alg: Key<'h>,
+    #[serde(borrow, default)]
+    kid: Option<Key<'h>>,
     /// What a reader must understand (RFC 7515 section 4.1.11): of that we know nothing.
     #[serde(default)]
     crit: Option<IgnoredAny>,
@@ -108,16 +110,16 @@ impl Verifier {
             return Err(TokenFault::Malformed);
         }
         let head = URL_SAFE_NO_PAD.decode(head).map_err(|_| TokenFault::Malformed)?;
-        let head: Header = serde_json::from_slice(&head).map_err(|_| TokenFault::Malformed)?;
+        let head: Header<'_> = serde_json::from_slice(&head).map_err(|_| TokenFault::Malformed)?;
         if head.crit.is_some() {
             return Err(TokenFault::Malformed);
         }
-        let known = JWT_ALGORITHMS.iter().find(|(name, _)| *name == head.alg).map(|(_, algorithm)| *algorithm);
+        let known = JWT_ALGORITHMS.iter().find(|(name, _)| *name == head.alg.0).map(|(_, algorithm)| *algorithm);
         let rules = self.rules.iter().find(|rules| known.is_some_and(|known| rules.algorithms.contains(&known)));
         let (Some(algorithm), Some(rules)) = (known, rules) else { return Err(TokenFault::Algorithm) };
         let keys = self.plan.keys.get();
         let mut fault = TokenFault::Key;
-        for key in keys.candidates(algorithm, head.kid.as_deref()).take(MOST_TRIES) {
+        for key in keys.candidates(algorithm, head.kid.as_ref().map(|id| &*id.0)).take(MOST_TRIES) {
             match decode::<IgnoredAny>(token, &key.key, rules) {
                 Ok(_) => return text(claims).ok_or(TokenFault::Malformed),
                 Err(error) => fault = fault_of(error.kind()),

@@ -37,7 +37,6 @@ pub use extractor::{Beyond, Extractor, Sources};
 pub use fit::Fit;
 pub use json::{JsonText, Pointer};
 pub use jwt::{TokenFault, Verifier};
-pub use parts::{path_value, query_value};
 pub use probe::{check_forwarded, check_request};
 pub use request_facts::RequestFacts;
 pub use source::{Region, Source};

@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::net::IpAddr;
 
-use rust_decimal::Decimal;
 use smallvec::SmallVec;
 
 use super::ahead::{Ahead, Token};
@@ -14,7 +13,7 @@ use super::json::{JsonText, Pointer, Scalar};
 use super::jwt::{TokenFault, Verifier};
 use super::source::{Reading, Region, Repeated, Source, cookie, header};
 use crate::config::TokenPlace;
-use crate::decide::{FactId, FactTrace, Facts, Found, RequestParts, Tried, number};
+use crate::decide::{FactId, FactTrace, Facts, Found, RequestParts, Tried};
 
 /// The facts of one request.
 #[derive(Debug)]
@@ -103,14 +102,7 @@ impl<'a, R: RequestParts> RequestFacts<'a, R> {
             },
         };
         match outcome {
-            Outcome::Value(value) => match plan.fit.check(&value) {
-                Err(why) => Outcome::Refused(why),
-                Ok(()) if plan.in_hundredths => match hundredths(&value) {
-                    Some(whole) => Outcome::Value(Cow::Owned(whole)),
-                    None => Outcome::Refused("not a number"),
-                },
-                Ok(()) => Outcome::Value(value),
-            },
+            Outcome::Value(value) => plan.checked(value).map_or_else(Outcome::Refused, Outcome::Value),
             other => other,
         }
     }
@@ -126,7 +118,7 @@ impl<'a, R: RequestParts> RequestFacts<'a, R> {
         }
     }
 
-    fn claim(&self, claim: &Pointer, repeated: Repeated) -> Outcome<'static> {
+    fn claim(&self, claim: &Pointer, repeated: Repeated) -> Outcome<'_> {
         let Some(verifier) = &self.extractor.beyond.verifier else { return Outcome::Absent("no keys are configured") };
         let read = || self.read_token(verifier);
         match self.ahead.map_or_else(|| self.token.get_or_init(read), |ahead| ahead.token.get_or_init(read)) {
@@ -135,7 +127,7 @@ impl<'a, R: RequestParts> RequestFacts<'a, R> {
             Token::Claims(claims) => {
                 let text = JsonText::new(claims.as_bytes());
                 match text.map(|text| text.scalar(claim, repeated == Repeated::Joined)) {
-                    Some(Scalar::Value(value)) => Outcome::Value(Cow::Owned(value)),
+                    Some(Scalar::Value(value)) => Outcome::Value(value),
                     Some(Scalar::NotOne) => Outcome::Refused("not one value"),
                     _ => Outcome::Absent("absent"),
                 }
@@ -194,12 +186,6 @@ fn brought<'b>(found: Option<Result<Option<&'b str>, &'static str>>) -> Outcome<
         Some(Ok(None)) => Outcome::Absent("absent"),
         Some(Ok(Some(value))) => Outcome::Value(Cow::Borrowed(value)),
     }
-}
-
-/// A number of hundredths in whole units, exactly.
-fn hundredths(value: &str) -> Option<String> {
-    let whole = number(value)?.checked_div(Decimal::ONE_HUNDRED)?;
-    Some(whole.normalize().to_string())
 }
 
 impl<R: RequestParts> Facts for RequestFacts<'_, R> {

@@ -34,6 +34,7 @@ fn server(answer: &'static str, after: Duration) -> (String, Arc<AtomicUsize>) {
                 let mut read = [0; 4096];
                 while socket.read(&mut read).is_ok_and(|n| n > 0) {
                     counted.fetch_add(1, Ordering::SeqCst);
+                    // The time that the answer takes.
                     std::thread::sleep(after);
                     if socket.write_all(answer.as_bytes()).is_err() {
                         return;
@@ -80,6 +81,7 @@ async fn a_late_look_up_is_nothing_now_and_there_for_the_next() {
     assert_eq!(lookup.get(&key, 0).await, Answer::Nothing("the look-up was too late"));
     tokio::time::timeout(Duration::from_secs(10), async {
         while !matches!(lookup.get(&key, 0).await, Answer::Found(_)) {
+            // The pause between two looks.
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     })
@@ -93,10 +95,12 @@ async fn a_stale_record_is_given_while_it_is_looked_up_anew() {
     let lookup = started(LookupPlan { ttl: Duration::from_millis(1), ..plan() });
     let key = format!("{url}/7");
     assert!(matches!(lookup.get(&key, 0).await, Answer::Found(_)));
+    // Longer than the record is fresh.
     tokio::time::sleep(Duration::from_millis(5)).await;
     assert!(matches!(lookup.get(&key, 0).await, Answer::Found(_)));
     tokio::time::timeout(Duration::from_secs(10), async {
         while count.load(Ordering::SeqCst) < 2 {
+            // The pause between two looks.
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     })

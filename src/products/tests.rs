@@ -58,9 +58,13 @@ async fn a_webhook_that_fails_first_is_called_again_with_the_same_event() {
     let told: serde_json::Value = serde_json::from_str(&bodies[0]).unwrap();
     assert_eq!((&told["sku_ids"], &told["product_version"]), (&serde_json::json!(["A1"]), &serde_json::json!(42)));
     assert_eq!((&told["from"], &told["config_version"]), (&"one".into(), &"two".into()));
-    while !counted(&telemetry, "webhook", "sent") {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    let until_sent = async {
+        while !counted(&telemetry, "webhook", "sent") {
+            // The pause between two looks.
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, until_sent).await.expect("what was taken is counted");
     assert!(counted(&telemetry, "webhook", "retried") && !counted(&telemetry, "webhook", "dropped"));
 }
 

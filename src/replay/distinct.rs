@@ -15,6 +15,10 @@ const REST: u32 = u64::BITS - PRECISION;
 /// So many values are counted exactly.
 const FEW: usize = 1024;
 
+/// A value as it is counted: its hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mark(u64);
+
 /// A set of which only the size can be asked.
 #[derive(Debug, Clone)]
 pub struct Distinct(Sketch);
@@ -27,6 +31,14 @@ enum Sketch {
     Registers(Box<[u8]>),
 }
 
+impl Mark {
+    /// Of a value. `kind` keeps values of different kinds apart that are written alike.
+    pub fn of(kind: u8, value: &str) -> Mark {
+        let hash = rapidhash_v3_seeded(value.as_bytes(), &DEFAULT_RAPID_SECRETS);
+        Mark(mixed(hash ^ u64::from(kind).wrapping_mul(0x9e37_79b9_7f4a_7c15)))
+    }
+}
+
 impl Default for Distinct {
     fn default() -> Distinct {
         Distinct(Sketch::Exact(Vec::new()))
@@ -37,10 +49,9 @@ impl Distinct {
     /// The standard error of [`Distinct::count`] beyond 1024 values, as a share.
     pub const STANDARD_ERROR: f64 = 0.008_125;
 
-    /// Adds a value. `kind` keeps values of different kinds apart that are written alike.
-    pub fn add(&mut self, kind: u8, value: &str) {
-        let hash = rapidhash_v3_seeded(value.as_bytes(), &DEFAULT_RAPID_SECRETS);
-        self.add_hash(mixed(hash ^ u64::from(kind).wrapping_mul(0x9e37_79b9_7f4a_7c15)));
+    /// Adds a value.
+    pub fn add(&mut self, mark: Mark) {
+        self.add_hash(mark.0);
     }
 
     /// Adds everything that another one has.
@@ -158,7 +169,7 @@ mod tests {
 
     fn of(range: std::ops::Range<u64>) -> Distinct {
         let mut distinct = Distinct::default();
-        range.for_each(|value| distinct.add(0, &format!("user-{value}")));
+        range.for_each(|value| distinct.add(Mark::of(0, &format!("user-{value}"))));
         distinct
     }
 
@@ -168,9 +179,9 @@ mod tests {
         distinct.merge(&of(500..1024));
         assert_eq!(distinct.count(), 1024);
         let mut kinds = Distinct::default();
-        kinds.add(0, "7");
-        kinds.add(1, "7");
-        kinds.add(1, "7");
+        kinds.add(Mark::of(0, "7"));
+        kinds.add(Mark::of(1, "7"));
+        kinds.add(Mark::of(1, "7"));
         assert_eq!(kinds.count(), 2);
     }
 

@@ -5,19 +5,15 @@ use std::cell::{Cell, OnceCell};
 
 use super::judge::Placed;
 use super::line::{Known, Line, Named};
-use crate::config::{FactSource, Settings};
-use crate::decide::{
-    AllowEncoded, Bucket, Decision, FactId, FactOrigin, Facts, Found, Reason, Release, RequestParts, bucket,
-};
-use crate::extract::{self, Extractor, path_value, query_value};
+use crate::config::Settings;
+use crate::decide::{AllowEncoded, Bucket, Decision, FactId, Facts, Found, Reason, Release, RequestParts, bucket};
+use crate::extract::{self, Extractor, Source};
 
 /// One of the two configurations, ready to be asked.
 pub(super) struct Side<'s> {
     pub(super) settings: &'s Settings,
     pub(super) allow: AllowEncoded,
     extractor: Extractor,
-    /// The sources of each fact.
-    sources: Vec<&'s [FactSource]>,
     /// Whether a route asks for the host.
     by_host: bool,
 }
@@ -65,13 +61,10 @@ impl Why<'_> {
 
 impl<'s> Side<'s> {
     pub(super) fn new(settings: &'s Settings) -> Side<'s> {
-        let lists = &settings.facts.lists;
-        let of = |fact| lists.iter().find(|(known, _)| *known == fact).map_or(&[][..], |(_, list)| list.as_slice());
         Side {
             settings,
             allow: extract::allow_encoded(settings),
             extractor: Extractor::of(settings),
-            sources: settings.program.facts().ids().map(of).collect(),
             by_host: settings.program.routes().iter().any(|route| !route.hosts.is_empty()),
         }
     }
@@ -97,6 +90,12 @@ impl<'l> Asked<'l> {
     /// Whether an answer was missing.
     pub(super) fn has_gap(&self) -> bool {
         self.gap.get()
+    }
+
+    /// What came of asking, and whether an answer was missing for it. The request's own note stays as it was.
+    fn listen<T>(&self, ask: impl FnOnce() -> T) -> (T, bool) {
+        let before = self.gap.replace(false);
+        (ask(), self.gap.replace(before))
     }
 
     fn note(&self, matters: bool) {
@@ -181,15 +180,18 @@ impl<'s, 'f> LineFacts<'s, 'f> {
             FactId::CLIENT_IP => &line.client,
             fact => named(&line.facts, table.name(fact)).unwrap_or(&Known::Unknown),
         };
-        let known = match given {
-            Known::Unknown => self.of_sources(fact),
+        let value = match given {
+            Known::Unknown => return self.of_sources(fact),
             Known::Absent => return Known::Absent,
-            Known::Value(value) => Known::Value(Cow::Borrowed(&**value)),
+            Known::Value(value) => Cow::Borrowed(&**value),
         };
-        let hashed = line.buckets.is_some() && matches!(fact, FactId::USER_ID | FactId::DEVICE_ID);
-        match known {
-            Known::Value(value) if !hashed && !self.side.extractor.fits(fact, &value) => Known::Absent,
-            known => known,
+        // Our own log has facts as conditions saw them, and hashes of users; another one has what a source would give.
+        let extractor = &self.side.extractor;
+        let own = line.buckets.is_some();
+        match own && (matches!(fact, FactId::USER_ID | FactId::DEVICE_ID) || extractor.fits(fact, &value)) {
+            true => Known::Value(value),
+            false if own => Known::Absent,
+            false => extractor.accept(fact, value).map_or(Known::Absent, Known::Value),
         }
     }
 
@@ -198,44 +200,30 @@ impl<'s, 'f> LineFacts<'s, 'f> {
         if self.asked.line.buckets.is_some() && matches!(fact, FactId::USER_ID | FactId::DEVICE_ID) {
             return Known::Unknown;
         }
-        match self.side.settings.program.facts().origin(fact) {
-            FactOrigin::Header(name) => return self.header(name),
-            FactOrigin::Query(name) => return self.query(name),
-            FactOrigin::BuiltIn | FactOrigin::Declared => {}
-        }
-        let sources = self.side.sources.get(fact.index()).copied().unwrap_or_default();
-        for source in sources {
-            let known = match source {
-                // What the log does not show stands there by its name.
-                FactSource::Path(name) if self.found.parameter(name).is_some_and(is_hidden) => Known::Unknown,
-                FactSource::Path(name) => path_value(self.found, name).map_or(Known::Absent, Known::Value),
-                FactSource::Query(name) => self.query(name),
-                FactSource::Header(name) => self.header(&name.to_ascii_lowercase()),
-                _ => Known::Unknown,
-            };
-            match known {
-                Known::Value(value) if !self.side.extractor.fits(fact, &value) => {}
-                Known::Absent => {}
-                known => return known,
-            }
-        }
-        Known::Absent
+        let sources = self.side.extractor.sources_of(fact).iter();
+        sources
+            .map(|source| self.of_source(fact, source))
+            .find(|known| *known != Known::Absent)
+            .unwrap_or(Known::Absent)
     }
 
-    fn header(&self, name: &str) -> Known<'_> {
-        match named(&self.asked.line.headers, name) {
-            Some(Known::Value(value)) => Known::Value(Cow::Borrowed(&**value)),
-            Some(Known::Absent) => Known::Absent,
-            Some(Known::Unknown) | None => Known::Unknown,
+    fn of_source(&self, fact: FactId, source: &Source) -> Known<'_> {
+        let extractor = &self.side.extractor;
+        match source {
+            // What the log does not show stands there by its name.
+            Source::Path(name) if self.found.parameter(name).is_some_and(is_hidden) => return Known::Unknown,
+            Source::Cookie(name) => match named(&self.asked.line.cookies, name) {
+                Some(Known::Value(value)) => {
+                    return extractor.accept(fact, plain(value).into()).map_or(Known::Absent, Known::Value);
+                }
+                Some(Known::Absent) => return Known::Absent,
+                Some(Known::Unknown) | None => {}
+            },
+            Source::Jwt(_) | Source::Json(_) | Source::Geoip(_) | Source::Lookup { .. } => return Known::Unknown,
+            Source::Path(_) | Source::Query(_) | Source::Header(_) | Source::Baggage(_) => {}
         }
-    }
-
-    fn query(&self, name: &str) -> Known<'_> {
-        match self.asked.line.query {
-            Known::Value(_) => query_value(self.asked, name).map_or(Known::Absent, Known::Value),
-            Known::Absent => Known::Absent,
-            Known::Unknown => Known::Unknown,
-        }
+        let (value, has_gap) = self.asked.listen(|| extractor.read_part(fact, source, self.asked, self.found));
+        if has_gap { Known::Unknown } else { Known::of(value) }
     }
 
     /// Why the decision that was made from these facts may be another one; nothing where it is certain.
@@ -286,6 +274,12 @@ impl Facts for LineFacts<'_, '_> {
 /// Whether this is the name that stands in a logged path in place of what is not shown.
 fn is_hidden(value: &str) -> bool {
     value.starts_with('{') && value.ends_with('}')
+}
+
+/// A cookie's value as it is read from the header: without blanks and quotes around it.
+fn plain(cookie: &str) -> &str {
+    let cookie = cookie.trim_ascii();
+    cookie.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(cookie)
 }
 
 fn named<'l>(list: &'l Named<'_>, name: &str) -> Option<&'l Known<'l>> {

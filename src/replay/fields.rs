@@ -25,6 +25,7 @@ pub(super) enum Part {
     Query,
     ClientIp,
     Header(String),
+    Cookie(String),
     Fact(String),
 }
 
@@ -68,7 +69,7 @@ const COMBINED_NAMES: &str =
 
 impl Fields {
     /// The map for a log of this form, from pairs of a part and the name of a field. Parts are `method`, `uri` (path and
-    /// query), `path`, `query`, `host`, `client_ip`, `header:NAME`, and the names of facts.
+    /// query), `path`, `query`, `host`, `client_ip`, `header:NAME`, `cookie:NAME`, and the names of facts.
     pub fn new(format: Format, pairs: &[(String, String)]) -> Result<Fields, FieldsError> {
         let mut list: Vec<(Part, Pick)> = Vec::new();
         for (name, field) in pairs {
@@ -120,9 +121,10 @@ impl Part {
             "query" => Part::Query,
             "client_ip" => Part::ClientIp,
             "tag" => Part::Fact("tags".to_owned()),
-            name => match name.strip_prefix("header:") {
-                Some(header) => Part::Header(header.trim().to_ascii_lowercase()),
-                None => Part::Fact(name.to_owned()),
+            name => match name.split_once(':') {
+                Some(("header", header)) => Part::Header(header.trim().to_ascii_lowercase()),
+                Some(("cookie", cookie)) => Part::Cookie(cookie.trim().to_owned()),
+                _ => Part::Fact(name.to_owned()),
             },
         }
     }
@@ -139,6 +141,7 @@ impl Part {
                 line.headers.retain(|(known, _)| known != name);
                 line.headers.push((Cow::Borrowed(name), value));
             }
+            Part::Cookie(name) => line.cookies.push((Cow::Borrowed(name), value)),
             Part::Fact(name) => match name.as_str() {
                 "user_id" => line.user = value,
                 "device_id" => line.device = value,

@@ -22,7 +22,7 @@ mod run;
 
 mod report;
 
-pub use distinct::Distinct;
+pub use distinct::{Distinct, Mark};
 pub use fields::{Fields, FieldsError, Format};
 pub use report::{Counted, First, InputReport, Move, Report, Skipped};
 pub use run::{Input, Plan, run};

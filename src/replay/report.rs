@@ -42,13 +42,13 @@ pub struct Report {
 pub struct Counted {
     /// How many.
     pub requests: u64,
-    /// Different users; devices where there is no user.
+    /// Different keys that are hashed into buckets: users, and devices where there is no user or where releases hash devices.
     pub users: u64,
     /// Different SKUs.
     pub skus: u64,
     /// Different categories.
     pub categories: u64,
-    /// The sum of `order_amount`, in the unit of the configuration.
+    /// The sum of `order_amount` in whole units, whatever unit requests carry.
     #[serde(serialize_with = "as_text")]
     pub amount: Decimal,
 }

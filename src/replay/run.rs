@@ -106,11 +106,13 @@ fn one<'s>(plan: &Plan<'_>, from: &'s Side<'s>, to: &'s Side<'s>, bytes: &[u8], 
         line.host = line::Known::Value(host.into());
     }
     let mut goods = Goods::default();
-    let placed = place(to, &line, &mut goods).and_then(|to| Ok((place(from, &line, &mut goods)?, to)));
-    tally.seen.add(&line, &goods);
-    let (before, after) = match placed {
-        Ok(placed) => placed,
-        Err(why) => {
+    // Where one cannot tell, the other may still know what the request was about.
+    let (after, before) = (place(to, &line, &mut goods), place(from, &line, &mut goods));
+    goods.read_line(&line);
+    tally.seen.add(&goods);
+    let (before, after) = match (before, after) {
+        (Ok(before), Ok(after)) => (before, after),
+        (_, Err(why)) | (Err(why), _) => {
             let reason = why.in_words();
             skip(&mut tally.undecided, why, || Skip::new(at, reason, bytes));
             return;
@@ -120,8 +122,8 @@ fn one<'s>(plan: &Plan<'_>, from: &'s Side<'s>, to: &'s Side<'s>, bytes: &[u8], 
         tally.unlike(|| Skip::new(at, String::from("the log says another lane"), bytes));
     }
     if from.lane(&before) != to.lane(&after) {
-        tally.changed.add(&line, &goods);
-        tally.ways.entry(Way::of(&before, &after)).or_default().add(&line, &goods);
+        tally.changed.add(&goods);
+        tally.ways.entry(Way::of(&before, &after)).or_default().add(&goods);
     }
 }
 

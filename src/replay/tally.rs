@@ -7,11 +7,7 @@ use rust_decimal::Decimal;
 use super::distinct::Distinct;
 use super::facts::Why;
 use super::judge::{Goods, Placed};
-use super::line::Line;
 
-/// Kinds of values, so that a user and a device of one id are two.
-const USER: u8 = 1;
-const DEVICE: u8 = 2;
 /// Characters of a line that are kept to be shown.
 const SHOWN: usize = 120;
 
@@ -60,19 +56,11 @@ pub(super) struct Tally<'s> {
 }
 
 impl Counts {
-    pub(super) fn add(&mut self, line: &Line<'_>, goods: &Goods) {
+    pub(super) fn add(&mut self, goods: &Goods) {
         self.requests += 1;
-        match (line.user.value(), line.device.value()) {
-            (Some(user), _) => self.users.add(USER, user),
-            (None, Some(device)) => self.users.add(DEVICE, device),
-            (None, None) => {}
-        }
-        if let Some(sku) = &goods.sku {
-            self.skus.add(0, sku);
-        }
-        if let Some(category) = &goods.category {
-            self.categories.add(0, category);
-        }
+        goods.user.into_iter().for_each(|user| self.users.add(user));
+        goods.sku.into_iter().for_each(|sku| self.skus.add(sku));
+        goods.category.into_iter().for_each(|category| self.categories.add(category));
         self.amount = self.amount.saturating_add(goods.amount.unwrap_or_default());
     }
 

@@ -270,3 +270,163 @@ fn what_the_log_does_not_show_is_not_guessed() {
     let hidden = shown.replace("/sku/7", "/sku/{sku_id}").replace(r#""sku_id":"7""#, r#""sku_id":"…""#);
     undecided(&wanted, &hidden, "fact the log does not hold `sku_id`");
 }
+
+/// Two configurations whose facts come from the query, or from what `facts` says instead.
+fn shop(facts: &str, release: &str) -> String {
+    FROM.replace("user_id: [{ header: x-user-id }]", "user_id: [{ query: uid }]")
+        .replace("device_id: [{ header: x-device-id }]", "device_id: [{ query: device }]")
+        .replace("category_id: [{ header: x-category-id }]", "category_id: [{ query: category }]")
+        .replace("order_amount: [{ header: x-order-amount }]", "order_amount: [{ query: amount }]")
+        .replace("releases:\n", &format!("{facts}\nreleases:\n"))
+        .replace("{ level: permille, permille: 0 }", release)
+}
+
+#[track_caller]
+fn replay_between(from: &str, to: &str, log: &str, format: Format, pairs: &[(&str, &str)]) -> Report {
+    let (from, to) = (settings(from), settings(to));
+    let pairs: Vec<_> = pairs.iter().map(|(part, field)| ((*part).to_owned(), (*field).to_owned())).collect();
+    let fields = Fields::new(format, &pairs).unwrap();
+    let threads = NonZeroUsize::new(2).unwrap();
+    let plan = Plan { from: &from, to: &to, format, fields: &fields, host: None, threads };
+    run(&plan, vec![Input { name: "log".to_owned(), reader: Box::new(Cursor::new(log.to_owned())) }], &|_| {})
+}
+
+/// nginx's lines for these requests, with fields behind the form.
+fn nginx(requests: &[(String, &str)]) -> String {
+    let line = |(target, more): &(String, &str)| {
+        format!(r#"203.0.113.9 - - [22/Nov/2026:10:00:00 +0000] "GET {target} HTTP/1.1" 200 5 "-" "curl/8"{more}"#)
+            + "\n"
+    };
+    requests.iter().map(line).collect()
+}
+
+#[test]
+fn users_of_a_query_parameter_are_counted_by_the_key_that_is_hashed() {
+    let requests: Vec<_> = (0..3000).map(|n| (format!("/sku/7?a=1&uid=u%2B{}&device=d{n}", n % 1000), "")).collect();
+    let log = nginx(&requests);
+    let inside =
+        |prefix: &str, many: u64| (0..many).filter(|n| bucket("r", &format!("{prefix}{n}")).get() < 300).count() as u64;
+    let none = shop("", "{ level: permille, permille: 0 }");
+    let report = replay_between(&none, &shop("", "{ permille: 300 }"), &log, Format::Combined, &[]);
+    assert_eq!((report.seen.users, report.undecided), (1000, 0));
+    assert_eq!((report.changed.requests, report.changed.users), (3 * inside("u+", 1000), inside("u+", 1000)));
+    assert_eq!(report.moves[0].counted.users, inside("u+", 1000));
+    // The same requests under a release that hashes the device: 3000 of them, of which the sketch knows the number only about.
+    let by_device = |permille| shop("", &format!("{{ permille: {permille}, hash_key: device_id }}"));
+    let report = replay_between(&by_device(0), &by_device(300), &log, Format::Combined, &[]);
+    assert_eq!((report.changed.requests, report.changed.users), (inside("d", 3000), inside("d", 3000)));
+    assert!((report.seen.users as f64 / 3000.0 - 1.0).abs() < 4.0 * Distinct::STANDARD_ERROR, "{}", report.seen.users);
+}
+
+#[test]
+fn a_user_and_a_device_of_one_name_are_two_and_a_request_with_neither_is_nobody() {
+    let log = nginx(&[
+        ("/sku/7?uid=x".to_owned(), ""),
+        ("/sku/7?device=x".to_owned(), ""),
+        ("/sku/7?uid=&device=x".to_owned(), ""),
+        ("/sku/7".to_owned(), ""),
+    ]);
+    let full = shop("", "{ level: full }");
+    let report = replay_between(&shop("", "{ permille: 0 }"), &full, &log, Format::Combined, &[]);
+    assert_eq!((report.changed.requests, report.changed.users, report.undecided), (4, 2, 0));
+}
+
+#[test]
+fn users_of_cookies_and_header_fields_are_counted() {
+    let by = |source: &str, release: &str| shop("", release).replace("{ query: uid }", source);
+    let log = nginx(&[
+        ("/sku/7".to_owned(), r#" "theme=dark; uid=u1; x=y" "u1""#),
+        ("/sku/7".to_owned(), r#" "uid=\x22u2\x22" "\x22u2\x22""#),
+        ("/sku/7".to_owned(), r#" "uid=u1" " u1 ""#),
+        ("/sku/7".to_owned(), r#" "-" "-""#),
+    ]);
+    let check = |source: &str, log: &str, format: Format, map: &[(&str, &str)]| {
+        let (from, to) = (by(source, "{ permille: 0 }"), by(source, "{ level: full }"));
+        let report = replay_between(&from, &to, log, format, map);
+        assert_eq!((report.changed.requests, report.changed.users, report.undecided), (4, 2, 0), "{source} {map:?}");
+    };
+    check("{ cookie: uid }", &log, Format::Combined, &[("header:Cookie", "field10")]);
+    check("{ cookie: uid }", &log, Format::Combined, &[("cookie:uid", "field11")]);
+    check(
+        "{ header: x-user-id }",
+        &log.replace(r#""\x22u2\x22""#, r#""u2""#),
+        Format::Combined,
+        &[("header:x-user-id", "field11")],
+    );
+    check(
+        "{ header: x-user-id }, { cookie: uid }",
+        &log,
+        Format::Combined,
+        &[("header:x-user-id", "field11"), ("header:cookie", "field10")],
+    );
+    check(
+        "{ baggage: uid }",
+        &log.replace("uid=\\x22u2\\x22", "uid=u2;p").replace("; ", ","),
+        Format::Combined,
+        &[("header:baggage", "field10")],
+    );
+    let json: String = [r#""u1""#, r#""u2""#, r#""u1""#, "null"]
+        .map(|user| format!(r#"{{"m":"GET","u":"/sku/7","cookies":{{"uid":{user}}}}}"#) + "\n")
+        .concat();
+    check("{ cookie: uid }", &json, Format::Json, &[("method", "m"), ("uri", "u"), ("cookie:uid", "/cookies/uid")]);
+}
+
+#[test]
+fn a_cookie_that_the_log_does_not_hold_is_not_guessed() {
+    let by_cookie = |release: &str| shop("", release).replace("{ query: uid }", "{ cookie: uid }, { query: uid }");
+    let log = nginx(&[("/sku/7?uid=u1".to_owned(), "")]);
+    let report =
+        replay_between(&by_cookie("{ permille: 0 }"), &by_cookie("{ permille: 900 }"), &log, Format::Combined, &[]);
+    assert_eq!((report.undecided, report.seen.users, &*report.undecided_kinds[0].kind), (1, 0, "fact"));
+}
+
+#[test]
+fn what_the_log_names_itself_goes_before_what_a_configuration_finds() {
+    let log = nginx(&[
+        ("/sku/7?uid=a".to_owned(), r#" "one""#),
+        ("/sku/7?uid=b".to_owned(), r#" "one""#),
+        ("/sku/7?uid=c".to_owned(), r#" "-""#),
+    ]);
+    let map = [("user_id", "field10")];
+    let full = shop("", "{ level: full }");
+    let report = replay_between(&shop("", "{ permille: 0 }"), &full, &log, Format::Combined, &map);
+    assert_eq!((report.changed.requests, report.changed.users), (3, 1));
+}
+
+#[test]
+fn what_only_one_configuration_finds_is_counted_too() {
+    let log =
+        nginx(&[("/sku/7?uid=a&category=1001&amount=5".to_owned(), ""), ("/sku/7?uid=b&amount=6".to_owned(), "")]);
+    let knowing = shop("", "{ level: full }");
+    let blind = "service: goods\nupstreams: { s: { endpoints: [127.0.0.1:9001] } }\n\
+                 routes: [{ name: sku, match: { path: '/sku/{id}' }, lanes: { stable: s } }]\n";
+    for (from, to) in [(blind, &*knowing), (&*knowing, blind)] {
+        let changed = replay_between(from, to, &log, Format::Combined, &[]).changed;
+        assert_eq!((changed.users, changed.skus, changed.categories), (2, 1, 1));
+        assert_eq!(changed.amount.to_string(), "11");
+    }
+}
+
+#[test]
+fn goods_of_query_parameters_are_counted_and_amounts_are_in_whole_units() {
+    let lists = "categories: ['1001', '1002']\norder_amount_unit: fen";
+    let rule = "{ level: full, conditions: [{ key: order_amount, operator: GT, value: 50 }] }";
+    let (from, to) = (shop(lists, "{ permille: 0 }"), shop(lists, rule));
+    let log = nginx(&[
+        ("/sku/7?category=1001&amount=9990".to_owned(), ""),
+        ("/sku/8?category=1002&amount=5001".to_owned(), ""),
+        ("/sku/8?category=9999&amount=5000".to_owned(), ""),
+        ("/sku/bad%20code?amount=1e400".to_owned(), ""),
+    ]);
+    let report = replay_between(&from, &to, &log, Format::Combined, &[]);
+    assert_eq!((report.changed.requests, report.unchanged, report.undecided), (2, 2, 0));
+    assert_eq!((report.seen.skus, report.seen.categories, report.changed.categories), (2, 2, 2));
+    assert_eq!((report.seen.amount.to_string(), report.changed.amount.to_string()), ("199.91".into(), "149.91".into()));
+    // A field that stands for the fact is what its source would give; our own log has it as conditions saw it.
+    let log = nginx(&[("/sku/7".to_owned(), r#" "9990""#), ("/sku/7".to_owned(), r#" "50""#)]);
+    let report = replay_between(&from, &to, &log, Format::Combined, &[("order_amount", "field10")]);
+    assert_eq!((report.changed.requests, report.seen.amount.to_string()), (1, "100.4".into()));
+    let own = line("u1", "").replace("10.50", "50.01");
+    let report = replay_between(&from, &to, &own, Format::Graylane, &[]);
+    assert_eq!((report.changed.requests, report.changed.amount.to_string()), (1, "50.01".into()));
+}

@@ -10,6 +10,8 @@ use crate::succession::{Succession, Visitors};
 
 const REQUESTS: usize = 100_000;
 const REPLACEMENTS: usize = 10;
+/// How long a tenth of the requests may take.
+const MOST_A_PART: std::time::Duration = std::time::Duration::from_secs(120);
 
 #[test]
 fn no_request_of_100_000_is_refused_or_reset_while_the_process_is_replaced() {
@@ -17,8 +19,11 @@ fn no_request_of_100_000_is_refused_or_reset_while_the_process_is_replaced() {
     let mut line = Succession::start(&Plan::to(origin.address()), 2);
     let visitors = Visitors::start(line.traffic, 2);
     for at in 1..=REPLACEMENTS {
-        while visitors.answered() < REQUESTS / REPLACEMENTS * at {
+        let (began, wanted) = (std::time::Instant::now(), REQUESTS / REPLACEMENTS * at);
+        while visitors.answered() < wanted {
+            // The pause between two looks.
             std::thread::sleep(std::time::Duration::from_millis(10));
+            assert!(began.elapsed() < MOST_A_PART, "{} of {wanted} answered", visitors.answered());
         }
         line.replace();
     }

@@ -38,6 +38,7 @@ impl Nacos {
         let begun = Instant::now();
         while self.call("GET", "dataId=nothing&group=DEFAULT_GROUP").await != Some(404) {
             assert!(begun.elapsed() < PATIENCE, "Nacos does not answer");
+            // The pause between two looks.
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
     }

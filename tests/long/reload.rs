@@ -19,12 +19,14 @@ fn two_hundred_changes_in_a_minute_of_load_are_noticed_by_nobody() {
     let sidecar = Sidecar::start(&versions.plans[0]);
     let start = || Crowd::start(&sidecar, 32, 32, 100, Duration::from_millis(5));
     let quiet = start();
+    // A span without changes, to compare with.
     std::thread::sleep(LOAD / 3);
     let (mut quiet, _) = quiet.end();
     let crowd = start();
     let began = Instant::now();
     for at in 1..=RELOADS {
         sidecar.reload(&versions.plans[at as usize % 2]);
+        // The pace of the changes.
         std::thread::sleep((LOAD * at / RELOADS).saturating_sub(began.elapsed()));
     }
     let (mut tally, closed) = crowd.end();

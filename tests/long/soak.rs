@@ -65,6 +65,7 @@ fn nothing_grows_and_nothing_fails_by_itself() {
         sidecar.reload(&versions.plans[changes % 2]);
     }
     while began.elapsed() < whole {
+        // The pace of the changes.
         thread::sleep(CHANGE_EVERY);
         changes += 1;
         sidecar.reload(&versions.plans[changes % 2]);
@@ -132,6 +133,7 @@ fn moody() -> Origin {
                 0 => visit.send("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nhalf"),
                 1 => None,
                 2 => {
+                    // The time that the answer takes.
                     thread::sleep(Duration::from_millis(300));
                     visit.send(answer("200 OK", "", b"late"))
                 }
@@ -183,6 +185,7 @@ impl Others {
                 let mut failed = 0;
                 while !stop.load(Ordering::Relaxed) {
                     failed += usize::from(!visit(traffic, &done));
+                    // The visitor's pace.
                     thread::sleep(PAUSE);
                 }
                 failed

@@ -23,7 +23,7 @@ use crate::latch::{Cause, Evidence, Incident, LatchError};
 use crate::telemetry::BreakerState;
 
 /// A sidecar that was never started.
-struct Still {
+pub(super) struct Still {
     draining: AtomicBool,
     changes: Mutex<AdminChanges>,
     readers: Mutex<Option<Vec<std::path::PathBuf>>>,

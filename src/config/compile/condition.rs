@@ -2,19 +2,19 @@
 
 use super::contradiction;
 use super::expression;
-use super::release::warn_of_city;
+use super::unfit;
 use crate::config::file::{FileCondition, FileScalar, OperatorWord};
 use crate::config::problem::Findings;
+use crate::config::settings::FactSources;
 use crate::config::text::{At, Span, Texts};
-use crate::decide::{
-    Condition, ConditionError, FactError, FactId, FactTable, Operator, RegionCodes, Scalar, Vocabulary,
-};
+use crate::decide::{Condition, ConditionError, FactError, FactId, FactTable, Operator, Scalar, Vocabulary};
 
 /// The facts, which of them conditions look at, and what else expressions may name.
 pub(super) struct KnownFacts<'c> {
     pub(super) table: FactTable,
     pub(super) used: Vec<(FactId, Span)>,
     pub(super) vocabulary: Vocabulary,
+    pub(super) sources: &'c FactSources,
     pub(super) texts: &'c Texts,
 }
 
@@ -115,7 +115,10 @@ fn test(written: &FileCondition, facts: &mut KnownFacts<'_>, findings: &mut Find
     }
     match Condition::test(&mut facts.table, key, operator?, scalars) {
         Ok(condition) => {
-            cities(&condition, &values, &facts.table, findings);
+            if let Condition::Test(test) = &condition {
+                let values = values.iter().map(|value| (scalar(value).to_string(), value.at));
+                unfit::warn(test, values, facts, findings);
+            }
             Some(condition)
         }
         Err(error) => {
@@ -127,15 +130,6 @@ fn test(written: &FileCondition, facts: &mut KnownFacts<'_>, findings: &mut Find
             findings.error(place, error.to_string());
             None
         }
-    }
-}
-
-/// Warns of codes that no city has, where a condition compares with whole codes.
-fn cities(condition: &Condition, values: &[&At<FileScalar>], table: &FactTable, findings: &mut Findings) {
-    let Condition::Test(test) = condition else { return };
-    let whole = matches!(test.operator(), Operator::Eq | Operator::Ne | Operator::In | Operator::NotIn);
-    if whole && test.fact() == FactId::CITY_ID && table.region_codes() == RegionCodes::GbT2260 {
-        values.iter().for_each(|value| warn_of_city(&scalar(value).to_string(), value.at, findings));
     }
 }
 

@@ -31,6 +31,7 @@ mod rule;
 mod upstream;
 
 mod shadow;
+mod unfit;
 mod unused;
 
 use std::path::PathBuf;
@@ -105,7 +106,7 @@ pub(super) fn compile(
     let jwt = fact_source::jwt(config.jwt.as_ref(), key_files, texts, findings);
     let geoip = fact_source::geoip(config, texts, findings);
     let (table, sources, lookups) = fact::facts(config, findings);
-    let mut facts = KnownFacts { table, used: Vec::new(), vocabulary: Vocabulary::default(), texts };
+    let mut facts = KnownFacts { table, used: Vec::new(), vocabulary: Vocabulary::default(), sources: &sources, texts };
     expression::vocabulary(config, &mut facts, findings);
 
     let mut context = Context {

@@ -30,6 +30,7 @@ pub(super) fn warn(
     lanes(config, routes, findings);
     conditions(facts, sources, findings);
     keys(config, sources, findings);
+    regions(config, sources, findings);
     trust(config, findings);
     parameters(config, findings);
 }
@@ -107,6 +108,26 @@ fn keys(config: &FileConfig, sources: &FactSources, findings: &mut Findings) {
             let facts =
                 if device { "`device_id` has no source" } else { "neither `user_id` nor `device_id` has a source" };
             findings.warn(name.at, format!("{facts}, so `ab` and `permille` of release `{}` admit nobody", name.value));
+        }
+    }
+}
+
+/// Regions that are listed where no request has one.
+fn regions(config: &FileConfig, sources: &FactSources, findings: &mut Findings) {
+    let given = |wanted: FactId| sources.lists.iter().any(|(there, _)| *there == wanted);
+    let (city, province) = (given(FactId::CITY_ID), given(FactId::PROVINCE_CODE));
+    let releases = config.releases.iter().flat_map(|table| table.iter());
+    for regions in releases.filter_map(|(_, release)| release.regions.as_ref()) {
+        for (list, name, header, given) in [
+            (&regions.province_code, "province_code", "x-province-code", province || city),
+            (&regions.city_id, "city_id", "x-city-id", city),
+        ] {
+            let first = list.iter().flat_map(|list| &list.0).next();
+            if let (Some(first), false) = (first, given) {
+                findings
+                    .warn(first.at, format!("fact `{name}` has no source, so nobody is admitted by this list"))
+                    .help(format!("write `facts: {{ {name}: [{{ header: {header} }}] }}`"));
+            }
         }
     }
 }

@@ -169,3 +169,54 @@ fn a_file_of_the_log_is_one_that_can_be_written() {
     let off = goods("version: 1", "version: 1\naccess_log_file: { path: /tmp/a.log }");
     warns(&off, "nothing is written", "3:26: nothing is written to it: `access_log` is off");
 }
+
+/// A configuration whose only release has these conditions, at line 10 from column 27 on.
+fn conditions(more: &str, conditions: &str) -> String {
+    format!(
+        "version: 1\nservice: s\n{more}\nfacts: {{ sku_id: [{{ path: sku }}], category_id: [{{ query: c }}], user_tier: [{{ query: t }}] }}\n\
+         upstreams: {{ a: {{ endpoints: [127.0.0.1:1] }} }}\nroutes:\n  - name: r\n    match: {{ path: \"/u/{{sku}}\" }}\n    \
+         lanes: {{ stable: a, gray: a }}\n    release: r\nreleases: {{ r: {{ level: full,\n  conditions: [{conditions}] }} }}\n"
+    )
+}
+
+#[test]
+fn a_value_that_no_request_can_have_is_told() {
+    let told =
+        |more: &str, condition: &str, expected: &str| warns(&conditions(more, condition), "no request has", expected);
+    let list = "categories: [\"1001\", \"1002\"]";
+    let category = "{ key: category_id, operator: IN, values: [\"1001\", \"1012\"] }";
+    told(list, category, "12:67: `1012` is none of `categories`, so no request has it (did you mean `1002`?)");
+    told("", category, "");
+    told(list, &category.replace("IN,", "PREFIX,"), "");
+    let sku = "{ key: sku_id, operator: EQ, value: \"A 7\" }";
+    told("", sku, "12:52: `A 7` is no SKU code, so no request has it");
+    told("sku_format: \"[A-Z] [0-9]\"", sku, "");
+    told("sku_format: \"[0-9]+\"", sku, "12:52: `A 7` does not match `sku_format`, so no request has it");
+    told(
+        "",
+        "{ not: { key: user_tier, operator: NE, value: \"\" } }",
+        "12:62: no request has an empty `user_tier`: it counts as absent",
+    );
+}
+
+#[test]
+fn a_list_of_regions_that_no_request_is_in_is_told() {
+    let text = |facts: &str, regions: &str| {
+        conditions("", "")
+            .replace("conditions: []", &format!("regions: {{ {regions} }}"))
+            .replace("{ sku_id", &format!("{{ {facts}sku_id"))
+    };
+    let both = "province_code: [\"330000\"], city_id: [\"440300\"]";
+    warns(
+        &text("", both),
+        "admitted by this list",
+        "12:30: fact `province_code` has no source, so nobody is admitted by this list\n\
+         12:51: fact `city_id` has no source, so nobody is admitted by this list",
+    );
+    warns(
+        &text("province_code: [{ query: p }], ", both),
+        "admitted by this list",
+        "12:51: fact `city_id` has no source, so nobody is admitted by this list",
+    );
+    warns(&text("city_id: [{ query: p }], ", both), "admitted by this list", "");
+}

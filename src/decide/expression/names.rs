@@ -8,8 +8,13 @@ use cel::parser::Expression as Tree;
 
 use super::super::fact::{FactId, FactKind};
 use super::super::word::nearest;
-use super::ExpressionError;
 use super::compile::{Compiled, Compiler, Kind, Named};
+use super::{Expression, ExpressionError};
+
+impl Expression {
+    /// The names of the functions that an expression may call.
+    pub const FUNCTIONS: [&str; 12] = FUNCTIONS;
+}
 
 /// The functions there are, for suggestions.
 const FUNCTIONS: [&str; 12] = [

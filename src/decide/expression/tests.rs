@@ -248,6 +248,12 @@ fn a_long_chain_is_one_level() {
     check(&format!("{} > 1", ["stock_level"; 100].join(" + ")), GOODS, true);
 }
 
+/// How long this thread had a processor so far.
+fn processor_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
 /// The worst that is admitted, of each kind, against the longest facts there are, in whatever build this is.
 #[test]
 fn the_worst_admitted_expressions_stay_far_below_the_deadline() {
@@ -277,10 +283,11 @@ fn the_worst_admitted_expressions_stay_far_below_the_deadline() {
         let known =
             known(&mut table, &[("channel", &short), ("header:b", &text), ("header:c", &thrash), ("tags", tags)]);
         expression.holds(&known);
+        // Other programs may take the processor away in the middle: that is none of the expression's time.
         let fastest = (0..5).map(|_| {
-            let start = Instant::now();
+            let start = processor_time();
             std::hint::black_box(expression.holds(&known));
-            start.elapsed()
+            processor_time() - start
         });
         let fastest = fastest.min().unwrap();
         println!("{:>6} steps, {fastest:?}: {}", expression.steps(), &source[..40]);

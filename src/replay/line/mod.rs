@@ -33,6 +33,8 @@ pub(super) struct Line<'a> {
     pub(super) facts: Named<'a>,
     /// Headers by their names in lower case.
     pub(super) headers: Named<'a>,
+    /// Cookies that the log names one by one.
+    pub(super) cookies: Named<'a>,
     /// In graylane's own log, where user and device are hashes: the buckets.
     pub(super) buckets: Option<Buckets<'a>>,
     /// In graylane's own log: what was decided.
@@ -108,7 +110,7 @@ pub(super) fn read<'a>(bytes: &'a [u8], format: Format, fields: &'a Fields) -> R
 
 impl<'a> Known<'a> {
     /// A value that the log always has where there is one.
-    fn of(value: Option<Cow<'a, str>>) -> Known<'a> {
+    pub(super) fn of(value: Option<Cow<'a, str>>) -> Known<'a> {
         value.map_or(Known::Absent, Known::Value)
     }
 

@@ -78,6 +78,7 @@ fn an_answer_may_pause_behind_the_end_of_an_upload() {
         let Some(head) = visit.head() else { return };
         let _ = visit.send("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nfir");
         let _ = visit.rest_of(head);
+        // The time that the rest of the answer takes: four times `first_byte`.
         std::thread::sleep(Duration::from_millis(800));
         let _ = visit.send("st!");
     });

@@ -84,6 +84,7 @@ fn gray_that_stays_ill_is_tried_with_few_requests_and_taken_out_again() {
 fn gray_that_is_slow_is_taken_out_too() {
     let stable = Origin::lane("stable");
     let gray = Origin::answering(|_| {
+        // The time that the answer takes.
         std::thread::sleep(Duration::from_millis(40));
         answer("200 OK", "X-Lane: gray\r\n", b"")
     });
@@ -159,6 +160,7 @@ fn a_client_that_leaves_a_trial_gives_it_back() {
         let mood = mood.clone();
         Origin::answering(move |_| {
             while mood.load(Ordering::SeqCst) == 1 {
+                // The time that the answer takes, in small parts.
                 std::thread::sleep(Duration::from_millis(5));
             }
             answer(if mood.load(Ordering::SeqCst) == 0 { "500 Oops" } else { "200 OK" }, "X-Lane: gray\r\n", b"")

@@ -127,6 +127,7 @@ fn a_slow_body_obeys_the_deadlines() {
     let mut slow = sidecar.client();
     slow.send(head.as_bytes());
     while begun.elapsed() < Duration::from_millis(1900) {
+        // The client's pace.
         std::thread::sleep(Duration::from_millis(100));
         slow.send(b" ");
     }

@@ -1,6 +1,7 @@
 //! Facts from everywhere: baggage, tokens, bodies, databases and stores, each by the lane it leads to.
 
 mod bodies;
+mod odd;
 mod records;
 mod regions;
 mod tokens;

@@ -1,5 +1,7 @@
 //! Regions by the client's address.
 
+use graylane::config::KeyFiles;
+use graylane::extract::{ExplainRequest, Extractor, Surroundings, explain};
 use serde_json::json;
 
 use super::{Scene, scene};
@@ -57,6 +59,7 @@ fn the_database_is_read_again_when_it_is_replaced() {
     std::fs::rename(&beside, &file).expect("a writable directory");
     eventually("the fault to be told", || scene.sidecar.stderr().contains("cannot be used").then_some(()));
     assert_eq!(scene.lane(fields), "gray");
+    // A span in which nothing may happen: the file is looked at every second.
     std::thread::sleep(std::time::Duration::from_millis(1200));
     assert_eq!(scene.sidecar.stderr().matches("cannot be used").count(), 1, "told once");
 }
@@ -76,4 +79,46 @@ fn a_database_that_is_missing_or_broken_refuses_to_load() {
         assert_eq!(process.wait().code(), Some(2));
         assert!(process.stdout().contains("the GeoIP database cannot be used"), "{}", process.stdout());
     }
+}
+
+#[test]
+fn a_damaged_database_is_refused_or_knows_less_and_never_ends_the_process() {
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let (config, file) = (folder.path().join("graylane.yaml"), folder.path().join("geo.mmdb"));
+    let address = "127.0.0.1:1".parse().expect("an address");
+    let text = Plan::to(address).facts(FACTS).more("geoip: { database: geo.mmdb }").render_at(address);
+    std::fs::write(&config, text).expect("a writable directory");
+    let whole = database().bytes();
+    let mut bits = 1_u64;
+    let mut random = || {
+        bits = bits.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (bits >> 33) as usize
+    };
+    let (mut refused, mut opened) = (0, 0);
+    for turn in 0..400 {
+        let mut bytes = whole.clone();
+        match turn % 4 {
+            0 => bytes.truncate(random() % whole.len()),
+            several => (0..=3 * several).for_each(|_| bytes[random() % whole.len()] = random() as u8),
+        }
+        std::fs::write(&file, &bytes).expect("a writable directory");
+        match graylane::config::load_with(std::slice::from_ref(&config), KeyFiles::MayBeAbsent) {
+            Err(problems) => {
+                let told = problems.iter().map(ToString::to_string).collect::<String>();
+                assert!(told.contains("geo.mmdb"), "{told}");
+                refused += 1;
+            }
+            Ok(loaded) => {
+                let extractor = Extractor::of(&loaded.settings);
+                for client in ["203.0.113.7", "198.51.100.7", "198.51.100.200", "192.0.2.1", "0.0.0.0", "2001:db8::1"] {
+                    let request = ExplainRequest::new("GET", "/").and_then(|sent| sent.with_client_ip(client));
+                    let around = Surroundings { allow: Default::default(), latched: &|_| false, now_unix: 0 };
+                    let request = request.expect("a request");
+                    explain(&loaded.settings.program, &extractor, &request, around).expect("a route");
+                }
+                opened += 1;
+            }
+        }
+    }
+    assert!(refused > 50 && opened > 50, "{refused} refused, {opened} opened");
 }

@@ -135,6 +135,7 @@ fn a_slow_upload_is_not_mistaken_for_a_slow_answer() {
     let mut client = Client::connect(sidecar.traffic());
     client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n");
     for _ in 0..10 {
+        // The client's pace: ten times that is twice the deadline.
         std::thread::sleep(Duration::from_millis(60));
         client.send(b"x");
     }

@@ -60,6 +60,7 @@ impl Actor {
                 } else if is(Mode::Hanging) {
                     return visit.wait_for_close();
                 } else {
+                    // The time that the answer takes.
                     thread::sleep(if is(Mode::Slow) { SLOW_TAKES } else { WELL_TAKES });
                     answer("200 OK", "", b"well")
                 };

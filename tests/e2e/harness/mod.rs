@@ -45,6 +45,7 @@ pub(crate) fn eventually<T>(what: &str, mut condition: impl FnMut() -> Option<T>
             return found;
         }
         assert!(start.elapsed() < PATIENCE, "waited {PATIENCE:?} in vain for {what}");
+        // The pause between two looks.
         std::thread::sleep(Duration::from_millis(10));
     }
 }

@@ -73,6 +73,7 @@ fn converse(mut stream: TcpStream, version: &str, ending: &AtomicBool) {
         }
         while let Some(end) = read.windows(4).position(|four| four == b"\r\n\r\n") {
             read.drain(..end + 4);
+            // The time that the answer takes.
             thread::sleep(Duration::from_millis(2));
             let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{version}", version.len());
             if stream.write_all(answer.as_bytes()).is_err() {
@@ -129,6 +130,7 @@ impl Pod {
     fn end(mut self, gone: impl FnOnce()) {
         let left = graylane(&self.hook);
         assert!(left.status.success(), "{}", String::from_utf8_lossy(&left.stderr));
+        // How long a cluster takes to tell that the endpoint is gone, and the rest of the hook.
         thread::sleep(HEARD);
         gone();
         thread::sleep(SLEEP - HEARD);

@@ -81,6 +81,7 @@ fn a_release_that_is_opened_again_in_time_lets_it_go_on() {
     assert_eq!(client.any_head().status(), 101);
     roll_back(&sidecar);
     assert_eq!(sidecar.admin_post("/api/v1/releases/r/reset", "", "").status(), 200);
+    // A span in which nothing may happen.
     std::thread::sleep(2 * DRAIN);
     client.send(b"ping");
     assert_eq!(client.take(4), b"ping");

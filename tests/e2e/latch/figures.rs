@@ -70,6 +70,7 @@ fn a_route_without_a_breaker_has_figures_and_the_bad_one_is_told() {
     assert_eq!(sidecar.admin_post("/api/v1/releases/r/reset", "", "").status(), 200);
     for _ in 0..5 {
         visit(&mut client, 60);
+        // A span in which nothing may happen: a verdict follows within 50 ms.
         std::thread::sleep(Duration::from_millis(60));
         assert!(!is_latched(&sidecar), "{}", incident(&sidecar));
     }
@@ -114,6 +115,7 @@ fn stable_that_fails_and_metrics_of_others_take_nothing_back() {
         client.get("/", "");
         client.get("/", "x-gray-lane: stable\r\n");
     }
+    // A span in which nothing may happen: a verdict follows within 50 ms.
     std::thread::sleep(Duration::from_millis(200));
     assert!(!is_latched(&sidecar), "{}", incident(&sidecar));
     let shown = sidecar.admin_get("/api/v1/releases").json()["releases"][0]["rollback"]["figures"].clone();

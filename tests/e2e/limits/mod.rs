@@ -16,6 +16,7 @@ fn holding(name: &'static str) -> (Origin, Arc<AtomicBool>) {
     let switch = Arc::clone(&open);
     let origin = Origin::answering(move |request| {
         while request.head.target() == "/hold" && !switch.load(Ordering::Acquire) {
+            // The time that the answer takes, in small parts.
             std::thread::sleep(Duration::from_millis(2));
         }
         answer("200 OK", &format!("X-Lane: {name}\r\n"), b"")

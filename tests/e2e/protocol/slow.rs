@@ -99,6 +99,7 @@ async fn row_22_a_body_that_drips_in_http_2_is_timed_out() {
     let (response, mut stream) = client.send_request(request, false).expect("a stream");
     let drip = async {
         while stream.send_data(bytes::Bytes::from_static(b"x"), false).is_ok() {
+            // The client's pace.
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         std::future::pending::<()>().await;

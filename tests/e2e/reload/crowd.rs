@@ -116,6 +116,7 @@ impl Crowd {
                 if is_last {
                     return closed;
                 }
+                // The visitor's pace.
                 thread::sleep(Duration::from_millis(500));
             }
         });
@@ -139,6 +140,7 @@ impl Crowd {
                             client = Client::connect(address);
                         }
                     }
+                    // The visitor's pace.
                     thread::sleep(pause);
                 }
                 tally
@@ -189,6 +191,7 @@ async fn over_h2(address: std::net::SocketAddr, stop: Arc<AtomicBool>, pause: Du
                 client = h2_client(address).await;
             }
         }
+        // The visitor's pace.
         tokio::time::sleep(pause).await;
     }
     tally

@@ -47,6 +47,7 @@ fn a_listener_that_moves_ends_what_came_by_it_in_order() {
     let switch = open.clone();
     let origin = Origin::answering(move |request| {
         while request.head.target() == "/hold" && !switch.load(Ordering::Acquire) {
+            // The time that the answer takes, in small parts.
             std::thread::sleep(Duration::from_millis(2));
         }
         answer("200 OK", "", b"whole")

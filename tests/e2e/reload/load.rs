@@ -14,6 +14,7 @@ fn no_request_fails_no_tunnel_ends_and_none_sees_two_versions() {
     let crowd = Crowd::start(&sidecar, 6, 6, 10, Duration::from_millis(1));
     for at in 1..=RELOADS {
         sidecar.reload(&versions.plans[at % 2]);
+        // The pace of the changes.
         std::thread::sleep(Duration::from_millis(10));
     }
     let (tally, closed) = crowd.end();

@@ -120,6 +120,7 @@ fn who_is_under_way_counts_on() {
     let switch = open.clone();
     let origin = Origin::answering(move |request| {
         while request.head.target() == "/hold" && !switch.load(Ordering::Acquire) {
+            // The time that the answer takes, in small parts.
             std::thread::sleep(Duration::from_millis(2));
         }
         answer("200 OK", "", b"")
@@ -149,6 +150,7 @@ fn a_request_ends_with_the_configuration_it_began_with() {
     let switch = open.clone();
     let one = Origin::answering(move |request| {
         while request.head.target() == "/hold" && !switch.load(Ordering::Acquire) {
+            // The time that the answer takes, in small parts.
             std::thread::sleep(Duration::from_millis(2));
         }
         answer("200 OK", "X-Lane: one\r\n", b"")

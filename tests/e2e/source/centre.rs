@@ -140,6 +140,7 @@ async fn a_hundred_changes_a_second_are_taken_together() {
     let begun = Instant::now();
     for turn in 0..100 {
         server.put("a", &format!("a: {turn}"));
+        // The writer's pace.
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     loader.until_text("shop:a", "a: 99").await;

@@ -128,6 +128,7 @@ async fn the_same_for_ever_is_taken_once_and_asked_for_once_a_second() {
     let loader = started(&server).await;
     server.misbehave(Some(Mischief::SameForEver));
     eventually("it to be said", || (server.count("SameForEver") > 0).then_some(()));
+    // A span in which little may happen.
     tokio::time::sleep(Duration::from_millis(2500)).await;
     let (said, status) = (server.count("SameForEver"), loader.status());
     assert!(said <= 5, "said {said} times in 2.5 s");

@@ -129,6 +129,7 @@ async fn a_change_that_is_none_for_ever_is_taken_once_and_asked_for_in_measure()
     server.book().cries_wolf = true;
     server.tell();
     let begun = server.book().gets;
+    // A span in which little may happen.
     tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
     let asked = server.book().gets - begun;
     assert!(asked <= 40, "asked {asked} times in 1.5 s");

@@ -187,6 +187,7 @@ mod tests {
         let traffic = Traffic::start(stable.address, 2_000);
         let mut rate = 0.0;
         while traffic.street.tally().sum().answers[0] < 600 {
+            // The pause between two looks.
             tokio::time::sleep(Duration::from_millis(5)).await;
             rate = traffic.turn().rate;
         }
@@ -207,6 +208,7 @@ mod tests {
         drop(listener);
         let traffic = Traffic::start(address, 1_000);
         while traffic.street.tally().sum().errors < 20 {
+            // The pause between two looks.
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         let sum = traffic.stop().await;

@@ -111,6 +111,7 @@ async fn visit_at(rps: u32, street: Arc<Street>) {
         }
         number = number.max(due);
         while visits.try_join_next().is_some() {}
+        // The crowd's pace.
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
     while visits.join_next().await.is_some() {}

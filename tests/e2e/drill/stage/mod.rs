@@ -94,6 +94,7 @@ impl Stage {
         let sidecar = Sidecar::start(&plan);
         let empty = settled(&sidecar);
         let crowd = Crowd::start(&runtime, sidecar.traffic(), setting.rps, setting.bearable);
+        // A span in which all is well.
         std::thread::sleep(setting.before);
         Self { sidecar, stable, gray, crowd, runtime, empty }
     }
@@ -109,6 +110,7 @@ impl Stage {
             Some(Opened { after: turned.elapsed(), gray_requests: stage.gray.seen()[route] - seen[route], cause })
         });
         self.crowd.enter(Phase::Open);
+        // A span in which gray is out and stays bad.
         std::thread::sleep(Duration::from_millis(300));
         self.crowd.enter(Phase::Healed);
         self.gray.turn(Mood::Healthy);
@@ -143,6 +145,7 @@ impl Stage {
             for (route, found) in found.iter_mut().enumerate() {
                 *found = found.or_else(|| of(self, route));
             }
+            // The pause between two looks.
             std::thread::sleep(GLANCE);
             Some([found[0]?, found[1]?])
         })
@@ -164,6 +167,7 @@ impl Stage {
 fn settled(sidecar: &Sidecar) -> Held {
     let mut last = held(sidecar);
     eventually("the sidecar to open nothing more", || {
+        // The pause between two looks.
         std::thread::sleep(10 * GLANCE);
         let now = held(sidecar);
         let is_settled = now.descriptors == last.descriptors;

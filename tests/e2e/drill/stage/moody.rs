@@ -95,6 +95,7 @@ async fn serve(mut stream: TcpStream, shared: Arc<Shared>) {
             }
             _ => ("200 OK", HEALTHY),
         };
+        // The time that the answer takes.
         tokio::time::sleep(takes).await;
         let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 2\r\n\r\nok");
         if stream.write_all(answer.as_bytes()).await.is_err() {

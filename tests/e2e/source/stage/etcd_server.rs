@@ -85,6 +85,7 @@ impl EtcdServer {
     async fn ready(&self) {
         let asked = async {
             while self.ask("/v3/kv/range", &json!({ "key": "AA==" })).await.is_err() {
+                // The pause between two looks.
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };

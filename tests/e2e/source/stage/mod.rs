@@ -92,6 +92,7 @@ impl Loader {
                 return status;
             }
             assert!(start.elapsed() < PATIENCE, "waited in vain for {what}: {status:?}");
+            // The pause between two looks.
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
