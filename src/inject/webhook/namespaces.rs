@@ -1,0 +1,117 @@
+//! The annotations of namespaces, which are defaults for their pods: kept in memory by a watch, so that a pod waits for nobody.
+//!
+//! A namespace that the watch has not told yet is asked for, within a bound. Where the API server does not say, the pod's own
+//! annotations count alone, and a warning tells so: a pod is never kept waiting, nor refused, for that.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use serde_json::{Map, Value};
+use tokio::time::{sleep, timeout};
+
+use crate::config::KubernetesAccess;
+use crate::inject::{INJECT, PREFIX};
+use crate::kubernetes::{ApiError, Client, Listing, Wide};
+
+/// How long the API server may take over one namespace.
+const ASK_WITHIN: Duration = Duration::from_millis(500);
+/// Pauses after a failure.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(15);
+
+/// What is known of a namespace.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Known {
+    /// Its annotations, those of ours.
+    pub(super) annotations: Option<Map<String, Value>>,
+    /// What the owner of a pod should know of it.
+    pub(super) warning: Option<String>,
+}
+
+/// The namespaces that carry the label of the injection.
+pub struct Namespaces {
+    client: Client,
+    kept: ArcSwap<Kept>,
+}
+
+#[derive(Default, Clone)]
+struct Kept {
+    /// Our annotations of each namespace.
+    annotations: HashMap<String, Map<String, Value>>,
+    /// Why they may be old.
+    away: Option<String>,
+}
+
+impl Namespaces {
+    /// The selector of the label that the MutatingWebhookConfiguration goes by, as a part of a query.
+    pub fn labelled() -> String {
+        format!("labelSelector={}%3Denabled", INJECT.replace('/', "%2F"))
+    }
+
+    /// Nothing is asked yet.
+    ///
+    /// # Errors
+    /// It is not known where the API server is, or TLS cannot be set up.
+    pub fn new(access: &KubernetesAccess) -> Result<Self, ApiError> {
+        Ok(Self { client: Client::new(access)?, kept: ArcSwap::default() })
+    }
+
+    /// Watches until dropped.
+    pub async fn keep(&self) -> Infallible {
+        let (version, plural) = ("v1".to_owned(), "namespaces".to_owned());
+        let wide = Wide { version, plural, narrowed: Some(Self::labelled()) };
+        let mut listing = Listing::wide(self.client.clone(), &wide);
+        let mut pause = FIRST_PAUSE;
+        loop {
+            match listing.changed().await {
+                Ok(()) => {
+                    let of = |(name, object): (&String, &Value)| (name.clone(), ours(object));
+                    let annotations = listing.objects().iter().map(of).collect();
+                    if self.kept.load().away.is_some() {
+                        tracing::info!("namespaces are watched again");
+                    }
+                    self.kept.store(Kept { annotations, away: None }.into());
+                    pause = FIRST_PAUSE;
+                }
+                Err(error) => {
+                    let mut kept = Kept::clone(&self.kept.load());
+                    if kept.away.is_none() {
+                        tracing::warn!(%error, "namespaces cannot be watched; what was read last counts");
+                    }
+                    kept.away = Some(error.to_string());
+                    self.kept.store(kept.into());
+                    sleep(pause).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+            }
+        }
+    }
+
+    /// What counts for the pods of a namespace.
+    pub(super) async fn annotations(&self, namespace: &str) -> Known {
+        let kept = self.kept.load_full();
+        if let Some(annotations) = kept.annotations.get(namespace) {
+            let warning = kept.away.as_ref().map(|why| {
+                format!("the annotations of namespace {namespace} may be old: the API server cannot be watched: {why}")
+            });
+            return Known { annotations: Some(annotations.clone()), warning };
+        }
+        let path = format!("/api/v1/namespaces/{namespace}");
+        let why = match timeout(ASK_WITHIN, self.client.get(&path)).await {
+            Ok(Ok(object)) => return Known { annotations: Some(ours(&object)), warning: None },
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("no answer within {ASK_WITHIN:?}"),
+        };
+        tracing::warn!(namespace, error = why, "the annotations of a namespace are not known");
+        let text = format!("the annotations of namespace {namespace} are not known, so they do not count here: {why}");
+        Known { annotations: None, warning: Some(text) }
+    }
+}
+
+/// The annotations of an object that begin as ours do.
+fn ours(object: &Value) -> Map<String, Value> {
+    let all = object.pointer("/metadata/annotations").and_then(Value::as_object).into_iter().flatten();
+    all.filter(|(key, _)| key.starts_with(PREFIX)).map(|(key, value)| (key.clone(), value.clone())).collect()
+}
