@@ -52,6 +52,8 @@ pub(super) struct Wishes {
     /// As written, with its length.
     pub(super) drain: Option<(String, Duration)>,
     pub(super) log_level: String,
+    /// A limit was asked for, so a pod that gives none is not what was meant.
+    pub(super) is_limit_asked: bool,
     /// As written, with its thousandths of a CPU.
     pub(super) cpu: (String, u64),
     /// As written, with its bytes.
@@ -142,6 +144,7 @@ impl Wishes {
             workers,
             drain,
             log_level: log_level.unwrap_or_else(|| "info".to_owned()),
+            is_limit_asked: cpu.is_some() || memory.is_some(),
             cpu: cpu.unwrap_or_else(|| ("1".to_owned(), 1000)),
             memory: memory.unwrap_or_else(|| ("256Mi".to_owned(), 256 << 20)),
         })

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use serde_json::{Map, Value};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::config::KubernetesAccess;
 use crate::inject::{INJECT, PREFIX};
@@ -17,6 +17,8 @@ use crate::kubernetes::{ApiError, Client, Listing, Wide};
 
 /// How long the API server may take over one namespace.
 const ASK_WITHIN: Duration = Duration::from_millis(500);
+/// How often is looked whether the API server is back.
+const LOOK: Duration = Duration::from_millis(500);
 /// Pauses after a failure.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
@@ -63,24 +65,33 @@ impl Namespaces {
         let (version, plural) = ("v1".to_owned(), "namespaces".to_owned());
         let wide = Wide { version, plural, narrowed: Some(Self::labelled()) };
         let mut listing = Listing::wide(self.client.clone(), &wide);
-        let mut pause = FIRST_PAUSE;
+        let (mut pause, mut failed) = (FIRST_PAUSE, None::<Instant>);
         loop {
-            match listing.changed().await {
+            let told = tokio::select! {
+                told = listing.changed() => told,
+                // Where nothing changed a watch that goes well says nothing.
+                () = sleep(LOOK), if failed.is_some() => Ok(()),
+            };
+            match told {
                 Ok(()) => {
-                    let of = |(name, object): (&String, &Value)| (name.clone(), ours(object));
-                    let annotations = listing.objects().iter().map(of).collect();
-                    if self.kept.load().away.is_some() {
+                    let is_heard = failed.is_none_or(|failed| listing.heard_within(failed.elapsed()));
+                    if !is_heard {
+                        continue;
+                    }
+                    if failed.take().is_some() {
                         tracing::info!("namespaces are watched again");
                     }
+                    let of = |(name, object): (&String, &Value)| (name.clone(), ours(object));
+                    let annotations = listing.objects().iter().map(of).collect();
                     self.kept.store(Kept { annotations, away: None }.into());
                     pause = FIRST_PAUSE;
                 }
                 Err(error) => {
-                    let mut kept = Kept::clone(&self.kept.load());
-                    if kept.away.is_none() {
+                    if failed.is_none() {
                         tracing::warn!(%error, "namespaces cannot be watched; what was read last counts");
                     }
-                    kept.away = Some(error.to_string());
+                    failed = Some(Instant::now());
+                    let kept = Kept { away: Some(error.to_string()), ..Kept::clone(&self.kept.load()) };
                     self.kept.store(kept.into());
                     sleep(pause).await;
                     pause = (pause * 2).min(LONGEST_PAUSE);

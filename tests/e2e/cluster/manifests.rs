@@ -46,6 +46,19 @@ fn the_definitions_that_are_kept_are_those_that_the_program_prints() {
 }
 
 #[test]
+fn manifests_and_the_chart_name_the_version_of_the_program() {
+    let version = env!("CARGO_PKG_VERSION");
+    for (file, text) in [
+        ("charts/graylane/Chart.yaml", format!("\nversion: {version}\nappVersion: {version}\n")),
+        ("k8s/base/kustomization.yaml", format!("newTag: {version}\n")),
+        ("k8s/base/deployment.yaml", format!("--image=graylane:{version}\n")),
+    ] {
+        let kept = fs::read_to_string(root().join(file)).expect("a manifest");
+        assert!(kept.contains(&text), "{file} has no {text:?}");
+    }
+}
+
+#[test]
 fn every_manifest_and_every_example_is_valid() {
     let examples = tempfile::tempdir().expect("a folder");
     for name in ["business-rule.yaml", "gray-release.yaml"] {
