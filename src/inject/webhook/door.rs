@@ -86,6 +86,8 @@ async fn converse(
     limits: Limits,
     ended: watch::Receiver<bool>,
 ) {
+    // Else the first answer waits for the client to acknowledge the end of the handshake, which takes its time (40 ms: measured).
+    let _ = stream.set_nodelay(true);
     match timeout(limits.handshake, acceptor.accept(stream)).await {
         Ok(Ok(stream)) => answer(stream, routes, limits, ended).await,
         Ok(Err(error)) => tracing::warn!(%peer, %error, "no TLS: does the caBundle fit the certificate?"),
