@@ -9,14 +9,18 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use serde_json::{Map, Value};
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::config::KubernetesAccess;
+use crate::inject::annotations::is_object_name;
 use crate::inject::{INJECT, PREFIX};
 use crate::kubernetes::{ApiError, Client, Listing, Wide};
 
 /// How long the API server may take over one namespace.
 const ASK_WITHIN: Duration = Duration::from_millis(500);
+/// The most namespaces that are asked for at a time.
+const MOST_ASKS: usize = 16;
 /// How often is looked whether the API server is back.
 const LOOK: Duration = Duration::from_millis(500);
 /// Pauses after a failure.
@@ -36,6 +40,7 @@ pub(super) struct Known {
 pub struct Namespaces {
     client: Client,
     kept: ArcSwap<Kept>,
+    asks: Semaphore,
 }
 
 #[derive(Default, Clone)]
@@ -57,7 +62,7 @@ impl Namespaces {
     /// # Errors
     /// It is not known where the API server is, or TLS cannot be set up.
     pub fn new(access: &KubernetesAccess) -> Result<Self, ApiError> {
-        Ok(Self { client: Client::new(access)?, kept: ArcSwap::default() })
+        Ok(Self { client: Client::new(access)?, kept: ArcSwap::default(), asks: Semaphore::new(MOST_ASKS) })
     }
 
     /// Watches until dropped.
@@ -109,15 +114,30 @@ impl Namespaces {
             });
             return Known { annotations: Some(annotations.clone()), warning };
         }
-        let path = format!("/api/v1/namespaces/{namespace}");
-        let why = match timeout(ASK_WITHIN, self.client.get(&path)).await {
-            Ok(Ok(object)) => return Known { annotations: Some(ours(&object)), warning: None },
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => format!("no answer within {ASK_WITHIN:?}"),
+        let why = match self.ask(namespace).await {
+            Ok(annotations) => return Known { annotations: Some(annotations), warning: None },
+            Err(why) => why,
         };
         tracing::warn!(namespace, error = why, "the annotations of a namespace are not known");
         let text = format!("the annotations of namespace {namespace} are not known, so they do not count here: {why}");
         Known { annotations: None, warning: Some(text) }
+    }
+}
+
+impl Namespaces {
+    /// Whoever reaches the port may name a namespace, so no more than a name goes into a path, and few are asked for at a time.
+    async fn ask(&self, namespace: &str) -> Result<Map<String, Value>, String> {
+        if !is_object_name(namespace) {
+            return Err("this is no name of a namespace".to_owned());
+        }
+        let Ok(_permit) = self.asks.try_acquire() else {
+            return Err(format!("{MOST_ASKS} others are being asked for"));
+        };
+        match timeout(ASK_WITHIN, self.client.get(&format!("/api/v1/namespaces/{namespace}"))).await {
+            Ok(Ok(object)) => Ok(ours(&object)),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_) => Err(format!("no answer within {ASK_WITHIN:?}")),
+        }
     }
 }
 

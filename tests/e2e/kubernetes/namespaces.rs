@@ -88,6 +88,9 @@ fn while_the_api_server_is_away_what_was_known_counts_and_the_rest_is_a_warning(
     });
     let (patch, warnings) = scene.patched("unheard", Value::Null);
     assert!(patch.contains("\"info\"") && warnings.contains("namespace unheard are not known"), "{warnings}");
+    // Only names are asked for.
+    let (_, warnings) = scene.patched("../../apis", Value::Null);
+    assert!(warnings.contains("no name of a namespace"), "{warnings}");
     scene.server.away(false);
     eventually("no warning", || (scene.patched("shop", Value::Null).1 == "null").then_some(()));
 }
