@@ -87,8 +87,14 @@ reference: ## docs/configuration-reference.md from the schema
 	cargo run --locked --quiet -- schema | python3 tests/e2e/python/configuration_reference.py >docs/configuration-reference.md
 
 .PHONY: crds
-crds: ## k8s/crds from the types that read the same documents
+crds: ## k8s/crds, and the chart's copy, from the types that read the same documents
 	cargo run --locked --quiet -- crds --dir k8s/crds
+	cp k8s/crds/*.gray.alibaba.com.yaml k8s/crds/*.graylane.io.yaml charts/graylane/crds/
+
+.PHONY: manifests-check
+manifests-check: ## k8s/ by kustomize and charts/graylane by helm: valid, and the same objects; builds both tools by go where they are missing
+	@scripts/setup-test-env
+	@$(GRAYLANE_TEST_PYTHON) scripts/manifests-check
 
 .PHONY: image
 image: ## the image of docker/, built and run by buildah without a registry; its size and what is in it

@@ -67,9 +67,9 @@ const ROOMS: &[(&str, &[&str])] = &[
             "wire",
         ],
     ),
-    ("inject", &["config", "outbound"]),
+    ("inject", &["config", "kubernetes", "outbound"]),
     ("replay", &["config", "decide", "extract"]),
-    ("cli", &["app", "change", "config", "decide", "extract", "inject", "lookup", "outbound", "replay"]),
+    ("cli", &["app", "change", "config", "decide", "extract", "inject", "lookup", "outbound", "replay", "source"]),
 ];
 
 /// Rooms that compute and nothing else, with what would give them away.

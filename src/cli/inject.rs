@@ -32,6 +32,9 @@ pub struct WhatArgs {
     /// The ConfigMap of pods that name none; where it is missing, everything goes to the pod's own service
     #[arg(long, value_name = "NAME", env = "GRAYLANE_CONFIG_MAP", default_value = "graylane")]
     pub config_map: String,
+    /// Mount what the webhook renders from custom resources (--render-resources) where pods and namespaces say nothing of it
+    #[arg(long, env = "GRAYLANE_MOUNT_RESOURCES")]
+    pub mount_resources: bool,
     /// The namespace of the webhook, where nothing is injected
     #[arg(long, value_name = "NAME", env = "GRAYLANE_NAMESPACE")]
     pub namespace: Option<String>,
@@ -54,6 +57,7 @@ impl WhatArgs {
             program: self.program.clone(),
             config: self.config_map.clone(),
             own_namespace: self.namespace.clone().unwrap_or_else(|| own_namespace.to_owned()),
+            resources: self.mount_resources,
             kubernetes: self.kubernetes_version.unwrap_or(kubernetes),
             listen: self.pod_address.clone(),
         }

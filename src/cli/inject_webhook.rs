@@ -11,7 +11,10 @@ use clap::Args;
 use super::inject::WhatArgs;
 use super::run::LogForm;
 use crate::app::log::{self, Format};
-use crate::inject::webhook::{Access, Bootstrap, Certificate, Cluster, serve, watch};
+use crate::config::KubernetesAccess;
+use crate::inject::Defaults;
+use crate::inject::webhook::{Access, Bootstrap, Certificate, Cluster, Namespaces, serve, watch};
+use crate::source::{RenderPlan, render};
 
 /// What is injected where nobody can say how old the cluster is: it is right for every version from 1.29 on.
 const CAREFUL: u16 = 29;
@@ -40,6 +43,9 @@ pub struct WebhookArgs {
     /// With --self-signed: the MutatingWebhookConfiguration
     #[arg(long, value_name = "NAME", env = "GRAYLANE_WEBHOOK_CONFIGURATION", default_value = "graylane")]
     pub webhook_configuration: String,
+    /// Render BusinessRules and GrayReleases into the ConfigMap graylane-resources of each labelled namespace
+    #[arg(long, env = "GRAYLANE_RENDER_RESOURCES")]
+    pub render_resources: bool,
     /// The API server, where this is no pod
     #[command(flatten)]
     pub access: AccessArgs,
@@ -81,6 +87,16 @@ impl AccessArgs {
         };
         Ok(Cluster::new(access)?)
     }
+
+    /// The same for watches.
+    fn watched(&self) -> KubernetesAccess {
+        KubernetesAccess {
+            url: self.api_server.as_ref().map(|server| server.trim_end_matches('/').to_owned()),
+            token: self.api_token.clone(),
+            ca: self.api_ca.clone(),
+            zone: None,
+        }
+    }
 }
 
 /// Answers until SIGTERM or SIGINT, then finishes the reviews under way.
@@ -112,7 +128,40 @@ async fn answer(args: &WebhookArgs) -> anyhow::Result<()> {
         tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
         tracing::info!("ending");
     };
-    serve(listener, certificate, defaults, ended).await.context("the webhook ended")
+    let namespaces = namespaces(args);
+    if args.render_resources {
+        render_beside(args, &defaults)?;
+    }
+    serve(listener, certificate, defaults, namespaces, ended).await;
+    Ok(())
+}
+
+/// What keeps the annotations of namespaces; nothing where it is not known whom to ask.
+fn namespaces(args: &WebhookArgs) -> Option<Arc<Namespaces>> {
+    let namespaces = match Namespaces::new(&args.access.watched()) {
+        Ok(namespaces) => Arc::new(namespaces),
+        Err(error) => {
+            tracing::warn!(%error, "annotations of namespaces do not count");
+            return None;
+        }
+    };
+    let kept = namespaces.clone();
+    tokio::spawn(async move { kept.keep().await });
+    Some(namespaces)
+}
+
+/// Renders on a thread of its own, so that no answer waits while resources are judged.
+fn render_beside(args: &WebhookArgs, defaults: &Defaults) -> anyhow::Result<()> {
+    let plan = RenderPlan {
+        access: args.access.watched(),
+        namespace: defaults.own_namespace.clone(),
+        config: defaults.config.clone(),
+        namespaces: Namespaces::labelled(),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    // It ends with the process: what it had begun is written again by whoever is elected next.
+    std::thread::Builder::new().name("render".to_owned()).spawn(move || runtime.block_on(render(plan)))?;
+    Ok(())
 }
 
 /// The version of the cluster; what is right for most where it does not say.

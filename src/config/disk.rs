@@ -48,6 +48,12 @@ impl ReadFiles {
         Self(read)
     }
 
+    /// The same without the files of these names.
+    pub(super) fn without(&self, names: &HashSet<&str>) -> Self {
+        let is_kept = |path: &Path| !names.contains(&*path.to_string_lossy());
+        Self(self.0.iter().filter(|(path, _)| is_kept(path)).cloned().collect())
+    }
+
     /// A digest of names and contents, good or not: where it is the same there is nothing new to load.
     pub fn digest(&self) -> Digest {
         let mut hash = Sha256::new();

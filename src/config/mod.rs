@@ -39,6 +39,7 @@ mod outset;
 mod probe;
 mod products;
 mod remote;
+mod rendered;
 mod rollback;
 mod settings;
 mod tls;
@@ -80,6 +81,7 @@ pub use products::ProductsPlan;
 pub use remote::{
     BackoffPlan, EtcdPlan, Login, RedisAddress, RedisPlan, RedisPush, SourceBounds, SourceKind, SourcePlan, TlsFiles,
 };
+pub use rendered::{RENDERED_FILE, RENDERED_MAP, judge_resources};
 pub use rollback::{RollbackFigure, RollbackPlan};
 pub use settings::{
     AccessLog, AdminChanges, Breaker, Endpoint, FactSource, FactSources, ResponseMark, RoutePlan, Settings, Shield,
@@ -94,7 +96,7 @@ pub use written::{Written, written};
 use compile::Key;
 use gather::{Gathered, gather, gather_text};
 use problem::Findings;
-use text::{Span, Texts};
+use text::{At, Span, Texts};
 
 /// A configuration that is good, with everything that is known of where it came from.
 #[derive(Debug)]
@@ -129,17 +131,21 @@ pub fn load(paths: &[PathBuf]) -> Result<Loaded, Problems> {
 
 /// Reads files and folders of `*.yaml` as one configuration.
 pub fn load_with(paths: &[PathBuf], key_files: KeyFiles) -> Result<Loaded, Problems> {
-    let (mut texts, mut findings) = (Texts::default(), Findings::default());
-    let gathered = gather(&ReadFiles::of(paths), &mut texts, &mut findings);
-    finish(gathered, key_files, texts, findings)
+    rendered::forgiving(&ReadFiles::of(paths), |files| {
+        let (mut texts, mut findings) = (Texts::default(), Findings::default());
+        let gathered = gather(files, &mut texts, &mut findings);
+        finish(gathered, key_files, texts, findings)
+    })
 }
 
 /// Takes files that were read, and then the documents of sources in their order, as one configuration that is to run.
 pub fn load_documents(files: &ReadFiles, more: &[Source]) -> Result<Loaded, Problems> {
-    let (mut texts, mut findings) = (Texts::default(), Findings::default());
-    let mut gathered = gather(files, &mut texts, &mut findings);
-    gathered.add_documents(more, &mut texts, &mut findings);
-    finish(gathered, KeyFiles::Needed, texts, findings)
+    rendered::forgiving(files, |files| {
+        let (mut texts, mut findings) = (Texts::default(), Findings::default());
+        let mut gathered = gather(files, &mut texts, &mut findings);
+        gathered.add_documents(more, &mut texts, &mut findings);
+        finish(gathered, KeyFiles::Needed, texts, findings)
+    })
 }
 
 /// Takes texts that were read before, those of files and those of sources, as one configuration that is to run.
@@ -172,6 +178,7 @@ fn finish(
         let source = texts.add(Path::new("-"), String::new());
         findings.error(Span::start_of(source), "no configuration is named");
     }
+    rendered::keep_own(&mut gathered, &texts);
     beside::apply(&mut gathered, &mut texts, &mut findings);
     gray_release::adopt(&mut gathered, &mut findings);
     // What a broken file would have defined is not known, and every use of it would look like a problem.

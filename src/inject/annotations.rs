@@ -11,8 +11,19 @@ use super::{Defaults, INJECT, NOTE, PREFIX};
 use crate::config::parse_time;
 
 /// Every annotation that is read.
-const KNOWN: [&str; 10] =
-    ["inject", "port", "config", "lane", "workers", "drain", "log-level", "cpu-limit", "memory-limit", "sidecar"];
+const KNOWN: [&str; 11] = [
+    "inject",
+    "port",
+    "config",
+    "resources",
+    "lane",
+    "workers",
+    "drain",
+    "log-level",
+    "cpu-limit",
+    "memory-limit",
+    "sidecar",
+];
 /// The port name that is taken where none is asked for.
 const PORT: &str = "http";
 const LOG_LEVELS: [&str; 5] = ["error", "warn", "info", "debug", "trace"];
@@ -33,12 +44,16 @@ pub(super) struct Wishes {
     pub(super) config: String,
     /// They were asked for by name, so they have to be there.
     pub(super) is_config_asked: bool,
+    /// What the webhook renders from custom resources is mounted.
+    pub(super) resources: bool,
     /// The lane of the pod.
     pub(super) lane: Option<String>,
     pub(super) workers: Option<u32>,
     /// As written, with its length.
     pub(super) drain: Option<(String, Duration)>,
     pub(super) log_level: String,
+    /// A limit was asked for, so a pod that gives none is not what was meant.
+    pub(super) is_limit_asked: bool,
     /// As written, with its thousandths of a CPU.
     pub(super) cpu: (String, u64),
     /// As written, with its bytes.
@@ -85,6 +100,11 @@ impl Wishes {
         let config = reader.needed("config", |text| {
             is_object_name(text).then(|| text.to_owned()).ok_or("can be no name of a ConfigMap")
         })?;
+        let resources = reader.checked("resources", warnings, "the webhook's default counts", |text| match text {
+            "mounted" => Ok(true),
+            "none" => Ok(false),
+            _ => Err(format!("is neither mounted nor none{}", nearest(text, &["mounted", "none"]))),
+        });
         let lane = reader.needed("lane", |text| {
             is_lane(text)
                 .then(|| text.to_owned())
@@ -119,10 +139,12 @@ impl Wishes {
             port: port.unwrap_or_else(|| PORT.to_owned()),
             is_config_asked: config.is_some(),
             config: config.unwrap_or_else(|| defaults.config.clone()),
+            resources: resources.unwrap_or(defaults.resources),
             lane,
             workers,
             drain,
             log_level: log_level.unwrap_or_else(|| "info".to_owned()),
+            is_limit_asked: cpu.is_some() || memory.is_some(),
             cpu: cpu.unwrap_or_else(|| ("1".to_owned(), 1000)),
             memory: memory.unwrap_or_else(|| ("256Mi".to_owned(), 256 << 20)),
         })
@@ -165,7 +187,7 @@ impl Reader<'_> {
     fn tell_unknown(&self, warnings: &mut Vec<String>) {
         for key in self.pod.into_iter().flatten().map(|(key, _)| key) {
             if let Some(name) = key.strip_prefix(PREFIX).filter(|name| !KNOWN.contains(name)) {
-                warnings.push(format!("{key} is no annotation of graylane{}", nearest(name, &KNOWN[..9])));
+                warnings.push(format!("{key} is no annotation of graylane{}", nearest(name, &KNOWN[..10])));
             }
         }
     }

@@ -22,7 +22,7 @@ pub mod webhook;
 
 pub use difference::difference;
 pub use manifest::{Templates, namespaces, templates};
-pub use review::{ReviewError, answer};
+pub use review::{Review, ReviewError, answer};
 pub use sidecar::{ADMIN_PORT, PROBES_PORT, SIDECAR, TRAFFIC_PORT};
 pub use transform::{Around, Done, Injected, Refused, inject};
 
@@ -47,6 +47,8 @@ pub struct Defaults {
     /// The minor version of the cluster, 33 of 1.33. Sidecars are native from 29 on, Services find their named ports from 32 on,
     /// and a pod can sleep before it ends from 30 on.
     pub kubernetes: u16,
+    /// Pods that say nothing of it mount the ConfigMap that the webhook renders from custom resources.
+    pub resources: bool,
     /// The address that traffic and probes come in by: `0.0.0.0`, or `[::]` where pods have IPv6 addresses.
     pub listen: String,
 }
@@ -60,6 +62,7 @@ impl Defaults {
             config: "graylane".to_owned(),
             own_namespace: "graylane-system".to_owned(),
             kubernetes: NEWEST,
+            resources: false,
             listen: "0.0.0.0".to_owned(),
         }
     }

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::annotations::Wishes;
 use super::ports::Front;
 use super::{Defaults, NOTE};
+use crate::config::RENDERED_MAP;
 
 /// The name of the container.
 pub const SIDECAR: &str = "graylane";
@@ -165,17 +166,19 @@ fn resources(wishes: &Wishes) -> Value {
     })
 }
 
-/// The volumes: the ConfigMap, a Secret of the same name with key files where there is one, and the pod's own document.
+/// The volumes: the ConfigMap, a Secret of the same name with key files where there is one, what is rendered from custom resources
+/// where that is wanted, and the pod's own document.
 pub(super) fn volumes(wishes: &Wishes) -> [Value; 2] {
     let own = json!({ "path": POD_FILE, "fieldRef": { "fieldPath": format!("metadata.annotations['{NOTE}']") } });
-    let config = json!({
-        "name": CONFIG_VOLUME,
-        "projected": { "sources": [
-            { "configMap": { "name": wishes.config, "optional": !wishes.is_config_asked } },
-            { "secret": { "name": wishes.config, "optional": true } },
-            { "downwardAPI": { "items": [own] } },
-        ] },
-    });
+    let mut sources = vec![
+        json!({ "configMap": { "name": wishes.config, "optional": !wishes.is_config_asked } }),
+        json!({ "secret": { "name": wishes.config, "optional": true } }),
+    ];
+    if wishes.resources {
+        sources.push(json!({ "configMap": { "name": RENDERED_MAP, "optional": true } }));
+    }
+    sources.push(json!({ "downwardAPI": { "items": [own] } }));
+    let config = json!({ "name": CONFIG_VOLUME, "projected": { "sources": sources } });
     [config, json!({ "name": STATE_VOLUME, "emptyDir": { "sizeLimit": "16Mi" } })]
 }
 

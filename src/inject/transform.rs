@@ -154,13 +154,29 @@ fn take(pod: &Value, wishes: &Wishes, defaults: &Defaults, warnings: &mut Vec<St
     map_in(map_in(all, "metadata"), "annotations").insert(NOTE.to_owned(), note.into());
     let spec = map_in(all, "spec");
     list_in(spec, "volumes").extend(sidecar::volumes(wishes));
-    let container = sidecar::container(wishes, front.as_ref(), kind, defaults);
+    let mut container = sidecar::container(wishes, front.as_ref(), kind, defaults);
+    if spec.get("resources").and_then(Value::as_object).is_some_and(|all| !all.is_empty()) {
+        leave_to_pod(&mut container, wishes, warnings);
+    }
     match kind {
         // First, so that the other init containers can call through it already, and it is the last to end.
         Kind::Native => list_in(spec, "initContainers").insert(0, container),
         Kind::Classic => list_in(spec, "containers").push(container),
     }
     Ok(with)
+}
+
+/// What a pod as a whole may use, its containers share. One that asked for more than is left would keep the pod from being made, so
+/// the sidecar asks for nothing of its own there.
+fn leave_to_pod(container: &mut Value, wishes: &Wishes, warnings: &mut Vec<String>) {
+    if let Some(container) = container.as_object_mut() {
+        container.remove("resources");
+    }
+    if wishes.is_limit_asked {
+        let text =
+            "graylane.io/cpu-limit and memory-limit do not count: the pod has resources as a whole (spec.resources)";
+        warnings.push(text.to_owned());
+    }
 }
 
 /// The port to take: none where the pod has no ports, so that jobs have a sidecar for what they call.

@@ -23,6 +23,8 @@ const MOST_BYTES: usize = 64 << 20;
 const MOST_TOLD: usize = 300;
 /// The longest token.
 const LONGEST_TOKEN: u64 = 64 << 10;
+/// As whom an applied object's fields are known.
+const MANAGER: &str = "graylane";
 /// Under what name the server sees us.
 const NAME: &str = concat!("graylane/", env!("CARGO_PKG_VERSION"));
 
@@ -67,6 +69,14 @@ impl Client {
     pub async fn merge(&self, path: &str, patch: &Value) -> Result<Value, ApiError> {
         let request = Request::patch(self.url(path)).header(CONTENT_TYPE, "application/merge-patch+json");
         self.call(request, body_of(patch)).await
+    }
+
+    /// Makes an object what we say of it (server-side apply): fields that we said before and say no more are removed, and those
+    /// of others stay. Where there is no such object it is made, by the right to `create` an object of this name.
+    pub async fn apply(&self, path: &str, object: &Value) -> Result<Value, ApiError> {
+        let url = format!("{}?fieldManager={MANAGER}&force=true", self.url(path));
+        // JSON is YAML.
+        self.call(Request::patch(url).header(CONTENT_TYPE, "application/apply-patch+yaml"), body_of(object)).await
     }
 
     /// Opens a watch.

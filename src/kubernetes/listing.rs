@@ -49,11 +49,24 @@ pub struct Want {
     pub selector: Option<String>,
 }
 
+/// Objects of the whole cluster that are wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wide {
+    /// `GROUP/VERSION`, or `v1` alone.
+    pub version: String,
+    /// The plural name of the kind.
+    pub plural: String,
+    /// Which of them, as a part of a query: a label or field selector.
+    pub narrowed: Option<String>,
+}
+
 /// A list of objects.
 pub struct Listing {
     client: Client,
     path: String,
     selector: String,
+    /// Names alone do not tell the objects of several namespaces apart.
+    is_wide: bool,
     objects: BTreeMap<String, Value>,
     /// Up to where it is known; `None`: everything is to be read.
     version: Option<String>,
@@ -106,20 +119,39 @@ impl Want {
     }
 }
 
+impl Wide {
+    /// Where the collection is.
+    fn path(&self) -> String {
+        let group = if self.version.contains('/') { "apis" } else { "api" };
+        format!("/{group}/{}/{}", self.version, self.plural)
+    }
+}
+
 impl Listing {
     /// Nothing is asked before [`Listing::changed`].
     pub fn new(client: Client, want: &Want) -> Result<Self, ApiError> {
         let selector = want.selector.as_ref().map(|selector| format!("&labelSelector={selector}"));
-        Ok(Self {
+        Ok(Self::at(client, want.path()?, selector.unwrap_or_default(), false))
+    }
+
+    /// The same for the whole cluster: objects are known by `NAMESPACE/NAME`, or by their name where they have no namespace.
+    pub fn wide(client: Client, want: &Wide) -> Self {
+        let narrowed = want.narrowed.as_ref().map(|narrowed| format!("&{narrowed}"));
+        Self::at(client, want.path(), narrowed.unwrap_or_default(), true)
+    }
+
+    fn at(client: Client, path: String, selector: String, is_wide: bool) -> Self {
+        Self {
             client,
-            path: want.path()?,
-            selector: selector.unwrap_or_default(),
+            path,
+            selector,
+            is_wide,
             objects: BTreeMap::new(),
             version: None,
             watch: None,
             asking: None,
             heard: None,
-        })
+        }
     }
 
     /// The objects by their names, as they were told last.
@@ -176,7 +208,7 @@ impl Listing {
     async fn answered(&mut self) -> Result<bool, ApiError> {
         let (client, path, selector) = (&self.client, &self.path, &self.selector);
         let asking = self.asking.get_or_insert_with(|| match &self.version {
-            None => Box::pin(read(client.clone(), path.clone(), selector.clone())),
+            None => Box::pin(read(client.clone(), path.clone(), selector.clone(), self.is_wide)),
             Some(version) => Box::pin(open(client.clone(), question(path, version, selector))),
         });
         let asked = asking.as_mut().await;
@@ -211,11 +243,11 @@ impl Listing {
         let told = match r#type.as_str() {
             "BOOKMARK" => Told::Nothing,
             "DELETED" => {
-                self.objects.remove(name_of(&object)?);
+                self.objects.remove(&key_of(&object, self.is_wide)?);
                 Told::Changed
             }
             "ADDED" | "MODIFIED" => {
-                self.objects.insert(name_of(&object)?.to_owned(), object);
+                self.objects.insert(key_of(&object, self.is_wide)?, object);
                 Told::Changed
             }
             other => return Err(ApiError::Garbled(format!("a watch told `{other}`"))),
@@ -226,7 +258,7 @@ impl Listing {
 }
 
 /// Everything, in pages of one version.
-async fn read(client: Client, path: String, selector: String) -> Result<Asked, ApiError> {
+async fn read(client: Client, path: String, selector: String, is_wide: bool) -> Result<Asked, ApiError> {
     let (mut objects, mut next) = (BTreeMap::new(), String::new());
     loop {
         let from = if next.is_empty() { String::new() } else { format!("&continue={}", encoded(&next)) };
@@ -235,7 +267,7 @@ async fn read(client: Client, path: String, selector: String) -> Result<Asked, A
             return Err(ApiError::Garbled(format!("`{path}` gave no list")));
         };
         for object in items {
-            objects.insert(name_of(object)?.to_owned(), object.clone());
+            objects.insert(key_of(object, is_wide)?, object.clone());
         }
         if objects.len() > MOST_OBJECTS {
             return Err(ApiError::Garbled(format!("more than {MOST_OBJECTS} objects")));
@@ -288,8 +320,13 @@ impl Watch {
     }
 }
 
-fn name_of(object: &Value) -> Result<&str, ApiError> {
-    object["metadata"]["name"].as_str().ok_or_else(|| ApiError::Garbled("an object without a name".to_owned()))
+fn key_of(object: &Value, is_wide: bool) -> Result<String, ApiError> {
+    let metadata = &object["metadata"];
+    let name = metadata["name"].as_str().ok_or_else(|| ApiError::Garbled("an object without a name".to_owned()))?;
+    Ok(match metadata["namespace"].as_str().filter(|_| is_wide) {
+        Some(namespace) => format!("{namespace}/{name}"),
+        None => name.to_owned(),
+    })
 }
 
 fn encoded(text: &str) -> impl std::fmt::Display + '_ {

@@ -18,7 +18,7 @@ mod slice;
 pub use client::{Client, namespace_of};
 pub use error::ApiError;
 pub use lease::{Election, LEASE_FOR};
-pub use listing::{Listing, Want};
+pub use listing::{Listing, Want, Wide};
 pub use slice::{Place, places};
 
 #[cfg(test)]

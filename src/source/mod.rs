@@ -30,6 +30,7 @@ use std::future::Future;
 use crate::config;
 
 pub use error::SourceError;
+pub use kubernetes::{RenderPlan, render};
 pub use last_good::{Kept, LastGood, LastGoodError, Start, StartError, first};
 pub use link::Link;
 pub use runner::{Held, HeldSource, Sources};

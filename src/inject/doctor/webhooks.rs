@@ -20,13 +20,15 @@ const SOON: i64 = 7 * 24 * 3600;
 pub(super) fn examine(objects: &Objects, defaults: &Defaults, view: View, now: i64, found: &mut Vec<Finding>) {
     let mut ours = 0;
     for configuration in objects.of("MutatingWebhookConfiguration") {
-        let place = place(configuration);
-        for hook in list(configuration, "/webhooks") {
+        for (at, hook) in list(configuration, "/webhooks").iter().enumerate() {
             let service = text(hook, "/clientConfig/service/name");
-            let is_ours = service.contains("graylane") || text(hook, "/name").contains("graylane");
-            if is_ours {
+            if service.contains("graylane") || text(hook, "/name").contains("graylane") {
                 ours += 1;
-                one(&place, hook, objects, defaults, now, found);
+                let one = Hook { configuration, at, hook };
+                one.authority(now, found);
+                one.call(found);
+                one.choice(defaults, found);
+                one.behind(objects, defaults, view, found);
             }
         }
     }
@@ -40,81 +42,134 @@ pub(super) fn examine(objects: &Objects, defaults: &Defaults, view: View, now: i
     }
 }
 
-fn one(place: &str, hook: &Value, objects: &Objects, defaults: &Defaults, now: i64, found: &mut Vec<Finding>) {
-    let mut tell = |problem: String, mend: &str| found.push(Finding::error(place, problem, mend));
-    let bundle = text(hook, "/clientConfig/caBundle");
-    match STANDARD.decode(bundle).ok().filter(|pem| !pem.is_empty()).map(|pem| ends(&pem)) {
-        None if bundle.is_empty() => tell(
-            "it has no caBundle: the API server believes nobody, and makes pods without a sidecar".to_owned(),
-            "run the webhook with --self-signed, or annotate with cert-manager.io/inject-ca-from",
-        ),
-        Some(Ok(end)) if end < now => {
-            tell(
-                "the certificate in its caBundle has ended".to_owned(),
-                "restart the webhook, or renew it in cert-manager",
-            );
-        }
-        Some(Ok(end)) if end < now + SOON => {
-            tell("the certificate in its caBundle ends within a week".to_owned(), "renew it in cert-manager");
-        }
-        Some(Ok(_)) => {}
-        None | Some(Err(_)) => {
-            tell("its caBundle is no certificate".to_owned(), "let the webhook or cert-manager write it")
-        }
-    }
-    let path = hook.pointer("/clientConfig/service/path").and_then(Value::as_str).unwrap_or("/");
-    if path != PATH {
-        tell(format!("it calls {path}, where nothing is"), "set clientConfig.service.path to /mutate");
-    }
-    if !list(hook, "/admissionReviewVersions").contains(&json!("v1")) {
-        tell("admissionReviewVersions has no v1".to_owned(), "set admissionReviewVersions: [v1]");
-    }
-    if text(hook, "/failurePolicy") != "Ignore" {
-        tell(
-            "failurePolicy is not Ignore: while the webhook is away no pod is made".to_owned(),
-            "set failurePolicy: Ignore; graylane doctor finds pods without a sidecar",
-        );
-    }
-    if text(hook, "/sideEffects") != "None" {
-        tell("sideEffects is not None: dry runs are refused".to_owned(), "set sideEffects: None");
-    }
-    let makes = list(hook, "/rules").iter().any(|rule| {
-        let has = |path: &str, word: &str| list(rule, path).iter().any(|one| one == word || one == "*");
-        has("/operations", "CREATE") && has("/resources", "pods")
-    });
-    if !makes {
-        tell("no rule of it is for CREATE of pods".to_owned(), "set rules: operations [CREATE], resources [pods]");
-    }
-    let label = json!({ INJECT: "enabled" });
-    let chosen = selects(hook.get("namespaceSelector"), label.as_object());
-    let own = json!({ "kubernetes.io/metadata.name": defaults.own_namespace });
-    if !chosen {
-        let mend = "set namespaceSelector: matchLabels: graylane.io/inject: enabled";
-        tell(format!("its namespaceSelector leaves out namespaces with {INJECT}=enabled"), mend);
-    } else if selects(hook.get("namespaceSelector"), own.as_object()) {
-        let mend = "set namespaceSelector: matchLabels: graylane.io/inject: enabled";
-        tell("it is called for every namespace, its own too".to_owned(), mend);
-    }
-    behind(hook, objects, &mut tell);
+/// One webhook of a configuration.
+struct Hook<'o> {
+    configuration: &'o Value,
+    /// Its place among the others.
+    at: usize,
+    hook: &'o Value,
 }
 
-/// Whether anybody is there to be called.
-fn behind(hook: &Value, objects: &Objects, tell: &mut impl FnMut(String, &str)) {
-    let (service, namespace) =
-        (text(hook, "/clientConfig/service/name"), text(hook, "/clientConfig/service/namespace"));
-    let slices = objects.of("EndpointSlice").filter(|slice| {
-        text(slice, "/metadata/namespace") == namespace
-            && slice.pointer("/metadata/labels").and_then(|labels| labels.get("kubernetes.io/service-name"))
-                == Some(&Value::from(service))
-    });
-    let slices: Vec<&Value> = slices.collect();
-    let ready = |slice: &&Value| {
-        let endpoints = list(slice, "/endpoints").iter();
-        endpoints.filter(|endpoint| endpoint.pointer("/conditions/ready") != Some(&Value::from(false))).count()
-    };
-    if !slices.is_empty() && slices.iter().map(ready).sum::<usize>() == 0 {
-        let mend = format!("kubectl -n {namespace} get pods; kubectl -n {namespace} logs deployment/{service}");
-        tell(format!("nobody is ready behind its Service {namespace}/{service}"), &mend);
+impl Hook<'_> {
+    fn tell(&self, found: &mut Vec<Finding>, problem: impl Into<String>, mend: impl Into<String>) {
+        found.push(Finding::error(&place(self.configuration), problem, mend));
+    }
+
+    /// The command that sets one of its values.
+    fn set(&self, path: &str, value: &Value) -> String {
+        let patch = json!([{ "op": "add", "path": format!("/webhooks/{}{path}", self.at), "value": value }]);
+        let name = text(self.configuration, "/metadata/name");
+        format!("kubectl patch mutatingwebhookconfiguration {name} --type=json -p '{patch}'")
+    }
+
+    fn service(&self) -> (&str, &str) {
+        (text(self.hook, "/clientConfig/service/namespace"), text(self.hook, "/clientConfig/service/name"))
+    }
+
+    /// The Certificate that cert-manager keeps for it, with its namespace.
+    fn certificate(&self) -> Option<(&str, &str)> {
+        let annotations = self.configuration.pointer("/metadata/annotations")?;
+        annotations.get("cert-manager.io/inject-ca-from")?.as_str()?.split_once('/')
+    }
+
+    /// Whom the API server believes.
+    fn authority(&self, now: i64, found: &mut Vec<Finding>) {
+        let (namespace, service) = self.service();
+        let renew = match self.certificate() {
+            Some((namespace, name)) => format!("cmctl renew -n {namespace} {name}"),
+            // With --self-signed it looks at its certificate when it starts.
+            None => format!("kubectl -n {namespace} rollout restart deployment/{service}"),
+        };
+        let bundle = text(self.hook, "/clientConfig/caBundle");
+        match STANDARD.decode(bundle).ok().filter(|pem| !pem.is_empty()).map(|pem| ends(&pem)) {
+            None if bundle.is_empty() => {
+                let mend = match self.certificate() {
+                    Some((namespace, name)) => format!("kubectl -n {namespace} describe certificate {name}"),
+                    None => format!(
+                        "run the webhook with --self-signed, or: kubectl annotate mutatingwebhookconfiguration {} \
+                         cert-manager.io/inject-ca-from={namespace}/{service}",
+                        text(self.configuration, "/metadata/name")
+                    ),
+                };
+                let problem = "it has no caBundle: the API server believes nobody, and makes pods without a sidecar";
+                self.tell(found, problem, mend);
+            }
+            Some(Ok(end)) if end < now => self.tell(found, "the certificate in its caBundle has ended", renew),
+            Some(Ok(end)) if end < now + SOON => {
+                let days = (end - now) / (24 * 3600);
+                self.tell(found, format!("the certificate in its caBundle ends in {days} days"), renew);
+            }
+            Some(Ok(_)) => {}
+            None | Some(Err(_)) => self.tell(found, "its caBundle is no certificate", renew),
+        }
+    }
+
+    /// Where, when and for what it is called.
+    fn call(&self, found: &mut Vec<Finding>) {
+        let hook = self.hook;
+        let path = hook.pointer("/clientConfig/service/path").and_then(Value::as_str).unwrap_or("/");
+        if path != PATH {
+            let mend = self.set("/clientConfig/service/path", &json!(PATH));
+            self.tell(found, format!("it calls {path}, where nothing is"), mend);
+        }
+        if !list(hook, "/admissionReviewVersions").contains(&json!("v1")) {
+            let mend = self.set("/admissionReviewVersions", &json!(["v1"]));
+            self.tell(found, "admissionReviewVersions has no v1", mend);
+        }
+        if text(hook, "/failurePolicy") != "Ignore" {
+            let problem = "failurePolicy is not Ignore: while the webhook is away no pod is made";
+            self.tell(found, problem, self.set("/failurePolicy", &json!("Ignore")));
+        }
+        if text(hook, "/sideEffects") != "None" {
+            let problem = "sideEffects is not None: dry runs are refused";
+            self.tell(found, problem, self.set("/sideEffects", &json!("None")));
+        }
+        let makes = list(hook, "/rules").iter().any(|rule| {
+            let has = |path: &str, word: &str| list(rule, path).iter().any(|one| one == word || one == "*");
+            has("/operations", "CREATE") && has("/resources", "pods")
+        });
+        if !makes {
+            let rule =
+                json!({ "apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"] });
+            self.tell(found, "no rule of it is for CREATE of pods", self.set("/rules", &json!([rule])));
+        }
+    }
+
+    /// For which namespaces it is called.
+    fn choice(&self, defaults: &Defaults, found: &mut Vec<Finding>) {
+        let selector = self.hook.get("namespaceSelector");
+        let label = json!({ INJECT: "enabled" });
+        let own = json!({ "kubernetes.io/metadata.name": defaults.own_namespace });
+        let mend = || self.set("/namespaceSelector", &json!({ "matchLabels": label }));
+        if !selects(selector, label.as_object()) {
+            self.tell(found, format!("its namespaceSelector leaves out namespaces with {INJECT}=enabled"), mend());
+        } else if selects(selector, own.as_object()) {
+            self.tell(found, "it is called for every namespace, its own too", mend());
+        }
+    }
+
+    /// Whether anybody is there to be called.
+    fn behind(&self, objects: &Objects, defaults: &Defaults, view: View, found: &mut Vec<Finding>) {
+        let (namespace, service) = self.service();
+        let slices = objects.of("EndpointSlice").filter(|slice| {
+            text(slice, "/metadata/namespace") == namespace
+                && slice.pointer("/metadata/labels").and_then(|labels| labels.get("kubernetes.io/service-name"))
+                    == Some(&Value::from(service))
+        });
+        let slices: Vec<&Value> = slices.collect();
+        let ready = |slice: &&Value| {
+            let endpoints = list(slice, "/endpoints").iter();
+            endpoints.filter(|endpoint| endpoint.pointer("/conditions/ready") != Some(&Value::from(false))).count()
+        };
+        // Of the webhook's own namespace alone a cluster tells everything.
+        let is_known = view == View::Cluster && namespace == defaults.own_namespace && objects.knows("EndpointSlice");
+        if slices.is_empty() && is_known {
+            let mend = format!("kubectl -n {namespace} get service {service}; kubectl apply -k k8s/base");
+            self.tell(found, format!("there is no Service {namespace}/{service} with pods behind it"), mend);
+        } else if !slices.is_empty() && slices.iter().map(ready).sum::<usize>() == 0 {
+            let mend = format!("kubectl -n {namespace} get pods; kubectl -n {namespace} logs deployment/{service}");
+            self.tell(found, format!("nobody is ready behind its Service {namespace}/{service}"), mend);
+        }
     }
 }
 

@@ -61,6 +61,11 @@ impl Judgements {
         resources.iter().filter_map(text).collect()
     }
 
+    /// A text that was accepted before this process was there.
+    pub(super) fn accepted_before(&mut self, key: String, text: String) {
+        self.good.entry(key).or_insert(text);
+    }
+
     /// What was posted is called so.
     pub(super) fn offered(&mut self, revision: String) {
         self.revision = revision;

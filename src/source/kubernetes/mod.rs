@@ -5,6 +5,7 @@
 //! is written into its status by one sidecar, which is elected by a Lease.
 
 mod judgement;
+mod render;
 mod resource;
 mod status;
 
@@ -18,6 +19,7 @@ use super::{Documents, Link, Source, SourceError, call};
 use crate::config::KubernetesPlan;
 use crate::kubernetes::{ApiError, Client, Listing, Want};
 use judgement::Judgements;
+pub use render::{RenderPlan, render};
 use resource::Resource;
 use status::Writer;
 
@@ -36,9 +38,7 @@ pub(super) struct Kubernetes {
 
 impl Kubernetes {
     pub(super) fn new(plan: KubernetesPlan) -> Self {
-        let host = std::env::var("HOSTNAME").unwrap_or_else(|_| "sidecar".to_owned());
-        let chance = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), std::process::id());
-        Self { plan, own: format!("{host}_{chance:016x}"), judgements: Judgements::default() }
+        Self { plan, own: own_name(), judgements: Judgements::default() }
     }
 
     async fn talk(&mut self, link: &mut Link) -> Result<Infallible, ApiError> {
@@ -139,6 +139,13 @@ impl Source for Kubernetes {
             Err(error) => failed(error),
         }
     }
+}
+
+/// Who we are to others that would write: the host, and some chance.
+fn own_name() -> String {
+    let host = std::env::var("HOSTNAME").unwrap_or_else(|_| "sidecar".to_owned());
+    let chance = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), std::process::id());
+    format!("{host}_{chance:016x}")
 }
 
 fn failed(error: ApiError) -> SourceError {

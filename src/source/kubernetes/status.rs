@@ -10,8 +10,16 @@ use super::resource::Resource;
 use crate::config::{KubernetesPlan, ResourceCondition, ResourceStatus};
 use crate::kubernetes::{ApiError, Client, Election, LEASE_FOR, namespace_of};
 
-/// The condition that is written.
-const ACCEPTED: &str = "Accepted";
+/// What a status says: the type of the condition, and its words where the resource is taken.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Says {
+    pub(super) condition: &'static str,
+    pub(super) reason: &'static str,
+    pub(super) message: &'static str,
+}
+
+/// What a sidecar says.
+const ACCEPTED: Says = Says { condition: "Accepted", reason: "InForce", message: "in force" };
 /// The most that are written at one look, so that the watch is not left alone for long.
 const MOST_AT_ONCE: usize = 20;
 /// The longest message.
@@ -38,37 +46,48 @@ impl Writer {
             self.election.stand().await?;
             self.stand_at = Instant::now() + LEASE_FOR / 5;
         }
-        let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-        let changes = resources.iter().filter_map(|one| Some((one, change(one, &judgements.of(one), &now)?)));
-        for (resource, status) in changes.take(MOST_AT_ONCE) {
-            if !self.election.is_elected() {
-                break;
-            }
-            match self.client.merge(&resource.status_path, &json!({ "status": status })).await {
-                Ok(_) => {}
-                // It is gone, and the watch will say so.
-                Err(error) if error.is_not_found() => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
+        let outcomes: Vec<_> = resources.iter().map(|one| (one, judgements.of(one))).collect();
+        write(&self.client, &self.election, ACCEPTED, &outcomes).await
     }
 }
 
+/// Writes what differs, for as long as we are elected and up to [`MOST_AT_ONCE`].
+pub(super) async fn write(
+    client: &Client,
+    election: &Election,
+    says: Says,
+    outcomes: &[(&Resource, Outcome)],
+) -> Result<(), ApiError> {
+    let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let changes = outcomes.iter().filter_map(|(one, outcome)| Some((one, change(one, says, outcome, &now)?)));
+    for (resource, status) in changes.take(MOST_AT_ONCE) {
+        if !election.is_elected() {
+            break;
+        }
+        match client.merge(&resource.status_path, &json!({ "status": status })).await {
+            Ok(_) => {}
+            // It is gone, and the watch will say so.
+            Err(error) if error.is_not_found() => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
 /// The status to write; `None` where it is that already, or nothing is known yet.
-fn change(resource: &Resource, outcome: &Outcome, now: &str) -> Option<Value> {
+fn change(resource: &Resource, says: Says, outcome: &Outcome, now: &str) -> Option<Value> {
     let (status, reason, message) = match outcome {
-        Outcome::InForce => ("True", "InForce", "in force"),
+        Outcome::InForce => ("True", says.reason, says.message),
         Outcome::Invalid(problem) => ("False", "Invalid", problem.as_str()),
         Outcome::Held(why) => ("False", "Held", why.as_str()),
         Outcome::Pending => return None,
     };
     let message: String = message.chars().take(LONGEST_MESSAGE).collect();
     let before = ResourceStatus::deserialize(&resource.status).unwrap_or_default();
-    let was = before.conditions.iter().find(|condition| condition.r#type == ACCEPTED);
+    let was = before.conditions.iter().find(|condition| condition.r#type == says.condition);
     let since = was.filter(|was| was.status == status).map_or(now, |was| was.last_transition_time.as_str());
     let condition = ResourceCondition {
-        r#type: ACCEPTED.to_owned(),
+        r#type: says.condition.to_owned(),
         status: status.to_owned(),
         reason: reason.to_owned(),
         message,
@@ -78,7 +97,7 @@ fn change(resource: &Resource, outcome: &Outcome, now: &str) -> Option<Value> {
     if was == Some(&condition) && before.observed_generation == resource.generation {
         return None;
     }
-    let others = before.conditions.into_iter().filter(|condition| condition.r#type != ACCEPTED);
+    let others = before.conditions.into_iter().filter(|condition| condition.r#type != says.condition);
     let conditions = others.chain([condition]).collect();
     serde_json::to_value(ResourceStatus { observed_generation: resource.generation, conditions }).ok()
 }
@@ -94,16 +113,17 @@ mod tests {
 
     #[test]
     fn a_status_is_written_where_it_says_something_else() {
-        let written = change(&resource(1, json!(null)), &Outcome::InForce, "t1").unwrap();
+        let written = change(&resource(1, json!(null)), ACCEPTED, &Outcome::InForce, "t1").unwrap();
         assert_eq!(written["conditions"][0]["status"], "True");
         assert_eq!(written["conditions"][0]["observedGeneration"], 1);
-        assert_eq!(change(&resource(1, written.clone()), &Outcome::InForce, "t2"), None);
-        let again = change(&resource(2, written.clone()), &Outcome::InForce, "t2").unwrap();
+        assert_eq!(change(&resource(1, written.clone()), ACCEPTED, &Outcome::InForce, "t2"), None);
+        let again = change(&resource(2, written.clone()), ACCEPTED, &Outcome::InForce, "t2").unwrap();
         assert_eq!(again["conditions"][0]["lastTransitionTime"], "t1", "it is what it was since then");
-        let refused = change(&resource(2, again), &Outcome::Invalid("spec.permille: no".into()), "t3").unwrap();
+        let refused =
+            change(&resource(2, again), ACCEPTED, &Outcome::Invalid("spec.permille: no".into()), "t3").unwrap();
         let condition = &refused["conditions"][0];
         assert_eq!((&condition["reason"], &condition["lastTransitionTime"]), (&json!("Invalid"), &json!("t3")));
-        assert_eq!(change(&resource(1, json!(null)), &Outcome::Pending, "t1"), None);
+        assert_eq!(change(&resource(1, json!(null)), ACCEPTED, &Outcome::Pending, "t1"), None);
     }
 
     #[test]
@@ -111,7 +131,7 @@ mod tests {
         let other =
             json!({ "type": "Promoted", "status": "True", "reason": "a", "message": "b", "lastTransitionTime": "t" });
         let status = json!({ "conditions": [other] });
-        let written = change(&resource(1, status), &Outcome::Held("why".into()), "t1").unwrap();
+        let written = change(&resource(1, status), ACCEPTED, &Outcome::Held("why".into()), "t1").unwrap();
         let types: Vec<_> = written["conditions"].as_array().unwrap().iter().map(|one| one["type"].clone()).collect();
         assert_eq!(types, [json!("Promoted"), json!("Accepted")]);
     }

@@ -1,6 +1,7 @@
-//! A stand-in for an API server: no cluster is to be had here. It keeps objects in memory and speaks lists, watches with
-//! bookmarks and versions that are gone, merge patches of a status, and Leases with conflicts, as a real one does. What it
-//! does not have is everything else: it checks no schema and no rights beyond the token.
+//! A stand-in for an API server: no cluster is to be had here. It keeps objects in memory and speaks lists and watches of a
+//! namespace or of all, with bookmarks and versions that are gone, merge patches of a status, server-side apply by one manager, and
+//! Leases with conflicts, as a real one does. What it does not have is everything else: it checks no schema and no rights beyond
+//! the token. `scripts/real-api-server` has a real one.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -71,6 +72,9 @@ impl ApiServer {
     /// Makes or replaces an object of a collection such as `/apis/GROUP/VERSION/namespaces/NAMESPACE/PLURAL`.
     pub(crate) fn put(&self, collection: &str, name: &str, mut object: Value) {
         object["metadata"]["name"] = json!(name);
+        if let Some((namespace, _)) = collection.split_once("/namespaces/").and_then(|(_, rest)| rest.split_once('/')) {
+            object["metadata"]["namespace"] = json!(namespace);
+        }
         self.change(|store| {
             let before = store.objects.get(&(collection.to_owned(), name.to_owned()));
             let generation = before.and_then(|before| before["metadata"]["generation"].as_i64()).unwrap_or(0) + 1;
@@ -151,13 +155,50 @@ fn told(status: StatusCode, message: &str) -> Response {
 
 fn query_of(uri: &Uri, name: &str) -> Option<String> {
     let pairs = uri.query().unwrap_or_default().split('&').filter_map(|pair| pair.split_once('='));
-    pairs.filter(|(key, _)| *key == name).map(|(_, value)| value.replace("%3D", "=")).next()
+    pairs.filter(|(key, _)| *key == name).map(|(_, value)| value.replace("%3D", "=").replace("%2F", "/")).next()
 }
 
-/// Whether an object carries the label that a selector `NAME=VALUE` wants.
-fn is_selected(object: &Value, selector: Option<&String>) -> bool {
-    let Some((name, value)) = selector.and_then(|selector| selector.split_once('=')) else { return true };
-    object["metadata"]["labels"][name] == value
+/// Which objects are wanted: where they are, and how they are narrowed.
+#[derive(Clone)]
+struct Wanted {
+    path: String,
+    label: Option<String>,
+    field: Option<String>,
+}
+
+impl Wanted {
+    fn of(uri: &Uri) -> Self {
+        let path = uri.path().to_owned();
+        Self { path, label: query_of(uri, "labelSelector"), field: query_of(uri, "fieldSelector") }
+    }
+
+    /// Objects of every namespace belong to the collection of the whole cluster too.
+    fn holds(&self, collection: &str, object: &Value) -> bool {
+        let is_there = collection == self.path || {
+            let wide =
+                collection.split_once("/namespaces/").and_then(|(group, rest)| Some((group, rest.split_once('/')?.1)));
+            wide.is_some_and(|(group, plural)| format!("{group}/{plural}") == self.path)
+        };
+        let is = |selector: &Option<String>, of: &dyn Fn(&str) -> Value| {
+            selector
+                .as_ref()
+                .and_then(|selector| selector.split_once('='))
+                .is_none_or(|(name, value)| of(name) == value)
+        };
+        is_there
+            && is(&self.label, &|name| object["metadata"]["labels"][name].clone())
+            && is(&self.field, &|name| {
+                object.pointer(&format!("/{}", name.replace('.', "/"))).cloned().unwrap_or_default()
+            })
+    }
+}
+
+/// Whether a path is that of a collection and not of an object: `/api/v1/X`, `/apis/GROUP/VERSION/X`, and the same below
+/// `namespaces/NAME`.
+fn is_collection(path: &str) -> bool {
+    let parts: Vec<&str> = path.split('/').skip(1).collect();
+    let rest = if parts[0] == "api" { &parts[2..] } else { &parts[3..] };
+    matches!(rest, [_] | ["namespaces", _, _])
 }
 
 async fn answer(
@@ -171,24 +212,22 @@ async fn answer(
         return told(StatusCode::UNAUTHORIZED, "Unauthorized");
     }
     let path = uri.path().to_owned();
-    let selector = query_of(&uri, "labelSelector");
+    let wanted = Wanted::of(&uri);
     if shared.store.lock().unwrap().is_away {
         return told(StatusCode::SERVICE_UNAVAILABLE, "away on purpose");
     }
     if query_of(&uri, "watch").is_some() {
         let from = query_of(&uri, "resourceVersion").and_then(|version| version.parse().ok()).unwrap_or(0);
-        return watched(shared, path, selector, from);
+        return watched(shared, wanted, from);
     }
-    let is_collection = path.split('/').count() == 7;
     let (collection, name) = path.rsplit_once('/').unwrap_or_default();
     let mut guard = shared.store.lock().unwrap();
     let store = &mut *guard;
     store.calls.push(format!("{method} {path}"));
     let answer = match method {
-        Method::GET if is_collection => {
-            let of = |((there, _), object): (&(String, String), &Value)| {
-                (*there == path && is_selected(object, selector.as_ref())).then(|| object.clone())
-            };
+        Method::GET if is_collection(&path) => {
+            let of =
+                |((there, _), object): (&(String, String), &Value)| wanted.holds(there, object).then(|| object.clone());
             let items: Vec<Value> = store.objects.iter().filter_map(of).collect();
             json!({ "metadata": { "resourceVersion": store.version.to_string() }, "items": items })
         }
@@ -212,6 +251,13 @@ async fn answer(
             }
             store.write(collection, name, object)
         }
+        // Server-side apply by one manager: what it says is the object, and what it says no more is gone.
+        Method::PATCH if query_of(&uri, "fieldManager").is_some() => {
+            assert_eq!(headers["content-type"], "application/apply-patch+yaml");
+            let object: Value = serde_json::from_slice(&body).unwrap();
+            assert_eq!(object["metadata"]["name"], name);
+            store.write(collection, name, object)
+        }
         Method::PATCH => {
             let (collection, name) = collection.rsplit_once('/').unwrap();
             let patch: Value = serde_json::from_slice(&body).unwrap();
@@ -229,7 +275,7 @@ async fn answer(
     answer.to_string().into_response()
 }
 
-fn watched(shared: Arc<Shared>, path: String, selector: Option<String>, from: u64) -> Response {
+fn watched(shared: Arc<Shared>, wanted: Wanted, from: u64) -> Response {
     let epoch = {
         let mut store = shared.store.lock().unwrap();
         store.watches += 1;
@@ -248,9 +294,10 @@ fn watched(shared: Arc<Shared>, path: String, selector: Option<String>, from: u6
                 if store.epoch != epoch {
                     return;
                 }
-                let news = store.log.iter().filter(|(version, collection, _, object)| {
-                    *version > seen && *collection == path && is_selected(object, selector.as_ref())
-                });
+                let news = store
+                    .log
+                    .iter()
+                    .filter(|(version, collection, _, object)| *version > seen && wanted.holds(collection, object));
                 let mut news: Vec<Value> =
                     news.map(|(_, _, kind, object)| json!({ "type": kind, "object": object })).collect();
                 if news.is_empty() && store.version > seen {

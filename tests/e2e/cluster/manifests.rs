@@ -38,9 +38,24 @@ fn the_definitions_that_are_kept_are_those_that_the_program_prints() {
         let now = fs::read_to_string(made.path().join(&name)).expect("a text");
         let kept = fs::read_to_string(root().join("k8s/crds").join(&name)).unwrap_or_default();
         assert!(now == kept, "{} is not what `graylane crds` prints: run `make crds`", name.display());
+        let chart = fs::read_to_string(root().join("charts/graylane/crds").join(&name)).unwrap_or_default();
+        assert!(now == chart, "the chart's {} is another: run `make crds`", name.display());
         printed.push_str(&format!("---\n{now}"));
     }
     assert_eq!(String::from_utf8_lossy(&graylane(&["crds"]).stdout), printed);
+}
+
+#[test]
+fn manifests_and_the_chart_name_the_version_of_the_program() {
+    let version = env!("CARGO_PKG_VERSION");
+    for (file, text) in [
+        ("charts/graylane/Chart.yaml", format!("\nversion: {version}\nappVersion: {version}\n")),
+        ("k8s/base/kustomization.yaml", format!("newTag: {version}\n")),
+        ("k8s/base/deployment.yaml", format!("--image=graylane:{version}\n")),
+    ] {
+        let kept = fs::read_to_string(root().join(file)).expect("a manifest");
+        assert!(kept.contains(&text), "{file} has no {text:?}");
+    }
 }
 
 #[test]
@@ -50,7 +65,8 @@ fn every_manifest_and_every_example_is_valid() {
         fs::copy(root().join("config").join(name), examples.path().join(name)).expect("a copy");
     }
     // The rules of Prometheus beside them are no manifests.
-    let folders = ["base", "by-hand", "crds", "example", "overlays"].map(|name| root().join("k8s").join(name));
+    let folders =
+        ["base", "by-hand", "components", "crds", "example", "overlays"].map(|name| root().join("k8s").join(name));
     let folders = folders.iter().map(PathBuf::as_path).chain([examples.path()]);
     let output = validate(&folders.collect::<Vec<_>>());
     assert!(output.status.success(), "{}", said(&output));

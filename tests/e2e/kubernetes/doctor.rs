@@ -13,6 +13,8 @@ struct Shop {
     policy: Value,
     config: Value,
     hook: Value,
+    /// What is behind the webhook's Service.
+    slice: Value,
 }
 
 impl Shop {
@@ -22,8 +24,7 @@ impl Shop {
         let ports = json!([{ "name": "http", "containerPort": 8080 }]);
         let config = "upstreams: { own: { endpoints: [local] } }\nroutes: [{ name: all, match: { path: \"/{*rest}\" }, lanes: { \
                       stable: own } }]\n";
-        let ca = rcgen::generate_simple_self_signed(vec!["x".to_owned()]).unwrap().cert.pem();
-        let bundle = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, ca);
+        let bundle = bundle(None);
         Self {
             namespace: json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": "shop", "labels": { "graylane.io/inject": "enabled" } } }),
             deployment: json!({
@@ -55,11 +56,16 @@ impl Shop {
                     "rules": [{ "apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"] }],
                 }],
             }),
+            slice: json!({
+                "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
+                "metadata": { "name": "graylane-webhook-1", "namespace": "graylane-system", "labels": { "kubernetes.io/service-name": "graylane-webhook" } },
+                "endpoints": [{ "addresses": ["10.0.0.1"], "conditions": { "ready": true } }, { "addresses": ["10.0.0.2"], "conditions": { "ready": false } }],
+            }),
         }
     }
 
-    fn all(&self) -> [&Value; 6] {
-        [&self.namespace, &self.deployment, &self.service, &self.policy, &self.config, &self.hook]
+    fn all(&self) -> [&Value; 7] {
+        [&self.namespace, &self.deployment, &self.service, &self.policy, &self.config, &self.hook, &self.slice]
     }
 
     /// Offline: the exit code and what is said.
@@ -94,8 +100,26 @@ impl Shop {
                 "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations".to_owned(),
                 list("MutatingWebhookConfiguration", &[&self.hook]),
             ),
+            (
+                "/apis/discovery.k8s.io/v1/namespaces/graylane-system/endpointslices".to_owned(),
+                list("EndpointSlice", &[&self.slice]),
+            ),
         ])
     }
+}
+
+/// A caBundle whose certificate ends after so many days from now, or long after.
+fn bundle(days: Option<i64>) -> String {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut params = rcgen::CertificateParams::new(vec!["x".to_owned()]).unwrap();
+    if let Some(days) = days {
+        let end = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(24 * days);
+        let end = end.to_zoned(jiff::tz::TimeZone::UTC).date();
+        let part = |number: i8| u8::try_from(number).unwrap();
+        params.not_after = rcgen::date_time_ymd(end.year().into(), part(end.month()), part(end.day()));
+    }
+    let pem = params.self_signed(&key).unwrap().pem();
+    base64::Engine::encode(&base64::engine::general_purpose::STANDARD, pem)
 }
 
 fn said(arguments: &[&str]) -> (i32, String) {
@@ -169,20 +193,78 @@ fn what_is_wrong_in_manifests_is_told_with_its_mend() {
     check(|shop| shop.config["data"] = json!({ "readme": "x" }), &["no key that ends in .yaml"]);
 }
 
+/// The command that sets a value of the webhook.
+fn set(path: &str, value: Value) -> String {
+    let patch = json!([{ "op": "add", "path": format!("/webhooks/0{path}"), "value": value }]);
+    format!("kubectl patch mutatingwebhookconfiguration graylane --type=json -p '{patch}'")
+}
+
+const RESTART: &str = "kubectl -n graylane-system rollout restart deployment/graylane-webhook";
+
 #[test]
-fn a_webhook_that_is_not_called_is_told_with_its_mend() {
-    check(|shop| shop.hook["webhooks"][0]["clientConfig"]["caBundle"] = "".into(), &["no caBundle", "--self-signed"]);
-    check(|shop| shop.hook["webhooks"][0]["clientConfig"]["caBundle"] = "eA==".into(), &["no certificate"]);
-    check(|shop| shop.hook["webhooks"][0]["clientConfig"]["service"]["path"] = "/".into(), &["/mutate"]);
-    check(|shop| shop.hook["webhooks"][0]["failurePolicy"] = "Fail".into(), &["failurePolicy: Ignore"]);
-    check(|shop| shop.hook["webhooks"][0]["sideEffects"] = "Some".into(), &["sideEffects: None"]);
-    check(|shop| shop.hook["webhooks"][0]["admissionReviewVersions"] = json!(["v1beta1"]), &["[v1]"]);
-    check(|shop| shop.hook["webhooks"][0]["rules"][0]["operations"] = json!(["UPDATE"]), &["CREATE"]);
-    check(
-        |shop| shop.hook["webhooks"][0]["namespaceSelector"] = json!({ "matchLabels": { "inject": "yes" } }),
-        &["leaves out namespaces"],
-    );
-    check(|shop| shop.hook["webhooks"][0]["namespaceSelector"] = json!({}), &["every namespace"]);
+fn a_webhook_that_is_not_called_is_told_with_the_command_that_mends_it() {
+    let wrong = |change: &dyn Fn(&mut Value), problem: &str, mend: &str| {
+        check(|shop| change(&mut shop.hook["webhooks"][0]), &[problem, mend]);
+    };
+    let annotate = "kubectl annotate mutatingwebhookconfiguration graylane cert-manager.io/inject-ca-from=graylane-system/graylane-webhook";
+    wrong(&|hook| hook["clientConfig"]["caBundle"] = "".into(), "no caBundle", annotate);
+    wrong(&|hook| hook["clientConfig"]["caBundle"] = "eA==".into(), "no certificate", RESTART);
+    let path = set("/clientConfig/service/path", json!("/mutate"));
+    wrong(&|hook| hook["clientConfig"]["service"]["path"] = "/".into(), "it calls /", &path);
+    let policy = set("/failurePolicy", json!("Ignore"));
+    wrong(&|hook| hook["failurePolicy"] = "Fail".into(), "failurePolicy is not Ignore", &policy);
+    wrong(&|hook| hook["sideEffects"] = "Some".into(), "sideEffects is not None", &set("/sideEffects", json!("None")));
+    let versions = set("/admissionReviewVersions", json!(["v1"]));
+    wrong(&|hook| hook["admissionReviewVersions"] = json!(["v1beta1"]), "has no v1", &versions);
+    let rule = json!([{ "apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"] }]);
+    wrong(&|hook| hook["rules"][0]["operations"] = json!(["UPDATE"]), "CREATE of pods", &set("/rules", rule));
+    let selector = set("/namespaceSelector", json!({ "matchLabels": { "graylane.io/inject": "enabled" } }));
+    let other = json!({ "matchLabels": { "inject": "yes" } });
+    wrong(&|hook| hook["namespaceSelector"] = other.clone(), "leaves out namespaces", &selector);
+    wrong(&|hook| hook["namespaceSelector"] = json!({}), "every namespace", &selector);
+}
+
+#[test]
+fn a_certificate_that_ends_soon_is_told_with_who_renews_it() {
+    let with = |days: i64, annotation: Option<&str>, expected: &[&str]| {
+        check(
+            |shop| {
+                shop.hook["webhooks"][0]["clientConfig"]["caBundle"] = bundle(Some(days)).into();
+                if let Some(from) = annotation {
+                    shop.hook["metadata"]["annotations"] = json!({ "cert-manager.io/inject-ca-from": from });
+                }
+            },
+            expected,
+        );
+    };
+    with(5, None, &["the certificate in its caBundle ends in ", RESTART]);
+    with(5, Some("certificates/hook"), &["ends in ", "cmctl renew -n certificates hook"]);
+    with(-2, None, &["the certificate in its caBundle has ended", RESTART]);
+    with(-2, Some("certificates/hook"), &["has ended", "cmctl renew -n certificates hook"]);
+    let mut shop = Shop::new();
+    shop.hook["webhooks"][0]["clientConfig"]["caBundle"] = bundle(Some(30)).into();
+    assert_eq!(shop.offline(), (0, "nothing is wrong\n".to_owned()));
+}
+
+#[test]
+fn a_webhook_with_nobody_behind_its_service_is_told() {
+    let logs = "kubectl -n graylane-system logs deployment/graylane-webhook";
+    let nobody = "nobody is ready behind its Service graylane-system/graylane-webhook";
+    check(|shop| shop.slice["endpoints"][0]["conditions"]["ready"] = false.into(), &[nobody, logs]);
+    check(|shop| shop.slice["endpoints"] = json!([]), &[nobody, logs]);
+    // Where nothing is said of readiness it is ready.
+    let mut shop = Shop::new();
+    shop.slice["endpoints"][0]["conditions"] = json!({});
+    assert_eq!(asked(&shop.cluster("33")), (0, "nothing is wrong\n".to_owned()));
+    shop.slice["endpoints"] = Value::Null;
+    let (code, text) = asked(&shop.cluster("33"));
+    assert!(code == 2 && text.contains(nobody), "{text}");
+    // Slices of another Service do not count, and that there is none a cluster alone can tell.
+    shop.slice["metadata"]["labels"]["kubernetes.io/service-name"] = "other".into();
+    let (code, text) = asked(&shop.cluster("33"));
+    let (none, apply) = ("there is no Service graylane-system/graylane-webhook", "kubectl apply -k k8s/base");
+    assert!(code == 2 && text.contains(none) && text.contains(apply), "{text}");
+    assert_eq!(shop.offline(), (0, "nothing is wrong\n".to_owned()));
 }
 
 #[test]

@@ -7,5 +7,7 @@ mod api_server;
 mod certificates;
 mod doctor;
 mod manifests;
+mod namespaces;
+mod rendered;
 mod rolling;
 mod webhook;

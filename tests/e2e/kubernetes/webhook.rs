@@ -14,8 +14,8 @@ use crate::harness::{Port, Process, eventually};
 const CONFIGURATION: &str = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/graylane";
 const SECRET: &str = "/api/v1/namespaces/graylane-system/secrets/graylane-webhook-tls";
 
-struct Webhook {
-    process: Process,
+pub(super) struct Webhook {
+    pub(super) process: Process,
     port: Port,
 }
 
@@ -30,9 +30,15 @@ impl Webhook {
 
     /// With certificates from files.
     fn of_files(folder: &Path) -> Self {
+        Self::of_files_and(folder, &[])
+    }
+
+    /// The same with more options.
+    pub(super) fn of_files_and(folder: &Path, more: &[&str]) -> Self {
         let (cert, key) = (folder.join("tls.crt"), folder.join("tls.key"));
         let (cert, key) = (cert.display().to_string(), key.display().to_string());
-        let webhook = Self::start(&["--cert", &cert, "--key", &key, "--kubernetes-version", "1.33"]);
+        let own = ["--cert", &cert, "--key", &key, "--kubernetes-version", "1.33"];
+        let webhook = Self::start(&[&own, more].concat());
         eventually("the webhook to answer", || webhook.curl(&["-k"], "/healthz", &[]).status.success().then_some(()));
         webhook
     }
@@ -47,7 +53,7 @@ impl Webhook {
     }
 
     /// Sends a review; the status and the body.
-    fn review(&self, trust: &[&str], body: &[u8]) -> (u16, Vec<u8>) {
+    pub(super) fn review(&self, trust: &[&str], body: &[u8]) -> (u16, Vec<u8>) {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), body).unwrap();
         let body = format!("@{}", file.path().display());
@@ -60,7 +66,7 @@ impl Webhook {
     }
 }
 
-fn review() -> Value {
+pub(super) fn review() -> Value {
     let containers =
         json!([{ "name": "app", "image": "goods:1", "ports": [{ "name": "http", "containerPort": 8080 }] }]);
     json!({

@@ -71,7 +71,8 @@ def problems_of(document, ours):
 
 
 def kustomization(path, document, listed):
-    for name in document.get("resources", []) + [one["path"] for one in document.get("patches", []) if "path" in one]:
+    named = document.get("resources", []) + document.get("components", [])
+    for name in named + [one["path"] for one in document.get("patches", []) if "path" in one]:
         target = (path.parent / name).resolve()
         listed.add(target)
         if not target.exists():
