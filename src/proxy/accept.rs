@@ -249,7 +249,8 @@ mod tests {
     fn the_task_of_a_connection_that_waits_is_small() {
         assert!(size(serve_client) <= 128, "{}", size(serve_client));
         assert!(size_of::<Client>() <= 256, "{}", size_of::<Client>());
-        let behind_tls = size(|(worker, stream, address, guest, listener)| let_in(worker, stream, address, guest, listener));
+        let behind_tls =
+            size(|(worker, stream, address, guest, listener)| let_in(worker, stream, address, guest, listener));
         assert!(behind_tls <= 384, "{behind_tls}");
     }
 

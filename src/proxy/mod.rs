@@ -12,12 +12,11 @@ mod entrance;
 mod h2_connection;
 mod servant;
 
+mod fault;
+mod fault_table;
 mod fields;
 mod lane;
 mod respond;
-
-mod fault;
-mod fault_table;
 
 mod attempt;
 mod body;

@@ -14,9 +14,9 @@ mod known;
 mod proxy_header;
 
 mod buffer;
-mod spare;
 mod frames;
 mod socket;
+mod spare;
 mod tls;
 
 pub mod h1;
@@ -34,6 +34,6 @@ pub use head::{RequestHead, ResponseHead, Verb, Version};
 pub use known::Known;
 pub use probe::check_proxy_header;
 pub use proxy_header::{ProxyHeaderError, ProxyOrigin, read_proxy_header};
-pub use spare::Spares;
 pub use socket::{ReadHalf, Socket, WriteHalf};
+pub use spare::Spares;
 pub use tls::{TlsReader, TlsWriter};
