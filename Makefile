@@ -36,6 +36,14 @@ test-long: ## what takes minutes and gigabytes; keeps its output in docs/measure
 
 LOADTEST := target/release/graylane-loadtest
 
+.PHONY: release
+release: ## target/release/graylane with what it runs first laid together: less of it is in memory
+	scripts/release
+
+.PHONY: first-functions
+first-functions: release ## finds anew what it runs first (valgrind); whoever moved much of the start should
+	scripts/first-functions
+
 .PHONY: bench
 bench: bench-build ## every figure beside nginx, HAProxy and Envoy; writes them into docs/performance.md; about 12 minutes
 	$(LOADTEST) run --document docs/performance.md
@@ -47,18 +55,18 @@ bench-quick: bench-build ## the same with short turns, about 2 minutes; writes n
 .PHONY: bench-build
 bench-build:
 	@scripts/setup-test-env --bench
-	cargo build --locked --release
+	scripts/release
 	cargo build --locked --release --package graylane-loadtest
 
 .PHONY: instructions
 instructions: ## instructions per decision, record and request in a release build, against the budget
-	cargo build --locked --release
+	scripts/release
 	cargo build --locked --release --package graylane-loadtest
 	$(LOADTEST) instructions
 
 .PHONY: instructions-budget
 instructions-budget: ## writes what a release build takes as the new budget
-	cargo build --locked --release
+	scripts/release
 	cargo build --locked --release --package graylane-loadtest
 	$(LOADTEST) instructions --write --repeat 3
 
