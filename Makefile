@@ -37,7 +37,7 @@ test-long: ## what takes minutes and gigabytes; keeps its output in docs/measure
 LOADTEST := target/release/graylane-loadtest
 
 .PHONY: release
-release: ## target/release/graylane with what it runs first laid together: less of it is in memory
+release: ## target/release/graylane with what it runs first laid together
 	scripts/release
 
 .PHONY: first-functions
@@ -55,18 +55,18 @@ bench-quick: bench-build ## the same with short turns, about 2 minutes; writes n
 .PHONY: bench-build
 bench-build:
 	@scripts/setup-test-env --bench
-	scripts/release
+	cargo build --locked --release
 	cargo build --locked --release --package graylane-loadtest
 
 .PHONY: instructions
 instructions: ## instructions per decision, record and request in a release build, against the budget
-	scripts/release
+	cargo build --locked --release
 	cargo build --locked --release --package graylane-loadtest
 	$(LOADTEST) instructions
 
 .PHONY: instructions-budget
 instructions-budget: ## writes what a release build takes as the new budget
-	scripts/release
+	cargo build --locked --release
 	cargo build --locked --release --package graylane-loadtest
 	$(LOADTEST) instructions --write --repeat 3
 
