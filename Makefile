@@ -36,6 +36,14 @@ test-long: ## what takes minutes and gigabytes; keeps its output in docs/measure
 
 LOADTEST := target/release/graylane-loadtest
 
+.PHONY: release
+release: ## target/release/graylane with what it runs first laid together
+	scripts/release
+
+.PHONY: first-functions
+first-functions: release ## finds anew what it runs first (valgrind); whoever moved much of the start should
+	scripts/first-functions
+
 .PHONY: bench
 bench: bench-build ## every figure beside nginx, HAProxy and Envoy; writes them into docs/performance.md; about 12 minutes
 	$(LOADTEST) run --document docs/performance.md

@@ -36,7 +36,8 @@ impl FigureWatch {
             let id = ReleaseId::from_index(at)?;
             Some(Release { id, figures, since: Vec::new(), was_latched: false })
         };
-        let releases: Vec<Release> = settings.rollbacks.iter().enumerate().filter_map(release).collect();
+        let mut releases = Vec::with_capacity(settings.rollbacks.len());
+        releases.extend(settings.rollbacks.iter().enumerate().filter_map(release));
         let with_figures = releases.iter().enumerate().filter(|(_, release)| !release.figures.is_empty());
         let with_figures = with_figures.map(|(place, _)| place).collect();
         Self { releases, with_figures, latches: None }

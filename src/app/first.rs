@@ -10,13 +10,15 @@ use tokio::runtime::Runtime;
 use super::ledger::Places;
 use super::sidecar::StartError;
 use super::supply::Supply;
-use crate::config::{self, Loaded, Outset, ReadFiles, Source};
+use crate::config::{self, Digest, Loaded, Outset, ReadFiles, Source};
 use crate::source::{self, Held, LastGood, Sources};
 use crate::telemetry::Telemetry;
 
 /// A configuration that is to run, with what was started to find it.
 pub(super) struct First {
     pub(super) loaded: Loaded,
+    /// Of the files that were read.
+    pub(super) digest: Digest,
     /// Which of its texts come from which source.
     pub(super) places: Places,
     /// How many workers there are to be.
@@ -52,7 +54,7 @@ impl First {
         let accepted = held.map(|held| (held, loaded.version.clone()));
         let mut supply = Supply::new(files, sources, outset, last_good, accepted);
         control.block_on(supply.begin());
-        Ok(Self { loaded, places, workers, control, telemetry, supply })
+        Ok(Self { loaded, digest: read.digest(), places, workers, control, telemetry, supply })
     }
 }
 

@@ -20,7 +20,8 @@ pub(super) type Judgements = Live<Vec<Judgement>>;
 
 /// What compares.
 pub(super) struct Judge {
-    compared: Vec<Compared>,
+    /// At the places of the releases. Those that nobody ever asked for have none: of ten thousand that is most.
+    compared: Vec<Option<Box<Compared>>>,
     judgements: Arc<Judgements>,
     next: Option<Instant>,
 }
@@ -45,30 +46,48 @@ struct Compared {
 impl Judge {
     /// Begins with nothing seen.
     pub(super) fn of(snapshot: &Snapshot) -> Self {
-        let ids = (0..snapshot.settings.rollbacks.len()).filter_map(ReleaseId::from_index);
-        let compared: Vec<Compared> = ids.map(|release| Compared::begin(snapshot, release)).collect();
-        let judgements = Arc::new(Live::new(Arc::new(judgements(&compared))));
-        Self { compared, judgements, next: None }
+        let mut judge = Self { compared: Vec::new(), judgements: Arc::new(Live::new(Arc::default())), next: None };
+        judge.begin(snapshot, |_, _| None);
+        judge
     }
 
     /// Goes on with the releases of another configuration. What was counted of one with the same revision on the same
     /// routes stays, and what follows is a stratum of its own where others see gray from now on.
     pub(super) fn take_over(&mut self, old: &Snapshot, new: &Snapshot) {
-        let mut before: HashMap<&str, Compared> = HashMap::new();
-        for compared in std::mem::take(&mut self.compared) {
-            before.insert(&old.settings.program.release(compared.release).name, compared);
-        }
-        let ids = (0..new.settings.rollbacks.len()).filter_map(ReleaseId::from_index);
-        let compared = ids.map(|release| {
-            // Its cumulative counts are those of the routes' names, and may be older than this revision.
-            let fresh = Compared::begin(new, release);
-            match before.remove(&*new.settings.program.release(release).name) {
-                Some(before) if before.is_of(&fresh) => before.goes_on(fresh, new),
-                _ => fresh,
+        let mut before: HashMap<&str, Box<Compared>> = HashMap::new();
+        for (release, compared) in releases(old).zip(std::mem::take(&mut self.compared)) {
+            let asked = || (!is_untouched(old, release)).then(|| Compared::from_nothing(old, release));
+            if let Some(compared) = compared.or_else(asked) {
+                before.insert(&old.settings.program.release(release).name, compared);
             }
+        }
+        self.begin(new, |release, fresh| {
+            let before = before.remove(&*new.settings.program.release(release).name)?;
+            before.is_of(fresh).then_some(before)
         });
-        self.compared = compared.collect();
-        self.judgements.publish(Arc::new(judgements(&self.compared)));
+    }
+
+    /// Begins with every release; `before` gives what goes on.
+    fn begin(&mut self, snapshot: &Snapshot, mut before: impl FnMut(ReleaseId, &Compared) -> Option<Box<Compared>>) {
+        let count = snapshot.settings.rollbacks.len();
+        let (mut compared, mut judgements) = (Vec::with_capacity(count), Vec::with_capacity(count));
+        for release in releases(snapshot) {
+            // Its cumulative counts are those of the routes' names, and may be older than this revision.
+            let fresh = Compared::begin(snapshot, release);
+            let one = match before(release, &fresh) {
+                Some(before) => Some(Box::new(before.goes_on(fresh, snapshot))),
+                None if is_untouched(snapshot, release) => {
+                    judgements.push(fresh.judgement);
+                    compared.push(None);
+                    continue;
+                }
+                None => Some(Box::new(fresh)),
+            };
+            judgements.extend(one.iter().map(|one| one.judgement));
+            compared.push(one);
+        }
+        self.compared = compared;
+        self.judgements.publish(Arc::new(judgements));
     }
 
     /// What was found last, for whoever wants to know.
@@ -82,17 +101,41 @@ impl Judge {
             return;
         }
         self.next = Some(now + LOOK_EVERY);
-        let mut is_changed = false;
-        for compared in &mut self.compared {
-            is_changed |= compared.look(now, merging);
+        let snapshot = merging.snapshot;
+        let mut changed = Vec::new();
+        for (place, (release, compared)) in releases(snapshot).zip(&mut self.compared).enumerate() {
+            if compared.is_none() && (snapshot.is_latched(release) || !is_untouched(snapshot, release)) {
+                *compared = Some(Compared::from_nothing(snapshot, release));
+            }
+            if let Some(compared) = compared
+                && compared.look(now, merging)
+            {
+                changed.push((place, compared.judgement));
+            }
         }
-        if is_changed {
-            self.judgements.publish(Arc::new(judgements(&self.compared)));
+        if !changed.is_empty() {
+            let mut all = (*self.judgements.get()).clone();
+            changed.into_iter().for_each(|(place, judgement)| all[place] = judgement);
+            self.judgements.publish(Arc::new(all));
         }
     }
 }
 
+/// Every release of a configuration, in order.
+fn releases(snapshot: &Snapshot) -> impl Iterator<Item = ReleaseId> {
+    (0..snapshot.settings.rollbacks.len()).filter_map(ReleaseId::from_index)
+}
+
 impl Compared {
+    /// Of a release that was not asked for when its configuration came into force, and is now.
+    fn from_nothing(snapshot: &Snapshot, release: ReleaseId) -> Box<Self> {
+        let mut compared = Self::begin(snapshot, release);
+        let nothing = vec![Pair::default(); compared.routes.len()];
+        compared.comparison = Comparison::starting_at(&nothing, Pair::default(), compared.share);
+        compared.judgement = compared.comparison.judge(&compared.rules);
+        Box::new(compared)
+    }
+
     fn begin(snapshot: &Snapshot, release: ReleaseId) -> Self {
         let settings = &snapshot.settings;
         let spec = settings.program.release(release);
@@ -163,10 +206,6 @@ fn answered(snapshot: &Snapshot, release: ReleaseId) -> Vec<Pair<Counts>> {
 fn is_untouched(snapshot: &Snapshot, release: ReleaseId) -> bool {
     snapshot.release_series(release).is_untouched()
         && snapshot.compared_routes(release).all(|route| route.series.is_untouched())
-}
-
-fn judgements(compared: &[Compared]) -> Vec<Judgement> {
-    compared.iter().map(|compared| compared.judgement).collect()
 }
 
 /// One line for each change of the verdict.

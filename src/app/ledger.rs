@@ -98,8 +98,9 @@ impl Ledger {
     pub(super) fn open(loaded: &Loaded, places: Places, latches: Arc<Latches>) -> Self {
         let dir = loaded.settings.state_dir.as_deref();
         let (journal, history) = (Journal::open(dir), History::open(dir));
-        history.add(&loaded.version, SystemTime::now(), &loaded.sources);
-        let force = InForce { sources: loaded.sources.clone().into(), keys: loaded.keys.clone(), places, pin: None };
+        let sources: Arc<[Source]> = loaded.sources.clone().into();
+        history.add(&loaded.version, SystemTime::now(), sources.clone());
+        let force = InForce { sources, keys: loaded.keys.clone(), places, pin: None };
         let ledger = Self { journal, history, latches, force: Mutex::new(force), traffic: Mutex::default() };
         let named: Vec<String> = loaded.sources.iter().map(|source| source.path.display().to_string()).collect();
         let mut first = AuditRecord::now(AuditAction::Applied, named.join(", "));
@@ -144,9 +145,10 @@ impl Ledger {
     /// A configuration came into force. `offered`: the version that its source holds, where this is an earlier one.
     pub(super) fn applied(&self, from: &str, next: InForceNext, offered: Option<String>) {
         let InForceNext { version, sources, keys, places } = next;
-        self.history.add(&version, SystemTime::now(), &sources);
+        let sources: Arc<[Source]> = sources.into();
+        self.history.add(&version, SystemTime::now(), sources.clone());
         let pin = offered.filter(|offered| *offered != version).map(|offered| Pin { undone: from.to_owned(), offered });
-        *self.locked() = InForce { sources: sources.into(), keys, places, pin };
+        *self.locked() = InForce { sources, keys, places, pin };
     }
 
     /// Whether the source still holds what was rolled back from.

@@ -95,11 +95,11 @@ impl Sidecar {
     /// All of it is read again when it changes, on SIGHUP, and when somebody asks for it. It listens with what was handed
     /// to it as far as that fits, and binds the rest.
     pub fn start(files: Vec<PathBuf>, mut inherited: Inherited) -> Result<Self, StartError> {
-        let First { loaded, places, workers: count, control, telemetry, supply } = First::find(files)?;
+        let First { loaded, digest, places, workers: count, control, telemetry, supply } = First::find(files)?;
         loaded.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         let settings = &loaded.settings;
         let admin_address = settings.admin;
-        let key_files = loaded.key_files.clone();
+        let taken = (digest, loaded.key_files.clone());
         let spares = Arc::new(Spares::default());
         let (doors, entrances) = Doors::open(&settings.listeners, count, &mut inherited, spares.clone())?;
         let handed = inherited.take(admin_address).pop();
@@ -207,7 +207,7 @@ impl Sidecar {
             admin: admin_door,
             retired: Vec::new(),
         };
-        let reloader = Reloader::new(supply, key_files, running, view.clone(), ledger.clone(), calls, hangup);
+        let reloader = Reloader::new(supply, taken, running, view.clone(), ledger.clone(), calls, hangup);
         control.spawn(reloader.run());
         view.ready();
         Ok(Self { control, workers, stop, admin_end, view, log, latches, ledger, traffic, admin, live, spares })

@@ -29,13 +29,8 @@ pub struct Past {
     pub version: String,
     /// When it came into use, in nanoseconds since 1970.
     time_unix_nano: u64,
-    texts: Vec<Text>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Text {
-    path: PathBuf,
-    text: String,
+    /// Shared with what is in force.
+    texts: Arc<[Source]>,
 }
 
 impl Past {
@@ -46,7 +41,7 @@ impl Past {
 
     /// Its texts as they were read.
     pub fn sources(&self) -> Vec<Source> {
-        self.texts.iter().map(|text| Source { path: text.path.clone(), text: text.text.clone() }).collect()
+        self.texts.to_vec()
     }
 
     /// How long its texts are together, in bytes.
@@ -91,17 +86,16 @@ impl History {
     }
 
     /// Adds what came into use; keeps it where state is kept, which waits for the disk.
-    pub fn add(&self, version: &str, time: SystemTime, sources: &[Source]) {
+    pub fn add(&self, version: &str, time: SystemTime, sources: Arc<[Source]>) {
         let mut inner = self.locked();
         let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let texts = sources.iter().map(|source| Text { path: source.path.clone(), text: source.text.clone() });
         inner.last_number += 1;
         let past = Past {
             form: FORM,
             number: inner.last_number,
             version: version.to_owned(),
             time_unix_nano: u64::try_from(since.as_nanos()).unwrap_or(u64::MAX),
-            texts: texts.collect(),
+            texts: sources,
         };
         inner.add(past);
         let Some(dir) = &self.dir else { return };

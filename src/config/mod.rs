@@ -52,6 +52,7 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 pub use admin_token::{AdminToken, AdminTokenError};
@@ -116,7 +117,7 @@ pub struct Loaded {
 }
 
 /// One file as it was read, or a text from elsewhere.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Source {
     /// Its path as named: what problems call it.
     pub path: PathBuf,

@@ -80,8 +80,8 @@ struct Entry {
     both: bool,
     /// Gray was worse at the last look.
     worse: bool,
-    latched: Option<Latched>,
-    paused: Option<Paused>,
+    latched: Option<Box<Latched>>,
+    paused: Option<Box<Paused>>,
 }
 
 impl Entry {
@@ -118,6 +118,7 @@ impl Book {
     pub(super) fn remembering(state: FileState, incidents: Vec<Incident>) -> Self {
         let mut book = Self::default();
         for (name, FileRelease { revision, latched, paused }) in state.releases {
+            let (latched, paused) = (latched.map(Box::new), paused.map(Box::new));
             let entry = Entry { revision, latched, paused, ..Entry::default() };
             entry.publish();
             book.releases.insert(name.into(), entry);
@@ -159,13 +160,15 @@ impl Book {
             }
             if let Some(why) = &unknown {
                 let detail = format!("nobody knows whether it was rolled back: {why}");
-                entry.latched.get_or_insert_with(|| Latched {
-                    time: now,
-                    revision: plan.revision,
-                    cause: Cause::StateUnreadable,
-                    detail,
-                    by: "state directory".to_owned(),
-                    incident: None,
+                entry.latched.get_or_insert_with(|| {
+                    Box::new(Latched {
+                        time: now,
+                        revision: plan.revision,
+                        cause: Cause::StateUnreadable,
+                        detail,
+                        by: "state directory".to_owned(),
+                        incident: None,
+                    })
                 });
                 adopted.latched.push(name.into());
             }
@@ -188,8 +191,8 @@ impl Book {
     pub(super) fn state(&mut self, release: &str, now: Instant) -> ReleaseState {
         let Some(entry) = self.releases.get_mut(release) else { return ReleaseState::default() };
         ReleaseState {
-            latched: entry.latched.clone(),
-            paused: entry.paused.clone(),
+            latched: entry.latched.as_deref().cloned(),
+            paused: entry.paused.as_deref().cloned(),
             openings: entry.openings.as_mut().map(|openings| openings.count(now)),
         }
     }
@@ -231,14 +234,14 @@ impl Book {
             return Ok(None);
         }
         let evidence = evidence.bounded();
-        entry.latched = Some(Latched {
+        entry.latched = Some(Box::new(Latched {
             time: now,
             revision: entry.revision,
             cause: evidence.cause,
             detail: evidence.detail.clone(),
             by: evidence.by.clone(),
             incident: Some(number),
-        });
+        }));
         entry.openings.iter_mut().for_each(Openings::clear);
         entry.worse = false;
         entry.publish();
@@ -272,7 +275,7 @@ impl Book {
         if entry.paused.is_some() {
             return Ok(false);
         }
-        entry.paused = Some(paused);
+        entry.paused = Some(Box::new(paused));
         entry.publish();
         self.generation += 1;
         Ok(true)
@@ -299,7 +302,7 @@ impl Book {
     pub(super) fn to_file(&self) -> FileState {
         let kept = self.releases.iter().filter(|(_, entry)| entry.latched.is_some() || entry.paused.is_some());
         let releases = kept.map(|(name, entry)| {
-            let (latched, paused) = (entry.latched.clone(), entry.paused.clone());
+            let (latched, paused) = (entry.latched.as_deref().cloned(), entry.paused.as_deref().cloned());
             (name.to_string(), FileRelease { revision: entry.revision, latched, paused })
         });
         FileState { next_incident: self.next_incident, releases: releases.collect(), ..FileState::default() }

@@ -139,6 +139,11 @@ pub struct Moved {
 }
 
 impl Succession {
+    /// For the breakers of so many lanes: of many routes they are most of what there is, and growing would leave twice the room.
+    pub(super) fn of(lanes: usize) -> Self {
+        Self { next: Vec::with_capacity(lanes), bells: BellMaker::default() }
+    }
+
     /// The breakers of one route's lanes, which had those `before`.
     pub(super) fn add(&mut self, route: usize, before: Vec<Option<Before<'_>>>, plan: Plan, making: &Making) -> Guards {
         let Self { next, bells } = self;

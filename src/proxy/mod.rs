@@ -13,6 +13,8 @@ mod h2_connection;
 mod runners;
 mod servant;
 
+mod fault;
+mod fault_table;
 mod fields;
 mod lane;
 mod respond;

@@ -1,7 +1,7 @@
 //! The last requests that failed, so that evidence can name some.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::SystemTime;
 
 /// How many each worker remembers of a lane.
@@ -23,15 +23,22 @@ pub struct FailedRequest {
 /// The last failures of one lane: a ring for each worker, and one for everybody else.
 ///
 /// A worker never waits for its ring: while somebody reads it, a failure goes unremembered.
-pub(super) struct Recent(Box<[Mutex<VecDeque<FailedRequest>>]>);
+/// The rings come with the first failure.
+pub(super) struct Recent {
+    workers: usize,
+    rings: OnceLock<Box<[Ring]>>,
+}
+
+type Ring = Mutex<VecDeque<FailedRequest>>;
 
 impl Recent {
     pub(super) fn new(workers: usize) -> Self {
-        Self((0..=workers).map(|_| Mutex::default()).collect())
+        Self { workers, rings: OnceLock::new() }
     }
 
     pub(super) fn note(&self, worker: usize, failed: FailedRequest) {
-        let ring = self.0.get(worker).or(self.0.last());
+        let rings = self.rings.get_or_init(|| (0..=self.workers).map(|_| Mutex::default()).collect());
+        let ring = rings.get(worker).or(rings.last());
         let Some(Ok(mut ring)) = ring.map(Mutex::try_lock) else { return };
         if ring.len() == KEPT {
             ring.pop_front();
@@ -41,7 +48,8 @@ impl Recent {
 
     /// The last of all workers, oldest first.
     pub(super) fn last(&self) -> Vec<FailedRequest> {
-        let rings = self.0.iter().map(|ring| ring.lock().unwrap_or_else(PoisonError::into_inner));
+        let rings = self.rings.get().into_iter().flatten();
+        let rings = rings.map(|ring| ring.lock().unwrap_or_else(PoisonError::into_inner));
         let mut all: Vec<FailedRequest> = rings.flat_map(|ring| ring.iter().cloned().collect::<Vec<_>>()).collect();
         all.sort_by_key(|failed| failed.at);
         let extra = all.len().saturating_sub(KEPT);
@@ -72,11 +80,12 @@ mod tests {
     #[test]
     fn a_worker_does_not_wait_for_a_reader() {
         let recent = Recent::new(1);
-        let reading = recent.0[0].lock().unwrap();
+        recent.note(0, failed(0));
+        let reading = recent.rings.get().unwrap()[0].lock().unwrap();
         recent.note(0, failed(1));
         drop(reading);
-        assert!(recent.last().is_empty());
+        assert_eq!(recent.last(), [failed(0)]);
         recent.note(0, failed(2));
-        assert_eq!(recent.last(), [failed(2)]);
+        assert_eq!(recent.last(), [failed(0), failed(2)]);
     }
 }

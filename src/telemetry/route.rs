@@ -1,7 +1,7 @@
 //! What is counted for each route and for each of its lanes.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::cells::Cells;
@@ -86,7 +86,8 @@ pub(super) struct LaneSeries {
     cells: Cells,
     /// Written by the one who judges, a few times a minute at most.
     breaker: AtomicU64,
-    transitions: Box<[AtomicU64]>,
+    /// None until it moves for the first time.
+    transitions: OnceLock<Box<[AtomicU64]>>,
     recent: Recent,
     exemplars: Exemplars,
 }
@@ -96,7 +97,7 @@ impl LaneSeries {
         Self {
             cells: Cells::new(workers, LANE_CELLS),
             breaker: AtomicU64::new(BreakerState::Closed as u64),
-            transitions: BreakerCause::ALL.iter().map(|_| AtomicU64::new(0)).collect(),
+            transitions: OnceLock::new(),
             recent: Recent::new(workers),
             exemplars: Exemplars::new(workers),
         }
@@ -131,7 +132,7 @@ impl LaneSeries {
     }
 
     pub(super) fn transitions(&self, cause: BreakerCause) -> u64 {
-        self.transitions[cause as usize].load(Relaxed)
+        self.transitions.get().map_or(0, |known| known[cause as usize].load(Relaxed))
     }
 }
 
@@ -276,7 +277,8 @@ impl RouteSeries {
     pub fn breaker_moved(&self, lane: usize, cause: BreakerCause) {
         if let Some(series) = self.lanes.get(lane) {
             series.breaker.store(cause.to() as u64, Relaxed);
-            series.transitions[cause as usize].fetch_add(1, Relaxed);
+            let counters = || BreakerCause::ALL.iter().map(|_| AtomicU64::new(0)).collect();
+            series.transitions.get_or_init(counters)[cause as usize].fetch_add(1, Relaxed);
         }
     }
 

@@ -71,6 +71,30 @@ fn a_client_that_does_not_read_slows_the_upstream_down() {
     check_memory(&sidecar);
 }
 
+/// A connection that waits holds its socket and little else: neither buffers nor the work of a request.
+#[test]
+fn quiet_connections_take_little_memory() {
+    const QUIET: u64 = 400;
+    let origin = Origin::answering(|_| answer("200 OK", "", b"here"));
+    let sidecar = Sidecar::start(&Plan::to(origin.address()));
+    let open = || {
+        let mut client = sidecar.client();
+        client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        assert_eq!(client.answer_to("GET").text(), "here");
+        client
+    };
+    let warm: Vec<_> = (0..20).map(|_| open()).collect();
+    let before = sidecar.memory_kib("VmRSS:");
+    let quiet: Vec<_> = (0..QUIET).map(|_| open()).collect();
+    let taken = sidecar.memory_kib("VmRSS:").saturating_sub(before);
+    assert!(taken < 3 * QUIET, "{taken} KiB for {QUIET} connections");
+    // They are as good as new.
+    for mut client in warm.into_iter().chain(quiet) {
+        client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        assert_eq!(client.answer_to("GET").text(), "here");
+    }
+}
+
 /// Sends a body of 64 MiB and tells how far it is.
 fn download(sent: Arc<AtomicU64>) -> Origin {
     Origin::start(move |visit| {

@@ -92,18 +92,18 @@ pub(super) fn desk() -> (Desk, Calls) {
 }
 
 impl Reloader {
-    /// For what was found at first, and the key files of the configuration in force; `hangup` asks for another look as the
+    /// For the files and keys that were taken at first; `hangup` asks for another look as the
     /// calls do.
     pub(super) fn new(
         supply: Supply,
-        key_files: Vec<KeyFile>,
+        (files, keys): (Digest, Vec<KeyFile>),
         running: Running,
         view: Arc<ControlView>,
         ledger: Arc<Ledger>,
         calls: Calls,
         hangup: Signal,
     ) -> Self {
-        let taken = watch::Sender::new(Taken { files: None, keys: key_files });
+        let taken = watch::Sender::new(Taken { files: Some(files), keys });
         let (offered, not_before) = (running.current().version.clone(), Instant::now());
         let (places, stirred) = (Places::of(&supply.held()), Arc::default());
         let told = None;

@@ -30,7 +30,8 @@ pub(in crate::resilience) struct Window {
     seen: Box<[Option<Box<Seen>>]>,
     long: Sliding,
     short: Sliding,
-    merged: Merged,
+    /// None while the windows are empty.
+    merged: Option<Box<Merged>>,
 }
 
 impl Window {
@@ -40,7 +41,7 @@ impl Window {
             seen: (0..workers).map(|_| None).collect(),
             long: Sliding::new(now, long, LONG_SLICES),
             short: Sliding::new(now, short, SHORT_SLICES),
-            merged: Merged::default(),
+            merged: None,
         }
     }
 
@@ -56,9 +57,14 @@ impl Window {
             });
         }
         if is_changed {
-            self.merged = Merged { long: long.figures(), short: short.figures() };
+            let merged = Merged { long: long.figures(), short: short.figures() };
+            match &mut self.merged {
+                _ if merged == Merged::default() => self.merged = None,
+                Some(before) => **before = merged,
+                None => self.merged = Some(Box::new(merged)),
+            }
         }
-        self.merged
+        self.merged()
     }
 
     /// Empties both windows; calls that began before `now` do not count any more, whenever they end.
@@ -69,7 +75,7 @@ impl Window {
         }
         self.long.start_over(now);
         self.short.start_over(now);
-        self.merged = Merged::default();
+        self.merged = None;
     }
 
     /// How long no merge is needed: the next one then finds everything as if there had been one at every tick.
@@ -83,7 +89,7 @@ impl Window {
 
     /// The figures of the last merge.
     pub(in crate::resilience) fn merged(&self) -> Merged {
-        self.merged
+        self.merged.as_deref().copied().unwrap_or_default()
     }
 
     /// Bytes that a window and its recorder hold for so many workers at most: where every slice and every worker had calls.
