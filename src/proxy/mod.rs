@@ -23,8 +23,6 @@ mod attempt;
 mod body;
 mod breaker;
 mod compare;
-mod fault;
-mod fault_table;
 mod limit;
 mod outgoing;
 mod pace;
