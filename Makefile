@@ -40,12 +40,8 @@ LOADTEST := target/release/graylane-loadtest
 release: ## target/release/graylane with what it runs first laid together
 	scripts/release
 
-.PHONY: first-functions
-first-functions: release ## finds anew what it runs first (valgrind); whoever moved much of the start should
-	scripts/first-functions
-
 .PHONY: bench
-bench: bench-build ## every figure beside nginx, HAProxy and Envoy; writes them into docs/performance.md; about 12 minutes
+bench: bench-build ## every figure beside nginx, HAProxy and Envoy; writes them into docs/performance.md; about 40 minutes
 	$(LOADTEST) run --document docs/performance.md
 
 .PHONY: bench-quick
@@ -55,7 +51,7 @@ bench-quick: bench-build ## the same with short turns, about 2 minutes; writes n
 .PHONY: bench-build
 bench-build:
 	@scripts/setup-test-env --bench
-	cargo build --locked --release
+	scripts/release
 	cargo build --locked --release --package graylane-loadtest
 
 .PHONY: instructions

@@ -9,15 +9,14 @@ mod accept;
 mod connection;
 mod crowd;
 mod entrance;
-mod h2_connection;
-mod runners;
-mod servant;
-
 mod fault;
 mod fault_table;
 mod fields;
+mod h2_connection;
 mod lane;
 mod respond;
+mod runners;
+mod servant;
 
 mod attempt;
 mod body;
