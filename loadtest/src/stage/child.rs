@@ -125,7 +125,7 @@ mod tests {
     fn what_is_dropped_ends_with_all_it_started() {
         let folder = tempfile::tempdir().unwrap();
         let marker = folder.path().join("ready");
-        let child = shell(&format!("sleep 60 & touch {}; wait", marker.display()), folder.path());
+        let child = shell(&format!("sleep 60 & : >{}; wait", marker.display()), folder.path());
         wait_for(&marker);
         let all = machine::tree(child.id());
         assert_eq!(all.len(), 2);
