@@ -4,31 +4,41 @@
 //! change and no change waits for a request. The old value is freed when its last reader lets go.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicPtr, Ordering};
 
 use arc_swap::ArcSwap;
 
 /// A value that is replaced as a whole.
-pub struct Live<T>(ArcSwap<T>);
+pub struct Live<T> {
+    value: ArcSwap<T>,
+    /// Where the value is, for those who have one and want to know whether it is the same. Never followed.
+    place: AtomicPtr<T>,
+}
 
 impl<T> Live<T> {
     /// With the first value.
     pub fn new(value: Arc<T>) -> Self {
-        Self(ArcSwap::new(value))
+        let place = AtomicPtr::new(Arc::as_ptr(&value).cast_mut());
+        Self { value: ArcSwap::new(value), place }
     }
 
     /// Puts another value in force.
     pub fn publish(&self, value: Arc<T>) {
-        self.0.store(value);
+        let place = Arc::as_ptr(&value).cast_mut();
+        self.value.store(value);
+        // Whoever sees the new place finds the new value, or a later one.
+        self.place.store(place, Ordering::Release);
     }
 
     /// What is in force.
     pub fn get(&self) -> Arc<T> {
-        self.0.load_full()
+        self.value.load_full()
     }
 
-    /// Whether this is still in force; cheaper than [`Live::get`].
+    /// Whether this is still in force; far cheaper than [`Live::get`]. No other value can be in the place of one that
+    /// somebody holds.
     pub fn is_current(&self, value: &Arc<T>) -> bool {
-        Arc::ptr_eq(&self.0.load(), value)
+        std::ptr::eq(self.place.load(Ordering::Acquire), Arc::as_ptr(value))
     }
 }
 

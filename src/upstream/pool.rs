@@ -44,7 +44,8 @@ impl Teller {
 /// One worker's connections to one upstream.
 pub struct Pool {
     upstream: Arc<Upstream>,
-    known: RefCell<Arc<Vec<Arc<Standing>>>>,
+    /// The changes of addresses that were followed.
+    followed: Cell<u64>,
     endpoints: RefCell<Vec<Rc<Endpoint>>>,
     random: Cell<u64>,
     teller: Teller,
@@ -55,7 +56,7 @@ impl Pool {
     pub fn new(upstream: Arc<Upstream>, series: Arc<UpstreamSeries>, worker: usize, seed: u64) -> Self {
         Self {
             upstream,
-            known: RefCell::default(),
+            followed: Cell::new(0),
             endpoints: RefCell::default(),
             random: Cell::new(seed | 1),
             teller: Teller { series, worker },
@@ -144,10 +145,11 @@ impl Pool {
 
     /// Takes over a changed list of addresses; endpoints that stay keep their connections.
     fn follow_addresses(&self) {
-        let now = self.upstream.standings();
-        if Arc::ptr_eq(&now, &self.known.borrow()) {
+        let changes = self.upstream.changes();
+        if changes == self.followed.replace(changes) {
             return;
         }
+        let now = self.upstream.standings();
         let mut endpoints = self.endpoints.borrow_mut();
         let old = std::mem::take(&mut *endpoints);
         let kept = |standing: &Arc<Standing>| old.iter().find(|known| Arc::ptr_eq(&known.standing, standing)).cloned();
@@ -155,7 +157,6 @@ impl Pool {
             let fresh = || Endpoint::new(standing.clone(), self.upstream.clone(), self.teller.clone());
             kept(standing).unwrap_or_else(|| Rc::new(fresh()))
         }));
-        *self.known.borrow_mut() = Arc::clone(&now);
     }
 }
 

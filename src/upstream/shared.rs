@@ -3,7 +3,10 @@
 //! It is shared by the whole process. Workers read atomics; what changes them goes through the [`Roster`] under a lock,
 //! which is taken by checks and for ejections, never by a request that goes well.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicBool, AtomicU64,
+    Ordering::{Acquire, Relaxed, Release},
+};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -60,6 +63,8 @@ pub struct Upstream {
     pub spec: UpstreamSpec,
     made: Instant,
     standings: ArcSwap<Vec<Arc<Standing>>>,
+    /// Counts how often they changed.
+    changes: AtomicU64,
     /// All are used until then; see `Roster::panic_until`.
     panic_until: AtomicU64,
     judged: Mutex<Judged>,
@@ -114,6 +119,7 @@ impl Upstream {
             id,
             made: Instant::now(),
             standings: ArcSwap::default(),
+            changes: AtomicU64::new(0),
             panic_until: AtomicU64::new(Moment::START.to_bits()),
             judged: Mutex::new(Judged { roster: Roster::new(spec.policy.clone()), random: id, in_panic: false }),
             told_of_tls: AtomicBool::new(false),
@@ -128,6 +134,11 @@ impl Upstream {
         let found = literals.flat_map(|(place, known)| known.into_iter().flatten().map(move |one| (one, place)));
         upstream.take_over(found.collect(), upstream.made);
         upstream
+    }
+
+    /// Grows whenever the addresses change: cheaper to ask than what they are.
+    pub(super) fn changes(&self) -> u64 {
+        self.changes.load(Acquire)
     }
 
     /// The addresses now.
@@ -240,6 +251,8 @@ impl Upstream {
         let now = self.moment(now);
         judged.roster.follow(&addresses, now);
         self.standings.store(Arc::new(standings));
+        // Whoever sees that they changed finds what they became.
+        self.changes.fetch_add(1, Release);
         self.publish(&mut judged, now);
         true
     }
