@@ -67,12 +67,14 @@ impl<'a> NormalPath<'a> {
 /// Whether nothing is to be done: no percent sign, backslash or character that has to be encoded, and no segment that
 /// begins with a dot (few do; those are looked at in full).
 fn is_normal(raw: &str) -> bool {
-    let mut after_slash = false;
-    raw.bytes().all(|byte| {
-        let plain = byte.is_ascii_graphic() && byte != b'%' && byte != b'\\' && !(after_slash && byte == b'.');
-        after_slash = byte == b'/';
-        plain
-    })
+    // Without a way out half-way, so that many bytes are looked at together.
+    let odd = |byte: u8| !byte.is_ascii_graphic() | (byte == b'%') | (byte == b'\\');
+    let bytes = raw.as_bytes();
+    if bytes.iter().fold(false, |any, byte| any | odd(*byte)) {
+        return false;
+    }
+    let pairs = bytes.iter().zip(bytes.get(1..).unwrap_or_default());
+    !pairs.fold(false, |any, (one, next)| any | ((*one == b'/') & (*next == b'.')))
 }
 
 fn decode(raw: &str, allow: AllowEncoded) -> Result<String, PathError> {
