@@ -23,9 +23,9 @@ use super::shield::Guard;
 use super::timer::{Clock, Timer, Waiting};
 use super::worker::Worker;
 use crate::upstream::{H1Lease, H2Lease};
-use crate::wire::h1::{self, Framing, Limits, Persistence, parse_response, response_framing};
+use crate::wire::h1::{self, Framing, Limits, Persistence, response_framing};
 use crate::wire::{BodyReader, BodyWriter, Input, Known, Moved, PumpError, RequestHead, ResponseHead, h2};
-use crate::wire::{Version, pump};
+use crate::wire::{Version, gather_whole, pump};
 
 /// What an attempt needs to know; the same for a second one.
 pub(super) struct Call<'r> {
@@ -84,7 +84,6 @@ pub(super) async fn over_h1(call: &Call<'_>, mut lease: H1Lease, exchange: Excha
     let Exchange { body, responder, timer, record } = exchange;
     let framing = upstream_framing(call);
     write_head(call, &mut lease, framing, record);
-    let mut head = call.worker.response_head();
     let reused = lease.reused;
     let h1::Connection { input, output } = &mut *lease.connection;
     let progress = Progress::of(body);
@@ -92,13 +91,13 @@ pub(super) async fn over_h1(call: &Call<'_>, mut lease: H1Lease, exchange: Excha
         let writer = BodyWriter::H1(h1::BodyWriter::new(output, framing));
         let mut side = pin!(upload(body, writer, call, &progress));
         loop {
-            let reading = read_head(input, &call.limits, &mut head);
-            let read = beside(call, timer, side.as_mut(), |cx| reset(responder, cx), reading).await?;
-            if let Err(error) = read {
-                return Err(error.into_failed(reused));
-            }
+            let read = {
+                let reading = pin!(read_head(input, &call.limits, call.worker));
+                beside(call, timer, side.as_mut(), &progress, |cx| reset(responder, cx), reading).await?
+            };
+            let head = read.map_err(|error| error.into_failed(reused))?;
             match head.status {
-                101 => break None,
+                101 => break (head, None),
                 100..=199 => pass_interim(call, timer, side.as_mut(), &progress, responder, &head).await?,
                 _ => {
                     call.holds_back(&head, &progress)?;
@@ -108,13 +107,15 @@ pub(super) async fn over_h1(call: &Call<'_>, mut lease: H1Lease, exchange: Excha
                     let answer = Answer { head: &head, framing: down, reader: &mut reader };
                     let whole = answer.pass(call, side.as_mut(), &progress, responder, timer, record).await?;
                     drop(reader);
-                    break Some(whole && may_persist(&head, down));
+                    let may_persist = whole && may_persist(&head, down);
+                    break (head, Some(may_persist));
                 }
             }
         }
     };
-    match answered {
-        Some(true) if progress.sent.get() => lease.finish(Instant::now()),
+    let (head, may_persist) = answered;
+    match may_persist {
+        Some(true) if progress.sent.get() => lease.finish(call.clock.now()),
         Some(_) => {}
         None => switch(call, lease, &head, Exchange { body, responder, timer, record }).await?,
     }
@@ -135,14 +136,14 @@ pub(super) async fn over_h2(call: &Call<'_>, mut lease: H2Lease, exchange: Excha
     let writer = BodyWriter::H2(h2::BodyWriter::new(stream, !has_body));
     let mut side = pin!(upload(body, writer, call, &progress));
     let response = loop {
-        let next = poll_fn(|cx| {
+        let next = pin!(poll_fn(|cx| {
             // Interim answers first: asked for the final one, h2 passes over those that stand before it.
             match response.poll_informational(cx) {
                 Poll::Ready(Some(Ok(interim))) => Poll::Ready(Err(interim)),
                 _ => Pin::new(&mut response).poll(cx).map(Ok),
             }
-        });
-        let waited = beside(call, timer, side.as_mut(), |cx| reset(responder, cx), next).await;
+        }));
+        let waited = beside(call, timer, side.as_mut(), &progress, |cx| reset(responder, cx), next).await;
         if let Err(Failed { failure: Failure::FirstByteLate, .. }) = waited {
             // The connection itself may be dead, and would then swallow all requests until the system gives it up.
             lease.retire();
@@ -195,7 +196,7 @@ impl Answer<'_, '_> {
         record: &mut Record,
     ) -> Result<bool, Failed> {
         let responder = responder.take().expect("an exchange is answered once");
-        let now = Instant::now();
+        let now = call.clock.now();
         call.clock.wait_for(Waiting::Download);
         record.answered(self.head, now);
         if let (Responder::H1(h1), false) = (&responder, progress.sent.get()) {
@@ -218,13 +219,23 @@ impl Answer<'_, '_> {
             }
             Moved::Dry => call.clock.wait_for(Waiting::Download),
         };
-        let moving = async {
-            match call.slow {
-                None => pump(self.reader, &mut writer, noted).await,
-                Some(rate) => Box::pin(trickle(self.reader, &mut writer, rate, noted)).await,
+        let at_hand = if call.slow.is_none() { gather_whole(self.reader, &mut writer) } else { None };
+        let moved = match (at_hand, call.slow) {
+            (Some(bytes), _) => {
+                call.clock.wait_for(Waiting::Delivery);
+                record.bytes_out += bytes;
+                let ending = pin!(async { writer.end().await.map_err(PumpError::Sink) });
+                beside(call, timer, side, progress, |_| Poll::Pending, ending).await
+            }
+            (None, None) => {
+                let moving = pin!(pump(self.reader, &mut writer, noted));
+                beside(call, timer, side, progress, |_| Poll::Pending, moving).await
+            }
+            (None, Some(rate)) => {
+                let moving = Box::pin(trickle(self.reader, &mut writer, rate, noted));
+                beside(call, timer, side, progress, |_| Poll::Pending, pin!(moving)).await
             }
         };
-        let moved = beside(call, timer, side, |_| Poll::Pending, moving).await;
         let failure = match moved {
             Ok(Ok(())) => return Ok(true),
             Ok(Err(PumpError::Sink(_))) => Failure::ClientGone,
@@ -251,19 +262,24 @@ async fn beside<T>(
     call: &Call<'_>,
     timer: &mut Timer,
     mut side: Pin<&mut impl Future<Output = ClientEnd>>,
+    progress: &Progress,
     mut gone: impl FnMut(&mut Context<'_>) -> Poll<()>,
-    work: impl Future<Output = T>,
+    mut work: Pin<&mut impl Future<Output = T>>,
 ) -> Result<T, Failed> {
-    let mut work = pin!(work);
     let both = poll_fn(|cx| {
-        // The client's side first: it is what writes the request.
+        // The client's side first while it writes the request. Behind that it only watches, and work that is done does not
+        // ask who watched.
+        let was_sent = progress.sent.get();
+        if was_sent && let Poll::Ready(done) = work.as_mut().poll(cx) {
+            return Poll::Ready(Ok(done));
+        }
         if let Poll::Ready(end) = side.as_mut().poll(cx) {
             return Poll::Ready(Err(end));
         }
         if gone(cx).is_ready() {
             return Poll::Ready(Err(ClientEnd::Gone));
         }
-        work.as_mut().poll(cx).map(Ok)
+        if was_sent { Poll::Pending } else { work.as_mut().poll(cx).map(Ok) }
     });
     match gray_drain::race(timer, || call.clock.due(), call.clock.drain.as_ref(), both).await {
         Ok(Ok(done)) => Ok(done),
@@ -298,7 +314,8 @@ async fn pass_interim(
         return Ok(());
     }
     let Some(responder) = responder else { return Ok(()) };
-    let passed = beside(call, timer, side, |_| Poll::Pending, responder.interim(head)).await?;
+    let passing = pin!(responder.interim(head));
+    let passed = beside(call, timer, side, progress, |_| Poll::Pending, passing).await?;
     passed.map_err(|_| Failure::ClientGone)?;
     if head.status == 100 && !progress.sent.get() {
         // Now it is the client's turn.
@@ -334,13 +351,17 @@ impl ReadError {
     }
 }
 
-async fn read_head(input: &mut Input, limits: &Limits, head: &mut ResponseHead) -> Result<(), ReadError> {
+async fn read_head(input: &mut Input, limits: &Limits, worker: &Worker) -> Result<ResponseHead, ReadError> {
     let mut scan = h1::HeadScan::default();
     loop {
-        if let Some(end) = scan.advance(&input.buf, limits).map_err(|_| ReadError::Malformed)? {
-            parse_response(&input.buf[..end], limits, head).map_err(|_| ReadError::Malformed)?;
-            input.consume(end);
-            return Ok(());
+        if !input.buf.is_empty() {
+            // Not before there is something to put into it.
+            let mut head = worker.response_head();
+            if let Some(end) = scan.response(&input.buf, limits, &mut head).map_err(|_| ReadError::Malformed)? {
+                input.consume(end);
+                return Ok(head);
+            }
+            worker.keep_response_head(head);
         }
         match input.fill().await {
             Ok(n) if n > 0 => {}

@@ -184,6 +184,19 @@ async fn send(
     call: &Call<'_>,
     progress: &Progress,
 ) -> Result<(), PumpError> {
+    if body.reader.is_done() && body.replay.taken.is_empty() && body.replay.trailers.is_none() {
+        return upstream.end().await.map_err(PumpError::Sink);
+    }
+    // On the heap: most requests have no body, and each would drag the room for one along.
+    Box::pin(send_body(body, upstream, call, progress)).await
+}
+
+async fn send_body(
+    body: &mut RequestBody<'_>,
+    upstream: &mut BodyWriter<'_>,
+    call: &Call<'_>,
+    progress: &Progress,
+) -> Result<(), PumpError> {
     let RequestBody { reader, replay, pace, is_asked_for } = body;
     if !replay.taken.is_empty() {
         upstream.data(&replay.taken).await.map_err(PumpError::Sink)?;

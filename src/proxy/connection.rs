@@ -12,6 +12,7 @@ use super::drain::Guest;
 use super::failure::Failure;
 use super::fields::{Peer, connection_has};
 use super::pace::Pace;
+use super::record::Record;
 use super::respond::{H1Responder, Mark, Responder};
 use super::servant::Servants;
 use super::tell::refusal;
@@ -19,7 +20,7 @@ use super::timer::{Late, Timer};
 use super::worker::Worker;
 use super::{REPLAYED_BODY, Request, h2_connection, serve};
 use crate::telemetry::{Closing, ConnectionState};
-use crate::wire::h1::{self, HeadError, HeadScan, Limits, Persistence, parse_request, request_framing};
+use crate::wire::h1::{self, HeadError, HeadScan, Limits, Persistence, request_framing};
 use crate::wire::{BodyReader, RequestHead, Socket, Version};
 
 /// Serves one client for as long as it stays. This is small, and all that a connection holds while it waits.
@@ -51,6 +52,8 @@ pub(super) struct Client {
     peer: Peer,
     /// Whether nothing has come from it yet.
     is_new: bool,
+    /// When its last request was over, until it was waited for another.
+    served_at: Option<Instant>,
 }
 
 /// What becomes of a connection that was served.
@@ -80,15 +83,15 @@ impl Client {
     /// Of a connection from which nothing was read.
     pub(super) fn new(worker: Rc<Worker>, socket: Socket, peer: Peer, guest: Guest) -> Box<Self> {
         let connection = h1::Connection::new(socket);
-        Box::new(Self { worker, guest, connection, timer: Timer::default(), peer, is_new: true })
+        Box::new(Self { worker, guest, connection, timer: Timer::default(), peer, is_new: true, served_at: None })
     }
 
     /// Waits for the first bytes of a request, without holding a buffer; whether there are any.
     async fn has_more(&mut self) -> bool {
-        let Self { worker, guest, connection, timer, is_new, .. } = self;
+        let Self { worker, guest, connection, timer, is_new, served_at, .. } = self;
         let mut idle = None;
         poll_fn(|cx| {
-            if let Poll::Ready(read) = connection.poll_idle(cx, &worker.buffers) {
+            if let Poll::Ready(read) = connection.input.poll_idle(cx) {
                 return Poll::Ready(read.is_ok_and(|n| n > 0));
             }
             // Draining wakes us, so that the time that is left is looked at again.
@@ -96,7 +99,8 @@ impl Client {
             let leaves_by = guest.leaves_by();
             let idle = *idle.get_or_insert_with(|| {
                 let times = worker.view().snapshot.settings.limits;
-                Instant::now() + if *is_new { times.header_time } else { times.idle }
+                let since = served_at.take().unwrap_or_else(Instant::now);
+                since + if *is_new { times.header_time } else { times.idle }
             });
             let due = leaves_by.map_or(idle, |by| idle.min(by));
             timer.poll_due(cx, due).map(|()| {
@@ -169,18 +173,21 @@ impl Client {
             Ok(reader) => {
                 let kept = if head.verb.is_idempotent() { REPLAYED_BODY } else { 0 };
                 let body = RequestBody::new(BodyReader::H1(reader), kept, pace);
-                let request = Request { head, framing, body, peer: &self.peer, started };
+                let mut request = Request { head, framing, body, peer: &self.peer, started };
                 let (guest, version) = (&self.guest, head.version);
-                let responder = H1Responder { output, version, guest, persistence: &persistence };
-                Ok(serve(&self.worker, request, Responder::H1(responder), &mut self.timer).await)
+                let responder = Responder::H1(H1Responder { output, version, guest, persistence: &persistence });
+                let mut record = Record::default();
+                serve(&self.worker, &mut request, responder, &mut self.timer, &mut record).await;
+                self.served_at = record.ended_at;
+                Ok((record.failure, record.is_broken))
             }
         };
         totals.client_leaves(self.worker.id, ConnectionState::Active);
         totals.client_enters(self.worker.id, ConnectionState::Idle);
         match served {
             Err(error) => self.refuse(Failure::Refused(error), head).await,
-            Ok(record) if record.failure == Some(Failure::InjectedReset) => Err(io::ErrorKind::ConnectionReset.into()),
-            Ok(record) if record.is_broken => Err(io::ErrorKind::ConnectionAborted.into()),
+            Ok((Some(Failure::InjectedReset), _)) => Err(io::ErrorKind::ConnectionReset.into()),
+            Ok((_, true)) => Err(io::ErrorKind::ConnectionAborted.into()),
             Ok(_) => Ok(persistence.get()),
         }
     }
@@ -208,7 +215,7 @@ impl Client {
             guest: &self.guest,
             persistence: &persistence,
         });
-        let mut record = super::record::Record::default();
+        let mut record = Record::default();
         let id = super::tell::request_id(head, worker, &mut record);
         responder.fail(failure, head, id, Mark::default()).await?;
         Ok(Persistence::Close)
@@ -257,14 +264,13 @@ async fn read_head(input: &mut crate::wire::Input, limits: &Limits, head: &mut R
         if may_be_h2 && input.buf.len() >= preface.len() {
             return Next::Left(Left::H2);
         }
-        if !may_be_h2 && input.buf.as_ref() != b"\r" {
-            match scan.advance(&input.buf, limits) {
+        if !may_be_h2 && *input.buf != *b"\r" {
+            match scan.request(&input.buf, limits, head) {
                 Err(error) => return Next::Refused(error),
                 Ok(None) => {}
                 Ok(Some(end)) => {
-                    let parsed = parse_request(&input.buf[..end], limits, head);
                     input.consume(end);
-                    return parsed.map_or_else(Next::Refused, |()| Next::Head);
+                    return Next::Head;
                 }
             }
         }

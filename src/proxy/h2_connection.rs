@@ -11,6 +11,7 @@ use super::drain::Guest;
 use super::failure::Failure;
 use super::fields::Peer;
 use super::pace::Pace;
+use super::record::Record;
 use super::respond::{Mark, Responder};
 use super::runners::Job;
 use super::tell::refusal;
@@ -218,7 +219,7 @@ impl Stream {
         if let Err(error) = h2::flatten_request(&parts, &limits, &mut head) {
             let failure = Failure::Refused(error);
             worker.telemetry.totals().refused(worker.id, refusal(failure));
-            let mut record = super::record::Record::default();
+            let mut record = Record::default();
             let id = super::tell::request_id(&head, worker, &mut record);
             let _ = responder.fail(failure, &head, id, Mark::default()).await;
             return;
@@ -233,8 +234,10 @@ impl Stream {
         let kept = if head.verb.is_idempotent() { REPLAYED_BODY } else { 0 };
         let pace = Pace::of(&worker.view().snapshot.settings.limits, head.is_grpc());
         let body = RequestBody::new(BodyReader::H2(reader), kept, pace);
-        let request = Request { head: &head, framing, body, peer: &self.client.peer, started };
-        serve(worker, request, responder, &mut Timer::default()).await;
+        let mut request = Request { head: &head, framing, body, peer: &self.client.peer, started };
+        let (mut timer, mut record) = (Timer::default(), Record::default());
+        serve(worker, &mut request, responder, &mut timer, &mut record).await;
+        drop(request);
         worker.keep_request_head(head);
     }
 }

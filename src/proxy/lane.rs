@@ -10,7 +10,7 @@ use super::worker::Worker;
 use crate::decide::{Decision, Found, Inputs, NormalPath, RequestParts};
 use crate::extract::{Ahead, TokenFault, lane_mark, override_token};
 use crate::telemetry::TokenFate;
-use crate::wire::{Known, RequestHead};
+use crate::wire::RequestHead;
 
 impl RequestParts for RequestHead {
     fn method(&self) -> &str {
@@ -31,11 +31,7 @@ impl RequestParts for RequestHead {
 
     fn header(&self, name: &str) -> Option<&[u8]> {
         // The host has been decided where the target has one.
-        match Known::of(name.as_bytes()) {
-            Known::Other => self.fields.named(name.as_bytes()).next(),
-            Known::Host => self.authority(),
-            known => self.fields.first(known),
-        }
+        if name == "host" { self.authority() } else { self.fields.named(name.as_bytes()).next() }
     }
 
     fn for_each_header(&self, name: &str, each: &mut dyn FnMut(&[u8])) {

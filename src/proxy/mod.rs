@@ -99,15 +99,24 @@ struct Request<'r, 'c> {
     started: Instant,
 }
 
-/// The whole way of one request. Returns what was recorded; the answer has been given.
-async fn serve<'c>(worker: &Worker, request: Request<'_, 'c>, responder: Responder<'c>, timer: &mut Timer) -> Record {
+/// The whole way of one request. When it is over the answer has been given, and the record says how it went.
+async fn serve<'c>(
+    worker: &Worker,
+    request: &mut Request<'_, 'c>,
+    responder: Responder<'c>,
+    timer: &mut Timer,
+    record: &mut Record,
+) {
     let view = worker.view();
-    let mut record = Record { trace: Trace::begin(worker, &view, &request), ..Record::default() };
+    record.trace = Trace::begin(worker, &view, request);
     let mut responder = Some(responder);
-    let mut request = request;
     let place = view.snapshot.gauge.enter(worker.delay.lasting());
     let mut routed = match &place {
-        Ok(_) => route(worker, &view, &mut request, &mut responder, timer).await,
+        Ok(_) => match route_at_once(worker, &view, request) {
+            Ok(Some(routed)) => Ok(routed),
+            Ok(None) => Box::pin(route(worker, &view, request, &mut responder, timer)).await,
+            Err(failure) => Err(failure),
+        },
         Err(full) => Err(*full),
     };
     let outcome = match &mut routed {
@@ -117,10 +126,10 @@ async fn serve<'c>(worker: &Worker, request: Request<'_, 'c>, responder: Respond
             let admitted = routed.enter(worker, &view.snapshot, request.started);
             tell::decided(worker, &view.snapshot, &routed.decision);
             routed.compare_split(worker, &view.snapshot, admitted.is_err());
-            routed.explain(&view.snapshot, &request);
-            let mut way = Way { responder: &mut responder, timer, record: &mut record };
+            routed.explain(&view.snapshot, request);
+            let mut way = Way { responder: &mut responder, timer, record };
             match admitted {
-                Ok(()) => send(worker, &view, routed, &mut request, &mut way).await,
+                Ok(()) => send(worker, &view, routed, request, &mut way).await,
                 Err(failure) => Err(failure),
             }
         }
@@ -130,12 +139,11 @@ async fn serve<'c>(worker: &Worker, request: Request<'_, 'c>, responder: Respond
         record.failure = Some(failure);
         if let Some(responder) = responder.take() {
             let explain = routed.as_ref().ok().and_then(|routed| routed.explain.as_deref());
-            Box::pin(refuse(responder, failure, &request, worker, &mut record, explain)).await;
+            Box::pin(refuse(responder, failure, request, worker, record, explain)).await;
         }
     }
-    tell::told(worker, &view, &request, routed.as_ref().ok(), &mut record);
-    traced::told(worker, &view, &request, routed.as_ref().ok(), &mut record);
-    record
+    tell::told(worker, &view, request, routed.as_ref().ok(), record);
+    traced::told(worker, &view, request, routed.as_ref().ok(), record);
 }
 
 /// A request with its route and lane.
@@ -160,7 +168,26 @@ struct Routed<'r> {
     explain: Option<Box<str>>,
 }
 
-/// Extract and decide. Where a rule wants to see the body, or a record, this waits for it.
+/// Extract and decide; `None` where a rule of the route wants to see the body, or a record, which has to be waited for.
+fn route_at_once<'r>(worker: &Worker, view: &View, request: &Request<'r, '_>) -> Result<Option<Routed<'r>>, Failure> {
+    let (snapshot, head) = (&*view.snapshot, request.head);
+    if times_passed(&head.fields, &snapshot.pseudonym) >= MOST_PASSES {
+        return Err(Failure::Loop);
+    }
+    let path = lane::normal_path(snapshot, head)?;
+    let found = lane::find(snapshot, head, path.as_str())?;
+    if !snapshot.extractor.needs(found.route).is_empty() {
+        return Ok(None);
+    }
+    let ahead = Ahead::default();
+    let decision = lane::decide(worker, snapshot, head, &found, request.peer, &ahead);
+    let route = found.route;
+    drop(found);
+    // Nothing was waited for, so the clock need not be asked again.
+    Ok(Some(Routed::new(snapshot, (route, path), decision, ahead, request.started)))
+}
+
+/// As [`route_at_once`], with what has to be waited for. Few routes have such rules, so this stands on the heap.
 async fn route<'r, 'c>(
     worker: &Worker,
     view: &View,
@@ -169,32 +196,39 @@ async fn route<'r, 'c>(
     timer: &mut Timer,
 ) -> Result<Routed<'r>, Failure> {
     let (snapshot, head) = (&*view.snapshot, request.head);
-    if times_passed(&head.fields, &snapshot.pseudonym) >= MOST_PASSES {
-        return Err(Failure::Loop);
-    }
     let path = lane::normal_path(snapshot, head)?;
     let found = lane::find(snapshot, head, path.as_str())?;
     let ahead = peek::ahead(worker, view, &found, request, responder, timer).await?;
     let decision = lane::decide(worker, snapshot, head, &found, request.peer, &ahead);
     let route = found.route;
     drop(found);
-    // Where nothing was waited for, the clock need not be asked again.
-    let waited = !snapshot.extractor.needs(route).is_empty();
-    let began = if waited { Instant::now() } else { request.started };
-    let target = snapshot.target(&snapshot.routes[route.index()], decision.lane);
-    Ok(Routed {
-        route,
-        path,
-        began,
-        decision,
-        ahead,
-        lane: decision.lane,
-        target,
-        lease: None,
-        room: None,
-        limited: None,
-        explain: None,
-    })
+    Ok(Routed::new(snapshot, (route, path), decision, ahead, Instant::now()))
+}
+
+impl<'r> Routed<'r> {
+    fn new(
+        snapshot: &Snapshot,
+        (route, path): (RouteId, NormalPath<'r>),
+        decision: Decision,
+        ahead: Ahead,
+        began: Instant,
+    ) -> Self {
+        let target = snapshot.target(&snapshot.routes[route.index()], decision.lane);
+        let lane = decision.lane;
+        Self {
+            route,
+            path,
+            began,
+            decision,
+            ahead,
+            lane,
+            target,
+            lease: None,
+            room: None,
+            limited: None,
+            explain: None,
+        }
+    }
 }
 
 impl Routed<'_> {
@@ -371,7 +405,9 @@ async fn attempt<'c>(
             Some(lease) => lease,
             None => {
                 let opening = pool.lease(dialect, fresh, plan.timeouts.connect);
-                leased(opening, &mut request.body, responder, timer, clock).await?
+                let opened = leased(opening, &mut request.body, responder, timer, clock).await?;
+                clock.forget_now();
+                opened
             }
         };
         clock.wait_for(Waiting::FirstByte);

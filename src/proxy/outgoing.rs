@@ -71,7 +71,7 @@ pub(super) fn write_head(call: &Call<'_>, lease: &mut H1Lease, framing: Framing,
         Some(authority) => Cow::Borrowed(authority),
         None => Cow::Owned(lease.authority().into_bytes()),
     };
-    let out = &mut lease.connection.output.buf;
+    let out = lease.connection.output.buf();
     out.clear();
     out.reserve(head.fields.size() + OWN_FIELDS);
     request_line(out, head.method(), call.target);

@@ -22,6 +22,8 @@ pub(super) struct Record {
     pub(super) grpc_status: Option<u16>,
     /// When the upstream's answer began.
     pub(super) answered_at: Option<Instant>,
+    /// When all of it was over.
+    pub(super) ended_at: Option<Instant>,
     /// Bytes of the answer's body.
     pub(super) bytes_out: u64,
     /// Field lines removed because the peer may not set them.

@@ -47,9 +47,10 @@ impl<'c> Responder<'c> {
     pub(super) async fn interim(&mut self, head: &ResponseHead) -> io::Result<()> {
         match self {
             Self::H1(h1) if h1.version == Version::Http11 => {
-                response_line(&mut h1.output.buf, head.status, head.reason());
-                to_client(&mut h1.output.buf, head, Framing::Empty, false);
-                h1.output.buf.extend_from_slice(b"\r\n");
+                let out = h1.output.buf();
+                response_line(out, head.status, head.reason());
+                to_client(out, head, Framing::Empty, false);
+                out.extend_from_slice(b"\r\n");
                 h1.output.flush().await
             }
             Self::H1(_) => Ok(()),
@@ -173,7 +174,7 @@ impl<'c> H1Responder<'c> {
         if self.guest.is_draining() {
             self.persistence.set(Persistence::Close);
         }
-        let out = &mut self.output.buf;
+        let out = self.output.buf();
         response_line(out, head.status, head.reason());
         to_client(out, head, framing, mark.lane.is_some());
         add_mark(out, mark);
@@ -203,7 +204,7 @@ impl<'c> H1Responder<'c> {
 
     /// Answers 101 and gives the connection over to the tunnel.
     pub(super) fn switch(self, head: &ResponseHead, protocol: &[u8]) -> &'c mut Output {
-        let out = &mut self.output.buf;
+        let out = self.output.buf();
         response_line(out, head.status, head.reason());
         to_client(out, head, Framing::Empty, false);
         out.field(b"connection", b"upgrade");

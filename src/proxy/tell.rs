@@ -55,7 +55,9 @@ pub(super) fn told(
     routed: Option<&Routed<'_>>,
     record: &mut Record,
 ) {
-    let took = request.started.elapsed();
+    let ended = Instant::now();
+    let took = ended.saturating_duration_since(request.started);
+    record.ended_at = Some(ended);
     let totals = worker.telemetry.totals();
     if record.stripped > 0 {
         totals.stripped(worker.id, record.stripped);

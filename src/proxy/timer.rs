@@ -7,7 +7,7 @@
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use tokio::time::Sleep;
@@ -24,25 +24,43 @@ pub(super) struct Late;
 /// The timer of one task.
 #[derive(Default)]
 pub(super) struct Timer {
-    armed: Option<(Instant, Pin<Box<Sleep>>)>,
+    armed: Option<Armed>,
+}
+
+/// A timer that is set.
+struct Armed {
+    sleep: Pin<Box<Sleep>>,
+    /// Whom it wakes; nobody before it was polled.
+    wakes: Option<Waker>,
+}
+
+impl Armed {
+    /// Whether the timer would say nothing new, and wakes this task when it has something to say.
+    fn is_set_for(&self, cx: &Context<'_>) -> bool {
+        self.wakes.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) && !self.sleep.is_elapsed()
+    }
 }
 
 impl Timer {
     /// Ready once `due` has passed.
     pub(super) fn poll_due(&mut self, cx: &mut Context<'_>, due: Instant) -> Poll<()> {
-        let (at, sleep) = self.armed.get_or_insert_with(|| (due, Box::pin(tokio::time::sleep_until(due.into()))));
-        if due < *at {
-            *at = due;
-            sleep.as_mut().reset(due.into());
-        }
-        while sleep.as_mut().poll(cx).is_ready() {
-            if due <= Instant::now() {
-                // The next deadline is set afresh.
-                self.armed = None;
-                return Poll::Ready(());
+        let set = || Armed { sleep: Box::pin(tokio::time::sleep_until(due.into())), wakes: None };
+        let armed = self.armed.get_or_insert_with(set);
+        let is_sooner = due < armed.sleep.deadline().into_std();
+        if is_sooner || !armed.is_set_for(cx) {
+            if is_sooner {
+                armed.sleep.as_mut().reset(due.into());
             }
-            *at = due;
-            sleep.as_mut().reset(due.into());
+            while armed.sleep.as_mut().poll(cx).is_ready() {
+                if due <= Instant::now() {
+                    // The next deadline is set afresh.
+                    self.armed = None;
+                    return Poll::Ready(());
+                }
+                armed.sleep.as_mut().reset(due.into());
+            }
+            // A task that has used its turn up was not noted as the one to wake.
+            armed.wakes = tokio::task::coop::has_budget_remaining().then(|| cx.waker().clone());
         }
         // A task that has used its turn up finds nothing ready, a timer neither: a peer that floods us would never be late.
         if !tokio::task::coop::has_budget_remaining() && due <= Instant::now() {
@@ -99,6 +117,8 @@ pub(super) struct Clock {
     due: Cell<Instant>,
     /// How long the wait that has not been looked at yet may be.
     within: Cell<Option<Duration>>,
+    /// What the time was, since when nothing was waited for.
+    seen: Cell<Option<Instant>>,
     waiting: Cell<Waiting>,
 }
 
@@ -117,8 +137,21 @@ impl Clock {
             idle,
             due,
             within: Cell::new(None),
+            seen: Cell::new(Some(started)),
             waiting: Cell::new(Waiting::FirstByte),
         }
+    }
+
+    /// What the time is, but for what was done without a wait since somebody asked last.
+    pub(super) fn now(&self) -> Instant {
+        let now = self.seen.get().unwrap_or_else(Instant::now);
+        self.seen.set(Some(now));
+        now
+    }
+
+    /// Time has passed that this clock does not know of.
+    pub(super) fn forget_now(&self) {
+        self.seen.set(None);
     }
 
     /// The exchange now waits for this; what there was to wait for before has come. Once the answer has begun, the
@@ -140,8 +173,9 @@ impl Clock {
     /// The deadline of what is waited for, now that it is waited for.
     pub(super) fn due(&self) -> Instant {
         if let Some(within) = self.within.take() {
-            self.due.set(self.last.min(Instant::now() + within));
+            self.due.set(self.last.min(self.now() + within));
         }
+        self.seen.set(None);
         self.due.get()
     }
 
@@ -231,11 +265,41 @@ mod tests {
     fn the_time_of_a_wait_runs_from_the_first_look_at_it() {
         let limits = Timeouts { first_byte: Duration::from_secs(1), ..Timeouts::default() };
         let clock = Clock::new(Instant::now(), None, &limits, Duration::from_secs(2));
+        clock.forget_now();
         clock.wait_for(Waiting::FirstByte);
         let before = Instant::now();
         let due = clock.due();
         assert!(due >= before + Duration::from_secs(1));
         assert_eq!(clock.due(), due, "a second look moves nothing");
+    }
+
+    #[test]
+    fn between_two_waits_the_clock_is_asked_once() {
+        let started = Instant::now();
+        let clock = Clock::new(started, None, &Timeouts::default(), Duration::from_secs(2));
+        assert_eq!(clock.now(), started);
+        clock.due();
+        let woken = clock.now();
+        assert!(woken > started);
+        assert_eq!(clock.now(), woken);
+    }
+
+    #[tokio::test]
+    async fn a_timer_that_was_set_while_a_turn_was_used_up_fires_all_the_same() {
+        let mut timer = Timer::default();
+        let due = Instant::now() + Duration::from_millis(20);
+        let mut turns = 0;
+        let late = poll_fn(|cx| {
+            turns += 1;
+            if turns == 1 {
+                // All that is left of this turn.
+                while tokio::task::coop::has_budget_remaining() {
+                    let _ = pin!(tokio::task::coop::consume_budget()).poll(cx);
+                }
+            }
+            timer.poll_due(cx, due)
+        });
+        assert_eq!(tokio::time::timeout(Duration::from_secs(10), late).await, Ok(()));
     }
 
     #[tokio::test]

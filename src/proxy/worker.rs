@@ -21,7 +21,7 @@ use crate::resilience::{RetryBudget, Tick};
 use crate::telemetry::Telemetry;
 use crate::telemetry::access::WorkerLog;
 use crate::upstream::Pool;
-use crate::wire::{BufferPool, RequestHead, ResponseHead, Spares};
+use crate::wire::{RequestHead, ResponseHead, Spares, sweep_buffers};
 
 /// How often waiting connections are looked through.
 const SWEEP: Duration = Duration::from_secs(1);
@@ -45,7 +45,6 @@ pub struct Worker {
     pub(super) log: WorkerLog,
     pub(super) connections: Rc<Connections>,
     pub(super) waiting: Waiting,
-    pub(super) buffers: BufferPool,
     pub(super) runners: Runners,
     pub(super) servants: Servants,
     request_heads: Spares<RequestHead>,
@@ -105,7 +104,6 @@ impl Worker {
             log,
             connections: Rc::default(),
             waiting: Waiting::default(),
-            buffers: BufferPool::default(),
             runners: Runners::default(),
             servants: Servants::default(),
             request_heads: Spares::new(KEPT_HEADS),
@@ -171,7 +169,7 @@ impl Worker {
             self.forget_pools();
             self.runners.sweep();
             self.servants.sweep();
-            self.buffers.sweep();
+            sweep_buffers();
             self.request_heads.sweep();
             self.response_heads.sweep();
         }

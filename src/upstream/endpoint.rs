@@ -155,16 +155,16 @@ impl Endpoint {
         }
     }
 
-    pub(super) fn give_back(&self, connection: Box<Connection>, now: Instant) {
-        let mut idle = self.idle.borrow_mut();
+    pub(super) fn give_back(&self, mut connection: Box<Connection>, now: Instant) {
         // More than may wait are closed by the sweep, not here: after a burst most are wanted again at once.
-        if self.upstream.spec.max_idle > 0 && connection.input.buf.is_empty() && connection.output.buf.is_empty() {
-            idle.push(Idle { connection, since: now });
+        if self.upstream.spec.max_idle > 0 && connection.is_between() {
+            connection.rest();
+            self.idle.borrow_mut().push(Idle { connection, since: now });
             self.teller.enter(ConnectionState::Idle);
         }
     }
 
-    /// Closes what has waited too long or was closed by the peer; what waits on keeps no buffer.
+    /// Closes what has waited too long or was closed by the peer.
     pub(super) fn sweep(&self, now: Instant, idle: Duration) {
         let mut waiting = self.idle.borrow_mut();
         let before = waiting.len();
@@ -175,7 +175,6 @@ impl Endpoint {
         let unused = unused.count();
         waiting.drain(..unused);
         (waiting.len()..before).for_each(|_| self.teller.leave(ConnectionState::Idle));
-        waiting.iter_mut().for_each(|one| one.connection.output.shed());
         self.h2.sweep(now);
     }
 }

@@ -182,6 +182,19 @@ pub async fn pump(
     }
 }
 
+/// Moves what is left of a body into what the writer gathers, where it is at hand as a whole and small: then only the end is
+/// to be written. Says how many bytes it was; `None` where nothing was moved.
+pub fn gather_whole(source: &mut BodyReader<'_>, sink: &mut BodyWriter<'_>) -> Option<u64> {
+    match (source, sink) {
+        (BodyReader::H1(source), BodyWriter::H1(sink)) => {
+            let length = sink.gather_rest(source.rest_at_hand()?)?;
+            source.end();
+            Some(length)
+        }
+        _ => None,
+    }
+}
+
 /// The next part; while there is none, what was gathered is sent and the receiver is watched.
 pub async fn next_part<'s>(
     source: &'s mut BodyReader<'_>,

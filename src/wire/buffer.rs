@@ -1,12 +1,17 @@
 //! Buffered halves of a connection: what was read and not yet taken, what is to be written and not yet sent.
+//!
+//! A connection has a buffer only while there are bytes to be put into it. One that waits, for the next request or for an
+//! upstream's answer, has given its buffer back to the thread, and what comes next finds it there: so however many
+//! connections a worker has, it works in a few buffers that the processor has at hand.
 
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::task::{Context, Poll};
 
-use bytes::{Buf, BytesMut};
+use bytes::BytesMut;
 use tokio::io::AsyncWriteExt;
 
+use super::unread::Unread;
 use super::{ReadHalf, Spares, WriteHalf};
 
 /// Room made for one read of a head or a small body.
@@ -15,22 +20,43 @@ const READ_SMALL: usize = 8 * 1024;
 const READ_LARGE: usize = 64 * 1024;
 /// Small writes are gathered up to this many bytes; larger chunks are sent from where they lie.
 pub(super) const GATHER: usize = 16 * 1024;
-/// Buffers a worker keeps for connections that wake up.
-const POOLED: usize = 256;
+/// Room in a buffer for writing: a head and a small body.
+const WRITE_SMALL: usize = 2 * 1024;
+/// Buffers of each kind that a thread keeps.
+const SPARE: usize = 256;
+
+thread_local! {
+    /// Buffers that nobody of this thread needs at the moment.
+    static BUFFERS: Buffers = const { Buffers { inputs: Spares::new(SPARE), outputs: Spares::new(SPARE) } };
+}
+
+struct Buffers {
+    inputs: Spares<Vec<u8>>,
+    outputs: Spares<Vec<u8>>,
+}
+
+/// Lets go of buffers that nobody of this thread needed since this was called last. Called about once a second.
+pub fn sweep_buffers() {
+    BUFFERS.with(|buffers| {
+        buffers.inputs.sweep();
+        buffers.outputs.sweep();
+    });
+}
 
 /// The reading side of a connection.
 pub struct Input {
     io: ReadHalf,
     /// Bytes read and not yet consumed.
-    pub buf: BytesMut,
+    pub buf: Unread,
     eof: bool,
-    read_size: usize,
+    /// Whether a large body is on its way.
+    is_large: bool,
 }
 
 impl Input {
     /// A fresh input with nothing read.
     pub fn new(io: ReadHalf) -> Self {
-        Self { io, buf: BytesMut::new(), eof: false, read_size: READ_SMALL }
+        Self { io, buf: Unread::default(), eof: false, is_large: false }
     }
 
     /// Reads once, whatever is there; `0` is the end of the stream.
@@ -43,19 +69,41 @@ impl Input {
         if self.eof {
             return Poll::Ready(Ok(0));
         }
-        if self.buf.capacity() - self.buf.len() < READ_SMALL / 4 {
-            self.buf.reserve(self.read_size);
+        // While a large body is on its way its large buffer stays.
+        if self.buf.is_empty() && !self.is_large {
+            if self.io.poll_readable(cx).is_pending() {
+                self.rest();
+                return Poll::Pending;
+            }
+            if !self.buf.has_memory() {
+                let spare = BUFFERS.with(|buffers| buffers.inputs.take());
+                self.buf = Unread::of_memory(spare.unwrap_or_default());
+            }
+            // That there is something to read is known, so it is not asked again.
+            let room = self.buf.room(READ_SMALL / 4, self.read_size());
+            if let Some(filled) = self.io.recv_now(room) {
+                return Poll::Ready(filled.inspect(|filled| self.filled(*filled)));
+            }
         }
-        let filled = std::task::ready!(poll_read_into(&mut self.io, cx, &mut self.buf))?;
-        self.eof = filled == 0;
-        // A read that filled what room there was means that more waits: the next one gets more room.
-        self.read_size = if self.buf.len() == self.buf.capacity() { READ_LARGE } else { self.read_size };
+        let room = self.buf.room(READ_SMALL / 4, self.read_size());
+        let filled = std::task::ready!(self.io.poll_recv(cx, room))?;
+        self.filled(filled);
         Poll::Ready(Ok(filled))
+    }
+
+    fn filled(&mut self, bytes: usize) {
+        self.eof = bytes == 0;
+        // A read that filled what room there was means that more waits: the next one gets more room.
+        self.is_large |= self.buf.is_full();
+    }
+
+    fn read_size(&self) -> usize {
+        if self.is_large { READ_LARGE } else { READ_SMALL }
     }
 
     /// Takes `n` bytes off the front.
     pub fn consume(&mut self, n: usize) {
-        self.buf.advance(n);
+        self.buf.consume(n);
     }
 
     /// Whether the peer has ended its direction.
@@ -63,19 +111,24 @@ impl Input {
         self.eof
     }
 
-    /// Waits for bytes with no buffer held while nothing comes: an idle connection costs no buffer.
-    pub fn poll_idle(&mut self, cx: &mut Context<'_>, pool: &BufferPool) -> Poll<io::Result<usize>> {
-        if self.io.poll_readable(cx).is_pending() {
-            if self.buf.is_empty() && self.buf.capacity() > 0 {
-                pool.give(std::mem::take(&mut self.buf));
-                self.read_size = READ_SMALL;
-            }
-            return Poll::Pending;
-        }
-        if self.buf.capacity() == 0 {
-            self.buf = pool.inputs.take().unwrap_or_default();
+    /// As [`Input::poll_fill`], with no buffer held while nothing comes, whatever came before.
+    pub fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.buf.is_empty() {
+            self.is_large = false;
         }
         self.poll_fill(cx)
+    }
+
+    /// Gives the buffer back where nothing is in it.
+    pub fn rest(&mut self) {
+        if !self.buf.is_empty() || !self.buf.has_memory() {
+            return;
+        }
+        self.is_large = false;
+        let memory = std::mem::take(&mut self.buf).into_memory();
+        if memory.capacity() <= 2 * READ_SMALL {
+            BUFFERS.with(|buffers| buffers.inputs.give(memory));
+        }
     }
 
     /// Whether an idle connection is still good: nothing has come from the peer, neither bytes nor an end.
@@ -88,28 +141,39 @@ impl Input {
 
     /// The socket half and the bytes read too far, for another codec.
     pub fn into_parts(self) -> (ReadHalf, BytesMut) {
-        (self.io, self.buf)
+        (self.io, BytesMut::from(&self.buf[..]))
     }
-}
-
-fn poll_read_into(io: &mut ReadHalf, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
-    use tokio::io::AsyncReadExt;
-    // `read_buf` reads into spare room without clearing it first; its future holds nothing between polls.
-    let mut read = std::pin::pin!(io.read_buf(buf));
-    read.as_mut().poll(cx)
 }
 
 /// The writing side of a connection.
 pub struct Output {
     io: WriteHalf,
-    /// Bytes gathered and not yet sent.
-    pub buf: Vec<u8>,
+    buf: Vec<u8>,
 }
 
 impl Output {
     /// A fresh output with nothing gathered.
     pub fn new(io: WriteHalf) -> Self {
         Self { io, buf: Vec::new() }
+    }
+
+    /// Bytes gathered and not yet sent, to add to.
+    pub fn buf(&mut self) -> &mut Vec<u8> {
+        if self.buf.capacity() == 0 {
+            let spare = BUFFERS.with(|buffers| buffers.outputs.take());
+            self.buf = spare.unwrap_or_else(|| Vec::with_capacity(WRITE_SMALL));
+        }
+        &mut self.buf
+    }
+
+    /// Whether so many bytes more can be gathered.
+    pub(super) fn has_room_for(&self, bytes: usize) -> bool {
+        self.buf.len() + bytes <= GATHER
+    }
+
+    /// Whether nothing waits to be sent.
+    pub fn is_empty(&self) -> bool {
+        self.buf.is_empty()
     }
 
     /// Sends everything gathered.
@@ -119,8 +183,8 @@ impl Output {
 
     /// Adds a chunk: a small one is gathered with what is there, a large one is sent at once behind it.
     pub async fn write(&mut self, chunk: &[u8]) -> io::Result<()> {
-        if self.buf.len() + chunk.len() <= GATHER {
-            self.buf.extend_from_slice(chunk);
+        if self.has_room_for(chunk.len()) {
+            self.buf().extend_from_slice(chunk);
             return Ok(());
         }
         self.write_past(chunk).await
@@ -144,31 +208,16 @@ impl Output {
             self.buf.drain(..gathered);
             chunk = &chunk[written - gathered..];
         }
-        if self.buf.capacity() > 2 * GATHER {
-            self.buf = Vec::new();
-        }
+        self.rest();
         // TLS may hold what it took; for everybody else this is nothing.
         self.io.flush().await
     }
 
-    /// Gives the buffer back where nothing is gathered: an idle connection costs no buffer.
-    pub fn shed(&mut self) {
-        if self.buf.is_empty() && self.buf.capacity() > 0 {
-            self.buf = Vec::new();
-        }
-    }
-
-    /// Lends a buffer for what is to be written soon.
-    pub fn prepare(&mut self, pool: &BufferPool) {
-        if self.buf.capacity() == 0 {
-            self.buf = pool.outputs.take().unwrap_or_default();
-        }
-    }
-
-    /// As [`Output::shed`], for others to use.
-    pub fn give(&mut self, pool: &BufferPool) {
-        if self.buf.is_empty() && self.buf.capacity() > 0 {
-            pool.outputs.give(std::mem::take(&mut self.buf));
+    /// Gives the buffer back; nothing is in it.
+    fn rest(&mut self) {
+        let buf = std::mem::take(&mut self.buf);
+        if (1..=2 * GATHER).contains(&buf.capacity()) {
+            BUFFERS.with(|buffers| buffers.outputs.give(buf));
         }
     }
 
@@ -189,35 +238,6 @@ impl Output {
     }
 }
 
-/// Buffers that a worker lends to connections while they have something to read or to write.
-pub struct BufferPool {
-    inputs: Spares<BytesMut>,
-    outputs: Spares<Vec<u8>>,
-}
-
-impl Default for BufferPool {
-    fn default() -> Self {
-        Self { inputs: Spares::new(POOLED), outputs: Spares::new(POOLED) }
-    }
-}
-
-impl BufferPool {
-    /// Lets go of buffers that nobody needed since this was called last.
-    pub fn sweep(&self) {
-        self.inputs.sweep();
-        self.outputs.sweep();
-    }
-
-    fn give(&self, mut buf: BytesMut) {
-        buf.clear();
-        // An empty buffer's consumed front is room again after `reserve`, without a new allocation.
-        buf.reserve(READ_SMALL / 2);
-        if buf.capacity() <= 2 * READ_SMALL {
-            self.inputs.give(buf);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -229,7 +249,7 @@ mod tests {
     async fn what_was_sent_before_a_write_was_given_up_is_not_sent_again() {
         let (ours, mut theirs) = UnixStream::pair().unwrap();
         let mut output = Output::new(Socket::Unix(ours).split().1);
-        output.buf.extend_from_slice(b"head");
+        output.buf().extend_from_slice(b"head");
         {
             let large = vec![b'x'; 1024 * 1024];
             let mut stuck = std::pin::pin!(output.write(&large));

@@ -17,10 +17,6 @@ impl Span {
         Self { start: start as u32, end: end as u32 }
     }
 
-    pub(super) fn start(self) -> usize {
-        self.start as usize
-    }
-
     /// The length in bytes.
     pub fn len(self) -> usize {
         (self.end - self.start) as usize

@@ -76,9 +76,10 @@ pub struct RequestHead {
     /// The meaning of the method.
     pub verb: Verb,
     pub(super) method: Span,
-    pub(super) target: Span,
-    pub(super) path: Span,
-    pub(super) query: Option<Span>,
+    /// Path and query; text, so that nobody has to make sure of that again.
+    target: String,
+    /// Where the path ends in it.
+    path_end: usize,
     pub(super) authority: Option<Span>,
     /// The field lines; those of HTTP/2's pseudo fields are not among them.
     pub fields: Fields,
@@ -87,29 +88,41 @@ pub struct RequestHead {
 impl RequestHead {
     /// Forgets everything and keeps the memory.
     pub fn clear(&mut self) {
-        let mut fields = std::mem::take(&mut self.fields);
+        let (mut fields, mut target) = (std::mem::take(&mut self.fields), std::mem::take(&mut self.target));
         fields.clear();
-        *self = Self { fields, ..Self::default() };
+        target.clear();
+        target.shrink_to(KEEP_TARGET);
+        *self = Self { fields, target, ..Self::default() };
     }
 
     /// The method as sent.
     pub fn method(&self) -> &str {
-        self.text(self.method)
+        match self.verb {
+            Verb::Get => "GET",
+            Verb::Head => "HEAD",
+            Verb::Put => "PUT",
+            Verb::Delete => "DELETE",
+            Verb::Options => "OPTIONS",
+            Verb::Trace => "TRACE",
+            Verb::Connect => "CONNECT",
+            // A method is a token, which was checked.
+            Verb::Other => std::str::from_utf8(self.fields.at(self.method)).unwrap_or(""),
+        }
     }
 
     /// Path and query as they go to the upstream: origin-form, or `*`.
     pub fn target(&self) -> &str {
-        self.text(self.target)
+        &self.target
     }
 
     /// The path as sent, without the query; `*` for a request about the server itself.
     pub fn path(&self) -> &str {
-        self.text(self.path)
+        &self.target[..self.path_end]
     }
 
     /// The query as sent, without the question mark.
     pub fn query(&self) -> Option<&str> {
-        self.query.map(|span| self.text(span))
+        self.target.get(self.path_end + 1..)
     }
 
     /// Whom the request is for: the authority of the target where it has one (RFC 9112 section 3.2.2, RFC 9113
@@ -127,20 +140,17 @@ impl RequestHead {
         self.version == Version::H2 && content_type.is_some_and(|value| value.starts_with(b"application/grpc"))
     }
 
-    /// Places method and target are stored at hold only bytes that were checked to be text.
-    fn text(&self, span: Span) -> &str {
-        std::str::from_utf8(self.fields.at(span)).unwrap_or("")
-    }
-
-    /// Splits the stored target into path and query.
-    pub(super) fn split_target(&mut self, start: usize, target: &[u8]) {
-        let question = memchr::memchr(b'?', target);
-        let path_end = question.unwrap_or(target.len());
-        self.target = Span::new(start, start + target.len());
-        self.path = Span::new(start, start + path_end);
-        self.query = question.map(|at| Span::new(start + at + 1, start + target.len()));
+    /// Sets path and query, in two pieces.
+    pub(super) fn set_target(&mut self, begin: &str, end: &str) {
+        self.target.clear();
+        self.target.push_str(begin);
+        self.target.push_str(end);
+        self.path_end = memchr::memchr(b'?', self.target.as_bytes()).unwrap_or(self.target.len());
     }
 }
+
+/// Memory that the target of a cleared head may keep for the next.
+const KEEP_TARGET: usize = 4 * 1024;
 
 /// The head of one response.
 #[derive(Clone, Debug, Default)]

@@ -19,6 +19,7 @@ mod outbox;
 mod socket;
 mod spare;
 mod tls;
+mod unread;
 
 pub mod h1;
 pub mod h2;
@@ -27,8 +28,8 @@ mod body;
 
 mod probe;
 
-pub use body::{BodyError, BodyReader, BodyWriter, Moved, Part, PumpError, next_part, pump};
-pub use buffer::{BufferPool, Input, Output};
+pub use body::{BodyError, BodyReader, BodyWriter, Moved, Part, PumpError, gather_whole, next_part, pump};
+pub use buffer::{Input, Output, sweep_buffers};
 pub use fields::{FieldSink, Fields, Span};
 pub use frames::{Flood, FrameLimits, FrameWatch, Metered};
 pub use head::{RequestHead, ResponseHead, Verb, Version};
@@ -39,3 +40,4 @@ pub use proxy_header::{ProxyHeaderError, ProxyOrigin, read_proxy_header};
 pub use socket::{ReadHalf, Socket, WriteHalf};
 pub use spare::Spares;
 pub use tls::{TlsReader, TlsWriter};
+pub use unread::Unread;

@@ -1,11 +1,14 @@
 //! One byte stream, TCP, TLS or Unix, in two halves so that both directions can be driven at once by one task.
 
 use std::io::{self, IoSlice};
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::os::fd::AsFd;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use rustix::buffer::spare_capacity;
+use rustix::net::{RecvFlags, SendFlags, recv, send};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream, tcp, unix};
 use tokio_rustls::TlsStream;
 
@@ -58,6 +61,25 @@ impl ReadHalf {
             Self::Tcp(half) => half.as_ref().poll_read_ready(cx),
             Self::Unix(half) => half.as_ref().poll_read_ready(cx),
             Self::Tls(half) => half.poll_readable(cx),
+        }
+    }
+
+    /// Reads once, behind what stands in the buffer, no more than it has room for; `0` is the end of the stream.
+    pub fn poll_recv(&mut self, cx: &mut Context<'_>, buf: &mut Vec<u8>) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Tcp(half) => poll_recv(half.as_ref(), cx, buf),
+            Self::Unix(half) => poll_recv(half.as_ref(), cx, buf),
+            // `read_buf` reads into spare room without clearing it first; its future holds nothing between polls.
+            Self::Tls(_) => pin!(self.read_buf(buf)).poll(cx),
+        }
+    }
+
+    /// As [`ReadHalf::poll_recv`] where the reactor has just reported something; `None` where it has to be asked.
+    pub fn recv_now(&mut self, buf: &mut Vec<u8>) -> Option<io::Result<usize>> {
+        match self {
+            Self::Tcp(half) => recv_now(half.as_ref(), buf),
+            Self::Unix(half) => recv_now(half.as_ref(), buf),
+            Self::Tls(_) => None,
         }
     }
 
@@ -132,8 +154,8 @@ impl WriteHalf {
 impl AsyncWrite for WriteHalf {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         match self.get_mut() {
-            Self::Tcp(half) => Pin::new(half).poll_write(cx, buf),
-            Self::Unix(half) => Pin::new(half).poll_write(cx, buf),
+            Self::Tcp(half) => poll_send(half.as_ref(), cx, buf),
+            Self::Unix(half) => poll_send(half.as_ref(), cx, buf),
             Self::Tls(half) => half.poll_write(cx, buf),
             Self::Closed => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
         }
@@ -171,5 +193,81 @@ impl AsyncWrite for WriteHalf {
             Self::Tls(half) => half.poll_shutdown(cx),
             Self::Closed => Poll::Ready(Ok(())),
         }
+    }
+}
+
+/// A socket as the reactor knows it.
+///
+/// Bytes are moved by system calls of `rustix`, not by those of the standard library: in a process of several threads each of the
+/// latter pays for being a point where POSIX threads may be cancelled.
+trait Watched: AsFd {
+    fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+    fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+    /// Runs `act` where the reactor has reported `interest`. What would block is not tried again before it reports anew.
+    fn attempt(&self, interest: Interest, act: impl FnOnce() -> io::Result<()>) -> io::Result<()>;
+}
+
+macro_rules! watched {
+    ($stream:ty) => {
+        impl Watched for $stream {
+            fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                self.poll_read_ready(cx)
+            }
+
+            fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                self.poll_write_ready(cx)
+            }
+
+            fn attempt(&self, interest: Interest, act: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+                self.try_io(interest, act)
+            }
+        }
+    };
+}
+
+watched!(TcpStream);
+watched!(UnixStream);
+
+fn poll_recv(socket: &impl Watched, cx: &mut Context<'_>, buf: &mut Vec<u8>) -> Poll<io::Result<usize>> {
+    loop {
+        ready!(socket.poll_readable(cx))?;
+        if let Some(moved) = recv_now(socket, buf) {
+            return Poll::Ready(moved);
+        }
+    }
+}
+
+fn recv_now(socket: &impl Watched, buf: &mut Vec<u8>) -> Option<io::Result<usize>> {
+    let room = buf.capacity() - buf.len();
+    moved(socket, Interest::READABLE, room, || Ok(recv(socket, spare_capacity(buf), RecvFlags::empty())?.1))
+}
+
+fn poll_send(socket: &impl Watched, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    loop {
+        ready!(socket.poll_writable(cx))?;
+        // A peer that is gone is an error here, not a signal.
+        let sent = || Ok(send(socket, bytes, SendFlags::NOSIGNAL)?);
+        if let Some(moved) = moved(socket, Interest::WRITABLE, bytes.len(), sent) {
+            return Poll::Ready(moved);
+        }
+    }
+}
+
+/// Moves up to `most` bytes by one system call; `None` where it would have blocked. Fewer than `most` means that there were no
+/// more, or no room for more: the reactor need not be told so by another call.
+fn moved(
+    socket: &impl Watched,
+    interest: Interest,
+    most: usize,
+    act: impl FnOnce() -> io::Result<usize>,
+) -> Option<io::Result<usize>> {
+    let mut count = 0;
+    let tried = socket.attempt(interest, || {
+        count = act()?;
+        if (1..most).contains(&count) { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+    });
+    match tried {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => (count > 0).then_some(Ok(count)),
+        tried => Some(tried.map(|()| count)),
     }
 }

@@ -1,7 +1,7 @@
 //! A check by HTTP/1.1.
 
 use super::{ProbeError, Question, USER_AGENT, passes};
-use crate::wire::h1::{Connection, HeadScan, Limits, parse_response, request_line};
+use crate::wire::h1::{Connection, HeadScan, Limits, request_line};
 use crate::wire::{FieldSink, ResponseHead, Socket};
 
 /// What is read of an answer; its body is left where it is.
@@ -11,7 +11,7 @@ const MOST_INTERIM: usize = 8;
 
 pub(super) async fn check(socket: Socket, path: &str, question: &Question) -> Result<(), ProbeError> {
     let Connection { mut input, mut output } = Connection::new(socket);
-    let out = &mut output.buf;
+    let out = output.buf();
     request_line(out, "GET", path);
     out.field(b"host", question.authority.as_bytes());
     out.field(b"user-agent", USER_AGENT.as_bytes());
@@ -22,14 +22,13 @@ pub(super) async fn check(socket: Socket, path: &str, question: &Question) -> Re
     for _ in 0..MOST_INTERIM {
         let mut scan = HeadScan::default();
         let end = loop {
-            if let Some(end) = scan.advance(&input.buf, &LIMITS).map_err(|_| ProbeError::Malformed)? {
+            if let Some(end) = scan.response(&input.buf, &LIMITS, &mut head).map_err(|_| ProbeError::Malformed)? {
                 break end;
             }
             if input.fill().await? == 0 {
                 return Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof).into());
             }
         };
-        parse_response(&input.buf[..end], &LIMITS, &mut head).map_err(|_| ProbeError::Malformed)?;
         input.consume(end);
         if head.status >= 200 {
             break;

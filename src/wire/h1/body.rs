@@ -101,6 +101,20 @@ impl<'c> BodyReader<'c> {
         Ok(Some(Part::Data(&self.input.buf[..data])))
     }
 
+    /// What is left of a body whose length is known, where all of it is at hand.
+    pub(in crate::wire) fn rest_at_hand(&mut self) -> Option<&[u8]> {
+        self.input.consume(std::mem::take(&mut self.given));
+        let length = usize::try_from(self.known_length()?).ok()?;
+        self.input.buf.get(..length)
+    }
+
+    /// Takes what is left of a body whose length is known; all of it must be at hand.
+    pub(in crate::wire) fn end(&mut self) {
+        if let Left::Length(length) = std::mem::replace(&mut self.left, Left::Nothing) {
+            self.input.consume(usize::try_from(length).expect("it is at hand"));
+        }
+    }
+
     /// After the body: ready when the peer has gone away. Bytes that come meanwhile are the next request and stay.
     pub fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.input.consume(std::mem::take(&mut self.given));
@@ -153,13 +167,30 @@ impl<'c> BodyWriter<'c> {
                 self.output.write(chunk).await
             }
             Framing::Chunked => {
-                write_size(&mut self.output.buf, chunk.len());
+                write_size(self.output.buf(), chunk.len());
                 self.output.write(chunk).await?;
                 self.output.write(b"\r\n").await
             }
             _ if chunk.is_empty() => Ok(()),
             _ => Err(io::Error::new(io::ErrorKind::InvalidData, "more body than its length said")),
         }
+    }
+
+    /// Gathers what is left of the body, if this is all of it and there is room; says how many bytes it was. Otherwise nothing was
+    /// done.
+    pub(in crate::wire) fn gather_rest(&mut self, rest: &[u8]) -> Option<u64> {
+        let length = rest.len() as u64;
+        let is_all = match self.framing {
+            Framing::Length(left) => left == length,
+            Framing::Empty => length == 0,
+            Framing::Chunked | Framing::UntilClose => false,
+        };
+        if !is_all || !self.output.has_room_for(rest.len()) {
+            return None;
+        }
+        self.output.buf().extend_from_slice(rest);
+        self.framing = Framing::Empty;
+        Some(length)
     }
 
     /// Breaks the body off: what was gathered is sent. Where only the close tells the end, the connection is made to end
@@ -181,11 +212,12 @@ impl<'c> BodyWriter<'c> {
     pub async fn end(&mut self, trailers: Option<&Fields>) -> io::Result<()> {
         match self.framing {
             Framing::Chunked => {
-                self.output.buf.extend_from_slice(b"0\r\n");
+                let out = self.output.buf();
+                out.extend_from_slice(b"0\r\n");
                 for (_, name, value) in trailers.iter().flat_map(|fields| fields.iter()) {
-                    self.output.buf.field(name, value);
+                    out.field(name, value);
                 }
-                self.output.buf.extend_from_slice(b"\r\n");
+                out.extend_from_slice(b"\r\n");
             }
             Framing::Length(left) if left > 0 => {
                 return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "less body than its length said"));
@@ -261,6 +293,28 @@ mod tests {
     async fn a_body_cut_short_is_an_error() {
         assert!(matches!(read_all(b"hel", Framing::Length(5)).await, Err(BodyError::Incomplete)));
         assert!(matches!(read_all(b"5\r\nhello\r\n0\r\n", Framing::Chunked).await, Err(BodyError::Incomplete)));
+    }
+
+    #[tokio::test]
+    async fn a_small_body_that_is_at_hand_is_moved_at_once_and_others_are_not() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        theirs.write_all(b"helloGET /").await.unwrap();
+        let mut from = Connection::new(Socket::Unix(ours));
+        let (ours, _theirs) = UnixStream::pair().unwrap();
+        let mut to = Connection::new(Socket::Unix(ours));
+        from.input.fill().await.unwrap();
+        let mut check = |framing, into, moved: Option<u64>| {
+            let mut reader = crate::wire::BodyReader::H1(BodyReader::new(&mut from.input, framing, &LIMITS).unwrap());
+            let mut writer = crate::wire::BodyWriter::H1(BodyWriter::new(&mut to.output, into));
+            assert_eq!(crate::wire::gather_whole(&mut reader, &mut writer), moved, "{framing:?}");
+            assert_eq!(reader.is_done(), moved.is_some());
+        };
+        check(Framing::Length(11), Framing::Length(11), None);
+        check(Framing::UntilClose, Framing::Chunked, None);
+        check(Framing::Length(5), Framing::Chunked, None);
+        check(Framing::Empty, Framing::Empty, Some(0));
+        check(Framing::Length(5), Framing::Length(5), Some(5));
+        assert_eq!((&from.input.buf[..], &to.output.buf()[..]), (&b"GET /"[..], &b"hello"[..]));
     }
 
     #[tokio::test]

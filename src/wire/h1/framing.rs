@@ -72,12 +72,17 @@ fn only_chunked(fields: &Fields) -> Result<(), HeadError> {
 pub(in crate::wire) fn content_length(fields: &Fields) -> Result<u64, HeadError> {
     let mut lengths = fields.all(Known::ContentLength);
     match (lengths.next(), lengths.next()) {
-        (Some(digits), None) if !digits.is_empty() && digits.iter().all(u8::is_ascii_digit) => {
-            let text = std::str::from_utf8(digits).map_err(|_| HeadError::CONTENT_LENGTH)?;
-            text.parse().map_err(|_| HeadError::CONTENT_LENGTH)
-        }
+        (Some(digits), None) if !digits.is_empty() => number(digits).ok_or(HeadError::CONTENT_LENGTH),
         _ => Err(HeadError::CONTENT_LENGTH),
     }
+}
+
+/// Digits and nothing else.
+fn number(digits: &[u8]) -> Option<u64> {
+    digits.iter().try_fold(0_u64, |number, digit| {
+        let digit = digit.checked_sub(b'0').filter(|digit| *digit < 10)?;
+        number.checked_mul(10)?.checked_add(u64::from(digit))
+    })
 }
 
 #[cfg(test)]
@@ -128,7 +133,8 @@ mod tests {
 
     #[test]
     fn http_1_0_has_no_transfer_coding() {
-        let mut head = RequestHead { version: Version::Http10, ..RequestHead::default() };
+        let mut head = RequestHead::default();
+        head.version = Version::Http10;
         head.fields.push(b"transfer-encoding", b"chunked");
         assert_eq!(request_framing(&head), Err(HeadError::TRANSFER_ENCODING));
     }

@@ -1,7 +1,7 @@
 //! HTTP/1.0 and HTTP/1.1 (RFC 9112).
 //!
-//! A head is found and checked by [`scan`] on the raw bytes, read by `httparse`, and its framing decided by
-//! [`framing`]. Nothing is repaired: what the RFC lets a recipient tolerate but attackers use to make two readers
+//! A head is found and checked by [`scan`] on the raw bytes, read by `httparse` (in the same pass where it came in one piece),
+//! and its framing decided by [`framing`]. Nothing is repaired: what the RFC lets a recipient tolerate but attackers use to make two readers
 //! disagree (bare LF, two framings, list lengths, obsolete folding) is refused before routing.
 
 mod body;
@@ -17,14 +17,11 @@ pub use encode::{Persistence, request_line, response_line};
 pub(super) use framing::content_length;
 pub use framing::{Framing, request_framing, response_framing};
 pub(super) use parse::is_authority;
-pub use parse::{HeadError, Limits, parse_request, parse_response};
+pub use parse::{HeadError, Limits};
 pub use probe::{check_chunked, check_head};
 pub use scan::HeadScan;
 
-use std::io;
-use std::task::{Context, Poll};
-
-use super::{BufferPool, Input, Output, Socket};
+use super::{Input, Output, Socket};
 
 /// One HTTP/1 connection, either side's.
 pub struct Connection {
@@ -41,14 +38,14 @@ impl Connection {
         Self { input: Input::new(read), output: Output::new(write) }
     }
 
-    /// Waits for bytes with no buffer held while nothing comes: an idle connection costs no buffer.
-    pub fn poll_idle(&mut self, cx: &mut Context<'_>, pool: &BufferPool) -> Poll<io::Result<usize>> {
-        let read = self.input.poll_idle(cx, pool);
-        match read {
-            Poll::Pending => self.output.give(pool),
-            Poll::Ready(_) => self.output.prepare(pool),
-        }
-        read
+    /// Gives back the buffers in which nothing is: an idle connection costs none.
+    pub fn rest(&mut self) {
+        self.input.rest();
+    }
+
+    /// Whether it is between two messages: nothing waits to be read or sent.
+    pub fn is_between(&self) -> bool {
+        self.input.buf.is_empty() && self.output.is_empty()
     }
 
     /// Ends it so that the peer sees it reset.

@@ -65,30 +65,69 @@ impl HeadError {
 }
 
 /// Reads the whole head of a request, found by [`super::HeadScan`].
-pub fn parse_request(raw: &[u8], limits: &Limits, head: &mut RequestHead) -> Result<(), HeadError> {
+pub(super) fn parse_request(raw: &[u8], limits: &Limits, head: &mut RequestHead) -> Result<(), HeadError> {
     let mut room = [const { MaybeUninit::uninit() }; USUAL_FIELDS];
     let read = request_in(&mut room[..limits.fields.min(USUAL_FIELDS)], raw, limits, head);
-    if read == Err(HeadError::TOO_MANY_FIELDS) && limits.fields > USUAL_FIELDS {
-        return request_in(&mut vec![MaybeUninit::uninit(); limits.fields], raw, limits, head);
-    }
-    read
+    let read = match read {
+        Err(HeadError::TOO_MANY_FIELDS) if limits.fields > USUAL_FIELDS => {
+            request_in(&mut vec![MaybeUninit::uninit(); limits.fields], raw, limits, head)
+        }
+        read => read,
+    };
+    all_of(raw, read)
 }
+
+/// A head that was found must be one to its last byte.
+fn all_of(raw: &[u8], read: Result<usize, HeadError>) -> Result<(), HeadError> {
+    if read? == raw.len() { Ok(()) } else { Err(HeadError::START_LINE) }
+}
+
+/// Reads the head at the front of `buf` in one pass, and says where it ends; `None` where it is not there as a whole, is out
+/// of the ordinary, or is none: then [`super::HeadScan`] has to look at it. What is read here is read the same way there.
+pub(super) fn request_at_once(buf: &[u8], limits: &Limits, head: &mut RequestHead) -> Option<usize> {
+    let mut room = [const { MaybeUninit::uninit() }; USUAL_FIELDS];
+    let end = request_in(&mut room[..limits.fields.min(USUAL_FIELDS)], buf, limits, head).ok()?;
+    is_strict(&buf[..end], head.fields.len(), limits).then_some(end)
+}
+
+/// As [`request_at_once`], of a response.
+pub(super) fn response_at_once(buf: &[u8], limits: &Limits, head: &mut ResponseHead) -> Option<usize> {
+    let mut room = [const { MaybeUninit::uninit() }; USUAL_FIELDS];
+    let end = response_in(&mut room[..limits.fields.min(USUAL_FIELDS)], buf, head).ok()?;
+    is_strict(&buf[..end], head.fields.len(), limits).then_some(end)
+}
+
+/// Whether a head that was read has as many LF as lines and a CR before each of them. `httparse` lets a line end in a bare LF, and
+/// no CR stand anywhere but before an LF; so if there are as many of one as of the other, each LF has its own.
+fn is_strict(raw: &[u8], fields: usize, limits: &Limits) -> bool {
+    let count = |byte| memchr::memchr_iter(byte, raw).count();
+    let start_line_fits = |most| raw.len() <= most || memchr::memchr(b'\n', raw).is_some_and(|end| end <= most);
+    let lines = fields + 2;
+    count(b'\n') == lines
+        && count(b'\r') == lines
+        && raw.len() <= limits.head_bytes
+        && start_line_fits(limits.uri_bytes + LINE_BESIDE_URI)
+}
+
+/// Bytes that a start line may have beside its target: the method and the version.
+pub(super) const LINE_BESIDE_URI: usize = 64;
 
 /// Room for field lines.
 type Room<'r> = [MaybeUninit<httparse::Header<'r>>];
 
+/// Reads the head that `raw` begins with, and says where it ends.
 fn request_in<'r>(
     room: &mut Room<'r>,
     raw: &'r [u8],
     limits: &Limits,
     head: &mut RequestHead,
-) -> Result<(), HeadError> {
+) -> Result<usize, HeadError> {
     head.clear();
     let mut parsed = httparse::Request::new(&mut []);
-    match parsed.parse_with_uninit_headers(raw, room).map_err(head_error)? {
-        httparse::Status::Complete(n) if n == raw.len() => {}
-        _ => return Err(HeadError::START_LINE),
-    }
+    let httparse::Status::Complete(end) = parsed.parse_with_uninit_headers(raw, room).map_err(head_error)? else {
+        return Err(HeadError::START_LINE);
+    };
+    let raw = &raw[..end];
     let method = parsed.method.ok_or(HeadError::START_LINE)?;
     let target = parsed.path.ok_or(HeadError::START_LINE)?;
     if target.len() > limits.uri_bytes {
@@ -104,27 +143,28 @@ fn request_in<'r>(
     for field in parsed.headers.iter() {
         head.fields.index(span_of(field.name.as_bytes(), base), span_of(field.value, base));
     }
-    check_host(head)
+    check_host(head).map(|()| end)
 }
 
 /// Reads the whole head of a response, found by [`super::HeadScan`].
-pub fn parse_response(raw: &[u8], limits: &Limits, head: &mut ResponseHead) -> Result<(), HeadError> {
+pub(super) fn parse_response(raw: &[u8], limits: &Limits, head: &mut ResponseHead) -> Result<(), HeadError> {
     let mut room = [const { MaybeUninit::uninit() }; USUAL_FIELDS];
-    let read = response_in(&mut room[..limits.fields.min(USUAL_FIELDS)], raw, head);
-    if read == Err(HeadError::TOO_MANY_FIELDS) && limits.fields > USUAL_FIELDS {
-        return response_in(&mut vec![MaybeUninit::uninit(); limits.fields], raw, head);
-    }
-    read
+    let read = match response_in(&mut room[..limits.fields.min(USUAL_FIELDS)], raw, head) {
+        Err(HeadError::TOO_MANY_FIELDS) if limits.fields > USUAL_FIELDS => {
+            response_in(&mut vec![MaybeUninit::uninit(); limits.fields], raw, head)
+        }
+        read => read,
+    };
+    all_of(raw, read)
 }
 
-fn response_in<'r>(room: &mut Room<'r>, raw: &'r [u8], head: &mut ResponseHead) -> Result<(), HeadError> {
+fn response_in<'r>(room: &mut Room<'r>, raw: &'r [u8], head: &mut ResponseHead) -> Result<usize, HeadError> {
     head.clear();
     let mut parsed = httparse::Response::new(&mut []);
     let config = httparse::ParserConfig::default();
-    match config.parse_response_with_uninit_headers(&mut parsed, raw, room).map_err(head_error)? {
-        httparse::Status::Complete(n) if n == raw.len() => {}
-        _ => return Err(HeadError::START_LINE),
-    }
+    let read = config.parse_response_with_uninit_headers(&mut parsed, raw, room).map_err(head_error)?;
+    let httparse::Status::Complete(end) = read else { return Err(HeadError::START_LINE) };
+    let raw = &raw[..end];
     head.version = if parsed.version == Some(0) { Version::Http10 } else { Version::Http11 };
     head.status = parsed.code.ok_or(HeadError::START_LINE)?;
     if head.status < 100 {
@@ -139,7 +179,7 @@ fn response_in<'r>(room: &mut Room<'r>, raw: &'r [u8], head: &mut ResponseHead) 
     for field in parsed.headers.iter() {
         head.fields.index(span_of(field.name.as_bytes(), base), span_of(field.value, base));
     }
-    Ok(())
+    Ok(end)
 }
 
 fn head_error(error: httparse::Error) -> HeadError {
@@ -158,7 +198,6 @@ fn span_of(part: &[u8], base: usize) -> Span {
 
 /// The four forms of a target (RFC 9112 section 3.2). Absolute-form becomes origin-form, its authority kept aside.
 fn place_target(head: &mut RequestHead, target: &str, base: usize) -> Result<(), HeadError> {
-    let start = target.as_ptr() as usize - base;
     if head.verb == Verb::Connect {
         return Err(HeadError::CONNECT);
     }
@@ -167,11 +206,11 @@ fn place_target(head: &mut RequestHead, target: &str, base: usize) -> Result<(),
         return Err(HeadError::TARGET);
     }
     if target.starts_with('/') {
-        head.split_target(start, target.as_bytes());
+        head.set_target(target, "");
         return Ok(());
     }
     if target == "*" {
-        head.split_target(start, b"*");
+        head.set_target("*", "");
         return if head.verb == Verb::Options { Ok(()) } else { Err(HeadError::TARGET) };
     }
     let scheme = ["http://", "https://"]
@@ -183,16 +222,11 @@ fn place_target(head: &mut RequestHead, target: &str, base: usize) -> Result<(),
     if !is_authority(&rest.as_bytes()[..end]) {
         return Err(HeadError::TARGET);
     }
-    let start = start + scheme.len();
+    let start = rest.as_ptr() as usize - base;
     head.authority = Some(Span::new(start, start + end));
-    if rest[end..].starts_with('/') {
-        head.split_target(start + end, &rest.as_bytes()[end..]);
-    } else {
-        // `http://host?query` and `http://host` have an empty path, which is `/`.
-        let origin_form = format!("/{}", &rest[end..]);
-        let at = head.fields.store(origin_form.as_bytes());
-        head.split_target(at.start(), origin_form.as_bytes());
-    }
+    // `http://host?query` and `http://host` have an empty path, which is `/`.
+    let root = if rest[end..].starts_with('/') { "" } else { "/" };
+    head.set_target(root, &rest[end..]);
     Ok(())
 }
 
@@ -206,6 +240,23 @@ fn check_host(head: &RequestHead) -> Result<(), HeadError> {
     }
 }
 
+/// The characters of a registered name (RFC 3986 section 3.2.2), a percent sign among them.
+const IS_NAME: [bool; 256] = {
+    let mut table = [false; 256];
+    let others = b"-._~%!$&'()*+,;=";
+    let mut at = 0;
+    while at < 256 {
+        table[at] = (at as u8).is_ascii_alphanumeric();
+        at += 1;
+    }
+    at = 0;
+    while at < others.len() {
+        table[others[at] as usize] = true;
+        at += 1;
+    }
+    table
+};
+
 /// A host with an optional port, without user information (RFC 3986 section 3.2).
 pub(in crate::wire) fn is_authority(bytes: &[u8]) -> bool {
     let (host, port) = match bytes.iter().rposition(|&b| b == b':') {
@@ -216,7 +267,7 @@ pub(in crate::wire) fn is_authority(bytes: &[u8]) -> bool {
         [b'[', address @ .., b']'] => {
             std::str::from_utf8(address).is_ok_and(|text| text.parse::<std::net::Ipv6Addr>().is_ok())
         }
-        name => !name.is_empty() && name.iter().all(|b| b.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=".contains(b)),
+        name => !name.is_empty() && name.iter().all(|b| IS_NAME[usize::from(*b)]),
     };
     host_is_good && port.len() <= 5 && port.iter().all(u8::is_ascii_digit)
 }

@@ -1,7 +1,8 @@
 //! Entries for fuzzing: bytes in, nothing out; a panic, a stall or two readings of the same bytes are wrong.
 
 use super::chunked::{Chunked, Step};
-use super::{HeadError, HeadScan, Limits, parse_request, request_framing};
+use super::parse::{parse_request, request_at_once};
+use super::{HeadError, HeadScan, Limits, request_framing};
 use crate::wire::RequestHead;
 
 const LIMITS: Limits = Limits { head_bytes: 4096, uri_bytes: 1024, fields: 32 };
@@ -9,6 +10,7 @@ const LIMITS: Limits = Limits { head_bytes: 4096, uri_bytes: 1024, fields: 32 };
 /// Reads bytes as the head of a request, at once and byte by byte, and panics where the two differ.
 pub fn check_head(bytes: &[u8]) {
     let whole = HeadScan::default().advance(bytes, &LIMITS);
+    check_at_once(bytes, whole);
     let mut scan = HeadScan::default();
     let drip = (1..=bytes.len()).map(|n| scan.advance(&bytes[..n], &LIMITS)).find(|found| *found != Ok(None));
     let Ok(Some(end)) = whole else {
@@ -28,6 +30,16 @@ pub fn check_head(bytes: &[u8]) {
         let target = head.target().bytes().all(|byte| byte > b' ' && byte != 0x7f);
         assert!(target, "a target that another reader would end earlier: {:?}, {framed:?}", head.target());
     }
+}
+
+/// What is read in one pass is what the two passes read.
+fn check_at_once(bytes: &[u8], found: Result<Option<usize>, HeadError>) {
+    let (mut once, mut twice) = (RequestHead::default(), RequestHead::default());
+    let Some(end) = request_at_once(bytes, &LIMITS, &mut once) else { return };
+    assert_eq!(found, Ok(Some(end)), "one pass lets a head through that two do not");
+    assert_eq!(parse_request(&bytes[..end], &LIMITS, &mut twice), Ok(()));
+    assert_eq!((once.method(), once.target(), once.authority()), (twice.method(), twice.target(), twice.authority()));
+    assert!(once.fields.iter().eq(twice.fields.iter()), "one pass reads other fields than two");
 }
 
 /// Reads bytes as a chunked body, at once and in pieces of the first byte's size, and panics where the data differ.

@@ -3,7 +3,9 @@
 //! Each byte is looked at once however slowly a head arrives, so a sender of single bytes cannot make the proxy read
 //! the same kilobytes again and again.
 
+use super::parse::{LINE_BESIDE_URI, parse_request, parse_response, request_at_once, response_at_once};
 use super::{HeadError, Limits};
+use crate::wire::{RequestHead, ResponseHead};
 
 /// How far a head has been looked at.
 #[derive(Debug, Default, Clone, Copy)]
@@ -17,6 +19,34 @@ impl HeadScan {
     /// Whether nothing has been looked at.
     pub fn is_fresh(&self) -> bool {
         self.scanned == 0
+    }
+
+    /// Looks at what is new in `buf`, and reads the head of a request where it is there as a whole; says where it ends. Most
+    /// heads come in one piece, and are read in one pass.
+    pub fn request(&mut self, buf: &[u8], limits: &Limits, head: &mut RequestHead) -> Result<Option<usize>, HeadError> {
+        if self.is_fresh()
+            && let Some(end) = request_at_once(buf, limits, head)
+        {
+            return Ok(Some(end));
+        }
+        let Some(end) = self.advance(buf, limits)? else { return Ok(None) };
+        parse_request(&buf[..end], limits, head).map(|()| Some(end))
+    }
+
+    /// As [`HeadScan::request`], of a response.
+    pub fn response(
+        &mut self,
+        buf: &[u8],
+        limits: &Limits,
+        head: &mut ResponseHead,
+    ) -> Result<Option<usize>, HeadError> {
+        if self.is_fresh()
+            && let Some(end) = response_at_once(buf, limits, head)
+        {
+            return Ok(Some(end));
+        }
+        let Some(end) = self.advance(buf, limits)? else { return Ok(None) };
+        parse_response(&buf[..end], limits, head).map(|()| Some(end))
     }
 
     /// Looks at what is new in `buf`, which starts with the start line. `Some(n)`: the head is the first `n` bytes,
@@ -52,8 +82,7 @@ impl HeadScan {
 
 impl Limits {
     fn check_line(&self, line: usize, length: usize) -> Result<(), HeadError> {
-        // The start line also carries the method and the version.
-        if line == 0 && length > self.uri_bytes + 64 { Err(HeadError::URI_TOO_LONG) } else { Ok(()) }
+        if line == 0 && length > self.uri_bytes + LINE_BESIDE_URI { Err(HeadError::URI_TOO_LONG) } else { Ok(()) }
     }
 }
 
