@@ -1,9 +1,9 @@
 //! Entries for fuzzing: bytes in, nothing out; a panic, a stall or two readings of the same bytes are wrong.
 
 use super::chunked::{Chunked, Step};
-use super::parse::{parse_request, request_at_once};
+use super::parse::{parse_request, parse_response, request_at_once, response_at_once};
 use super::{HeadError, HeadScan, Limits, request_framing};
-use crate::wire::RequestHead;
+use crate::wire::{RequestHead, ResponseHead};
 
 const LIMITS: Limits = Limits { head_bytes: 4096, uri_bytes: 1024, fields: 32 };
 
@@ -39,6 +39,17 @@ fn check_at_once(bytes: &[u8], found: Result<Option<usize>, HeadError>) {
     assert_eq!(found, Ok(Some(end)), "one pass lets a head through that two do not");
     assert_eq!(parse_request(&bytes[..end], &LIMITS, &mut twice), Ok(()));
     assert_eq!((once.method(), once.target(), once.authority()), (twice.method(), twice.target(), twice.authority()));
+    assert!(once.fields.iter().eq(twice.fields.iter()), "one pass reads other fields than two");
+}
+
+/// Reads bytes as the head of an answer, in one pass and in two, and panics where the two differ.
+pub fn check_answer(bytes: &[u8]) {
+    let (mut once, mut twice) = (ResponseHead::default(), ResponseHead::default());
+    let Some(end) = response_at_once(bytes, &LIMITS, &mut once) else { return };
+    let found = HeadScan::default().advance(bytes, &LIMITS);
+    assert_eq!(found, Ok(Some(end)), "one pass lets an answer through that two do not");
+    assert_eq!(parse_response(&bytes[..end], &LIMITS, &mut twice), Ok(()));
+    assert_eq!((once.status, once.version, once.reason()), (twice.status, twice.version, twice.reason()));
     assert!(once.fields.iter().eq(twice.fields.iter()), "one pass reads other fields than two");
 }
 
@@ -87,6 +98,8 @@ mod tests {
     fn words() -> impl Strategy<Value = Vec<u8>> {
         let word = prop::sample::select(vec![
             &b"GET / HTTP/1.1\r\n"[..],
+            b"HTTP/1.1 200 OK\r\n",
+            b"HTTP/1.0 404\r\n",
             b"Host: a\r\n",
             b"\r\n",
             b"\n",
@@ -115,22 +128,41 @@ mod tests {
         #[test]
         fn heads_and_chunks_are_read_the_same_however_they_arrive(bytes in words()) {
             check_head(&bytes);
+            check_answer(&bytes);
             check_chunked(&bytes);
         }
 
         #[test]
         fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
             check_head(&bytes);
+            check_answer(&bytes);
             check_chunked(&bytes);
+        }
+    }
+
+    #[test]
+    fn an_ordinary_head_is_read_in_one_pass_with_whatever_follows_it() {
+        let request = b"GET /a?b HTTP/1.1\r\nHost: a\r\nX: y\r\n\r\nGET /";
+        assert_eq!(request_at_once(request, &LIMITS, &mut RequestHead::default()), Some(36));
+        let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc";
+        assert_eq!(response_at_once(answer, &LIMITS, &mut ResponseHead::default()), Some(38));
+        for odd in [
+            "GET / HTTP/1.1\r\nHost: a\n\r\n",
+            "GET / HTTP/1.1\nHost: a\r\n\r\n",
+            "\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+        ] {
+            assert_eq!(request_at_once(odd.as_bytes(), &LIMITS, &mut RequestHead::default()), None, "{odd:?}");
         }
     }
 
     #[test]
     fn every_byte_in_every_place_of_a_head_is_read_or_refused() {
         let head = b"POST /a?b HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n";
+        let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nX: y\r\n\r\n";
         let body = b"\x013\r\nabc\r\n0\r\nX: y\r\n\r\n";
         for byte in 0..=255 {
-            for (good, check) in [(&head[..], check_head as fn(&[u8])), (body, check_chunked)] {
+            let all = [(&head[..], check_head as fn(&[u8])), (answer, check_answer), (body, check_chunked)];
+            for (good, check) in all {
                 for place in 0..good.len() {
                     let mut bytes = good.to_vec();
                     bytes[place] = byte;
