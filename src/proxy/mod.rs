@@ -394,6 +394,8 @@ async fn attempt<'c>(
     let dialect = dialect(routed.target, &call);
     let pool = &view.pools[routed.target.upstream];
     let mut now = if way.record.may_be_late() { Instant::now() } else { routed.began };
+    // Deciding may have waited, for a body or for gray.
+    clock.note_now(now);
     for fresh in [false, true] {
         let Way { responder, timer, record } = way;
         record.trace.attempt(worker, routed.target);
@@ -429,6 +431,7 @@ async fn attempt<'c>(
                 }
                 way.record.replayed = true;
                 now = Instant::now();
+                clock.note_now(now);
             }
         }
     }

@@ -149,6 +149,11 @@ impl Clock {
         now
     }
 
+    /// This is what the time is.
+    pub(super) fn note_now(&self, now: Instant) {
+        self.seen.set(Some(now));
+    }
+
     /// Time has passed that this clock does not know of.
     pub(super) fn forget_now(&self) {
         self.seen.set(None);

@@ -135,6 +135,35 @@ fn a_slow_body_obeys_the_deadlines() {
     assert!(stable.requests().is_empty() && gray.requests().is_empty());
 }
 
+/// The upstream has all of its time, however long the body took that had to be seen before.
+#[test]
+fn the_time_for_the_first_byte_begins_when_the_request_is_sent() {
+    let origin = Origin::start(|visit| {
+        while visit.request().is_some() {
+            // The service's time: less than it may take, but not by much.
+            std::thread::sleep(Duration::from_millis(600));
+            let _ = visit.send(&answer("200 OK", "x-lane: slow\r\n", b"ok"));
+        }
+    });
+    let plan = Plan::new().upstream("stable", origin.address()).upstream("gray", origin.address());
+    let plan = plan.release("r", &format!("level: full\nconditions: [{RULE}]")).facts(FACTS);
+    let plan =
+        plan.route("all", "/{*rest}", "stable: stable, gray: gray", "release: r\ntimeouts: { first_byte: 1500ms }");
+    let sidecar = Sidecar::start(&plan);
+    let head = "POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 12\r\n\r\n";
+    let mut client = sidecar.client();
+    // So that a connection to the upstream waits, and none has to be opened.
+    assert_eq!(client.get("/", "").status(), 200);
+    client.send(head.as_bytes());
+    for _ in 0..12 {
+        // The client's pace.
+        std::thread::sleep(Duration::from_millis(100));
+        client.send(b" ");
+    }
+    let response = client.answer_to("POST");
+    assert_eq!((response.status(), lane(&response)), (200, "slow".to_owned()), "{response:?}");
+}
+
 #[test]
 fn a_body_that_drips_before_the_decision_is_timed_out() {
     let (stable, gray) = (Origin::lane("stable"), Origin::lane("gray"));
