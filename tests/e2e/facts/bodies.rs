@@ -142,7 +142,7 @@ fn the_time_for_the_first_byte_begins_when_the_request_is_sent() {
         while visit.request().is_some() {
             // The service's time: less than it may take, but not by much.
             std::thread::sleep(Duration::from_millis(600));
-            let _ = visit.send(&answer("200 OK", "x-lane: slow\r\n", b"ok"));
+            let _ = visit.send(answer("200 OK", "x-lane: slow\r\n", b"ok"));
         }
     });
     let plan = Plan::new().upstream("stable", origin.address()).upstream("gray", origin.address());
