@@ -131,7 +131,9 @@ impl RouteIndex {
     ) -> Option<Found<'p>> {
         let segments = path.strip_prefix('/')?;
         let mut walk = Walk { routes, request, path, values: SmallVec::new() };
-        let route = self.trees_for(request.host(), |tree| walk.node(tree, 0, Some(segments)))?;
+        let names_hosts = !(self.exact.is_empty() && self.below.is_empty());
+        let host = if names_hosts { request.host() } else { None };
+        let route = self.trees_for(host, |tree| walk.node(tree, 0, Some(segments)))?;
         Some(Found { route, path, names: &self.names[route.index()], values: walk.values })
     }
 
@@ -141,7 +143,7 @@ impl RouteIndex {
         host: Option<&str>,
         mut attempt: impl FnMut(&'i Tree) -> Option<RouteId>,
     ) -> Option<RouteId> {
-        if let (Some(host), false) = (host, self.exact.is_empty() && self.below.is_empty()) {
+        if let Some(host) = host {
             let host = lowered(host_name(host));
             let exact = self.exact.get(&*host);
             if let Some(route) = exact.and_then(&mut attempt) {

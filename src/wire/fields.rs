@@ -17,6 +17,10 @@ impl Span {
         Self { start: start as u32, end: end as u32 }
     }
 
+    pub(super) fn end(self) -> usize {
+        self.end as usize
+    }
+
     /// The length in bytes.
     pub fn len(self) -> usize {
         (self.end - self.start) as usize
@@ -74,6 +78,11 @@ impl Fields {
         let known = Known::of(self.at(name));
         self.present |= bit(known);
         self.list.push(Field { name, value, known });
+    }
+
+    /// Whether every line has a value, and `byte` stands directly behind it where it is stored.
+    pub(super) fn all_before(&self, byte: u8) -> bool {
+        self.list.iter().all(|field| !field.value.is_empty() && self.bytes.get(field.value.end()) == Some(&byte))
     }
 
     /// The bytes at a place.

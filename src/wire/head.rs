@@ -88,11 +88,13 @@ pub struct RequestHead {
 impl RequestHead {
     /// Forgets everything and keeps the memory.
     pub fn clear(&mut self) {
-        let (mut fields, mut target) = (std::mem::take(&mut self.fields), std::mem::take(&mut self.target));
+        let Self { version, verb, method, target, path_end, authority, fields } = self;
+        (*version, *verb, *method, *path_end, *authority) = Default::default();
         fields.clear();
         target.clear();
-        target.shrink_to(KEEP_TARGET);
-        *self = Self { fields, target, ..Self::default() };
+        if target.capacity() > KEEP_TARGET {
+            *target = String::new();
+        }
     }
 
     /// The method as sent.

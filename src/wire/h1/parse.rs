@@ -2,7 +2,7 @@
 
 use std::mem::MaybeUninit;
 
-use crate::wire::{Known, RequestHead, ResponseHead, Span, Verb, Version};
+use crate::wire::{Fields, Known, RequestHead, ResponseHead, Span, Verb, Version};
 
 /// How large a head may be.
 #[derive(Debug, Clone, Copy)]
@@ -78,35 +78,40 @@ pub(super) fn parse_request(raw: &[u8], limits: &Limits, head: &mut RequestHead)
 }
 
 /// A head that was found must be one to its last byte.
-fn all_of(raw: &[u8], read: Result<usize, HeadError>) -> Result<(), HeadError> {
-    if read? == raw.len() { Ok(()) } else { Err(HeadError::START_LINE) }
+fn all_of(raw: &[u8], read: Result<Read, HeadError>) -> Result<(), HeadError> {
+    if read?.end == raw.len() { Ok(()) } else { Err(HeadError::START_LINE) }
 }
 
 /// Reads the head at the front of `buf` in one pass, and says where it ends; `None` where it is not there as a whole, is out
 /// of the ordinary, or is none: then [`super::HeadScan`] has to look at it. What is read here is read the same way there.
 pub(super) fn request_at_once(buf: &[u8], limits: &Limits, head: &mut RequestHead) -> Option<usize> {
     let mut room = [const { MaybeUninit::uninit() }; USUAL_FIELDS];
-    let end = request_in(&mut room[..limits.fields.min(USUAL_FIELDS)], buf, limits, head).ok()?;
-    is_strict(&buf[..end], head.fields.len(), limits).then_some(end)
+    let read = request_in(&mut room[..limits.fields.min(USUAL_FIELDS)], buf, limits, head).ok()?;
+    is_strict(buf, &read, &head.fields, limits).then_some(read.end)
 }
 
 /// As [`request_at_once`], of a response.
 pub(super) fn response_at_once(buf: &[u8], limits: &Limits, head: &mut ResponseHead) -> Option<usize> {
     let mut room = [const { MaybeUninit::uninit() }; USUAL_FIELDS];
-    let end = response_in(&mut room[..limits.fields.min(USUAL_FIELDS)], buf, head).ok()?;
-    is_strict(&buf[..end], head.fields.len(), limits).then_some(end)
+    let read = response_in(&mut room[..limits.fields.min(USUAL_FIELDS)], buf, head).ok()?;
+    is_strict(buf, &read, &head.fields, limits).then_some(read.end)
 }
 
-/// Whether a head that was read has as many LF as lines and a CR before each of them. `httparse` lets a line end in a bare LF, and
-/// no CR stand anywhere but before an LF; so if there are as many of one as of the other, each LF has its own.
-fn is_strict(raw: &[u8], fields: usize, limits: &Limits) -> bool {
-    let count = |byte| memchr::memchr_iter(byte, raw).count();
-    let start_line_fits = |most| raw.len() <= most || memchr::memchr(b'\n', raw).is_some_and(|end| end <= most);
-    let lines = fields + 2;
-    count(b'\n') == lines
-        && count(b'\r') == lines
-        && raw.len() <= limits.head_bytes
-        && start_line_fits(limits.uri_bytes + LINE_BESIDE_URI)
+/// Where a head that was read ends.
+struct Read {
+    end: usize,
+    /// Where its start line ends, line end aside; 0 where that is not known.
+    line: usize,
+}
+
+/// Whether a CR stands directly behind each part that ends a line. `httparse` takes an LF for nothing but the end of a line,
+/// bare or behind a CR, so then every LF has its CR. Values with spaces behind them, or none, are looked at elsewhere.
+fn is_strict(buf: &[u8], read: &Read, fields: &Fields, limits: &Limits) -> bool {
+    read.end <= limits.head_bytes
+        && (1..=limits.uri_bytes + LINE_BESIDE_URI).contains(&read.line)
+        && buf[read.line] == b'\r'
+        && buf[read.end - 2] == b'\r'
+        && fields.all_before(b'\r')
 }
 
 /// Bytes that a start line may have beside its target: the method and the version.
@@ -115,13 +120,13 @@ pub(super) const LINE_BESIDE_URI: usize = 64;
 /// Room for field lines.
 type Room<'r> = [MaybeUninit<httparse::Header<'r>>];
 
-/// Reads the head that `raw` begins with, and says where it ends.
+/// Reads the head that `raw` begins with.
 fn request_in<'r>(
     room: &mut Room<'r>,
     raw: &'r [u8],
     limits: &Limits,
     head: &mut RequestHead,
-) -> Result<usize, HeadError> {
+) -> Result<Read, HeadError> {
     head.clear();
     let mut parsed = httparse::Request::new(&mut []);
     let httparse::Status::Complete(end) = parsed.parse_with_uninit_headers(raw, room).map_err(head_error)? else {
@@ -143,7 +148,11 @@ fn request_in<'r>(
     for field in parsed.headers.iter() {
         head.fields.index(span_of(field.name.as_bytes(), base), span_of(field.value, base));
     }
-    check_host(head).map(|()| end)
+    check_host(head)?;
+    // Behind target, space and version, where nothing stands before the method.
+    let line =
+        if method.as_ptr() as usize == base { span_of(target.as_bytes(), base).end() + " HTTP/1.1".len() } else { 0 };
+    Ok(Read { end, line })
 }
 
 /// Reads the whole head of a response, found by [`super::HeadScan`].
@@ -158,7 +167,7 @@ pub(super) fn parse_response(raw: &[u8], limits: &Limits, head: &mut ResponseHea
     all_of(raw, read)
 }
 
-fn response_in<'r>(room: &mut Room<'r>, raw: &'r [u8], head: &mut ResponseHead) -> Result<usize, HeadError> {
+fn response_in<'r>(room: &mut Room<'r>, raw: &'r [u8], head: &mut ResponseHead) -> Result<Read, HeadError> {
     head.clear();
     let mut parsed = httparse::Response::new(&mut []);
     let config = httparse::ParserConfig::default();
@@ -179,7 +188,8 @@ fn response_in<'r>(room: &mut Room<'r>, raw: &'r [u8], head: &mut ResponseHead) 
     for field in parsed.headers.iter() {
         head.fields.index(span_of(field.name.as_bytes(), base), span_of(field.value, base));
     }
-    Ok(end)
+    let line = head.reason.end();
+    Ok(Read { end, line })
 }
 
 fn head_error(error: httparse::Error) -> HeadError {
