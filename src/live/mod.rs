@@ -22,7 +22,8 @@ impl<T> Live<T> {
         Self { value: ArcSwap::new(value), place }
     }
 
-    /// Puts another value in force.
+    /// Puts another value in force. Whoever publishes is one at a time: two at once could leave the place of the one beside the
+    /// value of the other.
     pub fn publish(&self, value: Arc<T>) {
         let place = Arc::as_ptr(&value).cast_mut();
         self.value.store(value);

@@ -407,9 +407,9 @@ async fn attempt<'c>(
             Some(lease) => lease,
             None => {
                 let opening = pool.lease(dialect, fresh, plan.timeouts.connect);
-                let opened = leased(opening, &mut request.body, responder, timer, clock).await?;
+                let opened = leased(opening, &mut request.body, responder, timer, clock).await;
                 clock.forget_now();
-                opened
+                opened?
             }
         };
         clock.wait_for(Waiting::FirstByte);

@@ -4,6 +4,7 @@
 //! upstream's answer, has given its buffer back to the thread, and what comes next finds it there: so however many
 //! connections a worker has, it works in a few buffers that the processor has at hand.
 
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::task::{Context, Poll};
@@ -27,19 +28,36 @@ const SPARE: usize = 256;
 
 thread_local! {
     /// Buffers that nobody of this thread needs at the moment.
-    static BUFFERS: Buffers = const { Buffers { inputs: Spares::new(SPARE), outputs: Spares::new(SPARE) } };
+    static BUFFERS: Buffers = const {
+        Buffers { inputs: Spares::new(SPARE), outputs: Spares::new(SPARE), is_swept: Cell::new(false) }
+    };
 }
 
 struct Buffers {
     inputs: Spares<Vec<u8>>,
     outputs: Spares<Vec<u8>>,
+    /// Whether somebody sees to it that what is not needed is let go. Where nobody does, nothing is kept.
+    is_swept: Cell<bool>,
 }
 
 /// Lets go of buffers that nobody of this thread needed since this was called last. Called about once a second.
 pub fn sweep_buffers() {
     BUFFERS.with(|buffers| {
+        buffers.is_swept.set(true);
         buffers.inputs.sweep();
         buffers.outputs.sweep();
+    });
+}
+
+fn take(kind: impl FnOnce(&Buffers) -> &Spares<Vec<u8>>) -> Option<Vec<u8>> {
+    BUFFERS.with(|buffers| kind(buffers).take())
+}
+
+fn give(kind: impl FnOnce(&Buffers) -> &Spares<Vec<u8>>, buffer: Vec<u8>) {
+    BUFFERS.with(|buffers| {
+        if buffers.is_swept.get() {
+            kind(buffers).give(buffer);
+        }
     });
 }
 
@@ -69,26 +87,31 @@ impl Input {
         if self.eof {
             return Poll::Ready(Ok(0));
         }
-        // While a large body is on its way its large buffer stays.
-        if self.buf.is_empty() && !self.is_large {
-            if self.io.poll_readable(cx).is_pending() {
-                self.rest();
-                return Poll::Pending;
-            }
+        if self.buf.is_empty() {
+            let Poll::Ready(ready) = self.io.poll_readable(cx) else { return self.wait() };
+            ready?;
             if !self.buf.has_memory() {
-                let spare = BUFFERS.with(|buffers| buffers.inputs.take());
-                self.buf = Unread::of_memory(spare.unwrap_or_default());
+                self.buf = Unread::of_memory(take(|buffers| &buffers.inputs).unwrap_or_default());
             }
             // That there is something to read is known, so it is not asked again.
-            let room = self.buf.room(READ_SMALL / 4, self.read_size());
-            if let Some(filled) = self.io.recv_now(room) {
+            let (least, more) = self.read_sizes();
+            if let Some(filled) = self.io.recv_now(self.buf.room(least, more)) {
                 return Poll::Ready(filled.inspect(|filled| self.filled(*filled)));
             }
         }
-        let room = self.buf.room(READ_SMALL / 4, self.read_size());
-        let filled = std::task::ready!(self.io.poll_recv(cx, room))?;
-        self.filled(filled);
-        Poll::Ready(Ok(filled))
+        let (least, more) = self.read_sizes();
+        match self.io.poll_recv(cx, self.buf.room(least, more)) {
+            Poll::Ready(filled) => Poll::Ready(filled.inspect(|filled| self.filled(*filled))),
+            Poll::Pending => self.wait(),
+        }
+    }
+
+    /// Nothing is there to be read. While a large body is on its way its large buffer stays.
+    fn wait(&mut self) -> Poll<io::Result<usize>> {
+        if !self.is_large {
+            self.rest();
+        }
+        Poll::Pending
     }
 
     fn filled(&mut self, bytes: usize) {
@@ -97,8 +120,9 @@ impl Input {
         self.is_large |= self.buf.is_full();
     }
 
-    fn read_size(&self) -> usize {
-        if self.is_large { READ_LARGE } else { READ_SMALL }
+    /// The room that a read has at least, and the room that is made where it has not.
+    fn read_sizes(&self) -> (usize, usize) {
+        if self.is_large { (READ_LARGE / 2, READ_LARGE) } else { (READ_SMALL / 4, READ_SMALL) }
     }
 
     /// Takes `n` bytes off the front.
@@ -127,7 +151,7 @@ impl Input {
         self.is_large = false;
         let memory = std::mem::take(&mut self.buf).into_memory();
         if memory.capacity() <= 2 * READ_SMALL {
-            BUFFERS.with(|buffers| buffers.inputs.give(memory));
+            give(|buffers| &buffers.inputs, memory);
         }
     }
 
@@ -160,8 +184,7 @@ impl Output {
     /// Bytes gathered and not yet sent, to add to.
     pub fn buf(&mut self) -> &mut Vec<u8> {
         if self.buf.capacity() == 0 {
-            let spare = BUFFERS.with(|buffers| buffers.outputs.take());
-            self.buf = spare.unwrap_or_else(|| Vec::with_capacity(WRITE_SMALL));
+            self.buf = take(|buffers| &buffers.outputs).unwrap_or_else(|| Vec::with_capacity(WRITE_SMALL));
         }
         &mut self.buf
     }
@@ -217,7 +240,7 @@ impl Output {
     fn rest(&mut self) {
         let buf = std::mem::take(&mut self.buf);
         if (1..=2 * GATHER).contains(&buf.capacity()) {
-            BUFFERS.with(|buffers| buffers.outputs.give(buf));
+            give(|buffers| &buffers.outputs, buf);
         }
     }
 
@@ -242,7 +265,7 @@ impl Output {
 mod tests {
     use super::*;
     use crate::wire::Socket;
-    use tokio::io::AsyncReadExt;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::UnixStream;
 
     #[tokio::test]
@@ -264,5 +287,51 @@ mod tests {
         read.unwrap();
         assert!(received.starts_with(b"headx"));
         assert!(received[4..].iter().all(|byte| *byte == b'x'), "the head came twice");
+    }
+
+    #[tokio::test]
+    async fn once_a_read_comes_back_full_the_next_has_more_room() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let mut input = Input::new(Socket::Unix(ours).split().0);
+        let sending = theirs.write_all(&[7; 100_000]);
+        let reading = async {
+            assert_eq!(input.fill().await.unwrap(), READ_SMALL);
+            input.consume(READ_SMALL);
+            assert!(input.fill().await.unwrap() > READ_SMALL);
+            // Between two messages it is small again.
+            input.consume(input.buf.len());
+            input.rest();
+            assert_eq!(input.fill().await.unwrap(), READ_SMALL);
+            while input.buf.len() < 20_000 {
+                input.fill().await.unwrap();
+            }
+        };
+        let (sent, ()) = tokio::join!(sending, reading);
+        drop(input);
+        _ = sent;
+    }
+
+    #[tokio::test]
+    async fn what_waits_holds_no_buffer() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let mut input = Input::new(Socket::Unix(ours).split().0);
+        sweep_buffers();
+        poll_fn(|cx| {
+            assert!(input.poll_fill(cx).is_pending());
+            Poll::Ready(())
+        })
+        .await;
+        assert!(!input.buf.has_memory());
+        theirs.write_all(b"head").await.unwrap();
+        input.fill().await.unwrap();
+        input.consume(4);
+        assert!(input.buf.has_memory());
+        poll_fn(|cx| {
+            assert!(input.poll_fill(cx).is_pending());
+            Poll::Ready(())
+        })
+        .await;
+        assert!(!input.buf.has_memory());
+        assert_eq!(take(|buffers| &buffers.inputs).map(|memory| memory.capacity()), Some(READ_SMALL));
     }
 }

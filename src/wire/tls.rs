@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsStream;
 
@@ -28,11 +28,6 @@ pub(super) fn split(stream: TlsStream<TcpStream>) -> (TlsReader, TlsWriter) {
 pub struct TlsReader(Shared);
 
 impl TlsReader {
-    pub(super) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // Records without content, such as session tickets, are taken here and wake nobody.
-        Pin::new(&mut *lock(&self.0)).poll_fill_buf(cx).map_ok(|_| ())
-    }
-
     pub(super) fn try_read(&self, buf: &mut [u8]) -> io::Result<usize> {
         let mut buf = ReadBuf::new(buf);
         let mut cx = Context::from_waker(Waker::noop());
@@ -42,6 +37,7 @@ impl TlsReader {
         }
     }
 
+    /// Records without content, such as session tickets, are taken here and wake nobody.
     pub(super) fn poll_read(&self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut *lock(&self.0)).poll_read(cx, buf)
     }

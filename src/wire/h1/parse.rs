@@ -188,7 +188,8 @@ fn response_in<'r>(room: &mut Room<'r>, raw: &'r [u8], head: &mut ResponseHead) 
     for field in parsed.headers.iter() {
         head.fields.index(span_of(field.name.as_bytes(), base), span_of(field.value, base));
     }
-    let line = head.reason.end();
+    // Empty lines may have been passed over.
+    let line = if raw.first() == Some(&b'H') { head.reason.end() } else { 0 };
     Ok(Read { end, line })
 }
 

@@ -147,6 +147,14 @@ mod tests {
         let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc";
         assert_eq!(response_at_once(answer, &LIMITS, &mut ResponseHead::default()), Some(38));
         for odd in [
+            "\nHTTP/1.1 200 OK\r\n\r\n",
+            "\r\nHTTP/1.1 200 OK\r\n\r\n",
+            "HTTP/1.1 200 OK\n\r\n",
+            "HTTP/1.1 200 OK\r\n\n",
+        ] {
+            assert_eq!(response_at_once(odd.as_bytes(), &LIMITS, &mut ResponseHead::default()), None, "{odd:?}");
+        }
+        for odd in [
             "GET / HTTP/1.1\r\nHost: a\n\r\n",
             "GET / HTTP/1.1\nHost: a\r\n\r\n",
             "\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
