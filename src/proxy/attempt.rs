@@ -124,22 +124,24 @@ pub(super) async fn over_h1(call: &Call<'_>, mut lease: H1Lease, exchange: Excha
 }
 
 /// Over an HTTP/2 connection.
-pub(super) async fn over_h2(call: &Call<'_>, mut lease: H2Lease, exchange: Exchange<'_, '_>) -> Result<(), Failed> {
+pub(super) async fn over_h2(call: &Call<'_>, lease: H2Lease, exchange: Exchange<'_, '_>) -> Result<(), Failed> {
     let Exchange { body, responder, timer, record } = exchange;
     let has_body = call.framing != Framing::Empty;
     let request = h2_request(call, lease.scheme(), record)?;
     let reused = lease.reused;
     let failed = |error| stream_failed(error, reused);
-    let (mut response, stream) = lease.client().send_request(request, !has_body).map_err(failed)?;
+    let (mut response, stream) = lease.send(request, !has_body).map_err(failed)?;
     let mut head = call.worker.response_head();
     let progress = Progress::of(body);
-    let writer = BodyWriter::H2(h2::BodyWriter::new(stream, !has_body));
+    let writer = BodyWriter::H2(h2::BodyWriter::new(stream, !has_body).to_upstream());
     let mut side = pin!(upload(body, writer, call, &progress));
     let response = loop {
         let next = pin!(poll_fn(|cx| {
             // Interim answers first: asked for the final one, h2 passes over those that stand before it.
             match response.poll_informational(cx) {
                 Poll::Ready(Some(Ok(interim))) => Poll::Ready(Err(interim)),
+                // Nothing has come, and the task is woken when it does.
+                Poll::Pending => Poll::Pending,
                 _ => Pin::new(&mut response).poll(cx).map(Ok),
             }
         }));
@@ -151,7 +153,7 @@ pub(super) async fn over_h2(call: &Call<'_>, mut lease: H2Lease, exchange: Excha
         match waited? {
             Ok(done) => break done.map_err(failed)?,
             Err(interim) => {
-                h2::flatten_response(&interim.into_parts().0, &mut head);
+                h2::flatten_response(interim.into_parts().0, &mut head);
                 // RFC 9113 section 8.6: HTTP/2 has no change of protocol.
                 if head.status == 101 {
                     return Err(Failure::BadAnswer.into());
@@ -161,15 +163,16 @@ pub(super) async fn over_h2(call: &Call<'_>, mut lease: H2Lease, exchange: Excha
         }
     };
     let (parts, stream) = response.into_parts();
-    h2::flatten_response(&parts, &mut head);
+    h2::flatten_response(parts, &mut head);
     call.holds_back(&head, &progress)?;
     let length = head.fields.first(Known::ContentLength).and_then(|v| std::str::from_utf8(v).ok()?.parse().ok());
+    let reader = h2::BodyReader::new(stream, length);
     let down = match length {
-        _ if stream.is_end_stream() || head.is_bodiless(call.head.verb) => Framing::Empty,
+        _ if reader.is_done() || head.is_bodiless(call.head.verb) => Framing::Empty,
         Some(length) => Framing::Length(length),
         None => Framing::Chunked,
     };
-    let mut reader = BodyReader::H2(h2::BodyReader::new(stream, length));
+    let mut reader = BodyReader::H2(reader);
     let answer = Answer { head: &head, framing: down, reader: &mut reader };
     answer.pass(call, side, &progress, responder, timer, record).await?;
     call.worker.keep_response_head(head);
@@ -276,10 +279,12 @@ async fn beside<T>(
         if let Poll::Ready(end) = side.as_mut().poll(cx) {
             return Poll::Ready(Err(end));
         }
-        if gone(cx).is_ready() {
-            return Poll::Ready(Err(ClientEnd::Gone));
+        let polled = if was_sent { Poll::Pending } else { work.as_mut().poll(cx) };
+        // Whether the client is gone is asked only while there is something to wait for.
+        match polled {
+            Poll::Pending if gone(cx).is_ready() => Poll::Ready(Err(ClientEnd::Gone)),
+            polled => polled.map(Ok),
         }
-        if was_sent { Poll::Pending } else { work.as_mut().poll(cx).map(Ok) }
     });
     match gray_drain::race(timer, || call.clock.due(), call.clock.drain.as_ref(), both).await {
         Ok(Ok(done)) => Ok(done),

@@ -139,8 +139,14 @@ impl Watch {
         if self.guest.poll_drain(cx).is_ready() {
             return Poll::Ready(Event::Leave);
         }
-        let due = if quiet { quiet_since + self.times.idle } else { Instant::now() + self.times.idle };
-        timer.poll_due(cx, due).map(|()| Event::Leave)
+        let mut late = timer.poll_due(cx, quiet_since + self.times.idle);
+        if late.is_ready() && !quiet {
+            // Streams are under way that are older than that. The clock is asked only here, not whenever frames come.
+            let now = Instant::now();
+            self.client.quiet_since.set(now);
+            late = timer.poll_due(cx, now + self.times.idle);
+        }
+        late.map(|()| Event::Leave)
     }
 
     /// A connection without streams costs no buffer.
@@ -192,6 +198,7 @@ enum Event {
 struct Client {
     peer: Peer,
     streams: Cell<usize>,
+    /// Until when there was a stream, as far as was looked.
     quiet_since: Cell<Instant>,
 }
 
@@ -203,20 +210,24 @@ pub(super) struct Stream {
 impl Drop for Stream {
     fn drop(&mut self) {
         self.client.streams.set(self.client.streams.get() - 1);
-        self.client.quiet_since.set(Instant::now());
+        // While there are others the clock need not be asked.
+        if self.client.streams.get() == 0 {
+            self.client.quiet_since.set(Instant::now());
+        }
     }
 }
 
 impl Stream {
     /// Ends with the stream: a reset or a closed connection fails whatever it waits for.
-    pub(super) async fn serve(&self, worker: &Worker, accepted: Box<Accepted>) {
+    pub(super) async fn serve(&self, worker: &Worker, accepted: Box<Accepted>, timer: &mut Timer) {
         let started = Instant::now();
+        self.client.quiet_since.set(started);
         let (request, answer) = *accepted;
-        let (parts, stream) = request.into_parts();
+        let (mut parts, stream) = request.into_parts();
         let mut head = worker.request_head();
         let limits = worker.view().snapshot.limits;
         let responder = Responder::H2(answer);
-        if let Err(error) = h2::flatten_request(&parts, &limits, &mut head) {
+        if let Err(error) = h2::flatten_request(&mut parts, &limits, &mut head) {
             let failure = Failure::Refused(error);
             worker.telemetry.totals().refused(worker.id, refusal(failure));
             let mut record = Record::default();
@@ -235,8 +246,8 @@ impl Stream {
         let pace = Pace::of(&worker.view().snapshot.settings.limits, head.is_grpc());
         let body = RequestBody::new(BodyReader::H2(reader), kept, pace);
         let mut request = Request { head: &head, framing, body, peer: &self.client.peer, started };
-        let (mut timer, mut record) = (Timer::default(), Record::default());
-        serve(worker, &mut request, responder, &mut timer, &mut record).await;
+        let mut record = Record::default();
+        serve(worker, &mut request, responder, timer, &mut record).await;
         drop(request);
         worker.keep_request_head(head);
     }

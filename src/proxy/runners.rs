@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use super::h2_connection::{Accepted, Stream};
+use super::timer::Timer;
 use super::worker::Worker;
 use crate::wire::Spares;
 
@@ -91,8 +92,11 @@ impl Runners {
 }
 
 async fn run(slot: Rc<Slot>) {
+    // One timer for all streams of the task: to make and take down one for each costs more than that a task that rests is
+    // now and then woken by a deadline that is none any more.
+    let mut timer = Timer::default();
     while let Some(Job { worker, stream, accepted }) = poll_fn(|cx| slot.poll_job(cx)).await {
-        stream.serve(&worker, accepted).await;
+        stream.serve(&worker, accepted, &mut timer).await;
         drop(stream);
         // The worker is let go of before the wait: a task that rests keeps nothing alive.
         worker.runners.0.give(Resting(slot.clone()));

@@ -5,6 +5,9 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use ::h2::SendStream;
+use ::h2::client::ResponseFuture;
+use bytes::Bytes;
 use tokio::sync::Semaphore;
 
 use super::Dialect;
@@ -39,7 +42,8 @@ impl Default for H2Pool {
 
 /// One connection.
 pub(super) struct H2Connection {
-    client: h2::Client,
+    /// All requests go by this one: a clone for each costs two locks of the codec.
+    client: RefCell<h2::Client>,
     streams: Cell<usize>,
     used: Cell<bool>,
     closed: Cell<bool>,
@@ -51,7 +55,7 @@ impl H2Connection {
     fn new(client: h2::Client, teller: Teller) -> Self {
         teller.enter(ConnectionState::Idle);
         let (streams, used, closed) = (Cell::new(0), Cell::default(), Cell::default());
-        Self { client, streams, used, closed, idle_since: Cell::new(Instant::now()), teller }
+        Self { client: RefCell::new(client), streams, used, closed, idle_since: Cell::new(Instant::now()), teller }
     }
 
     /// One stream more. With the first of them the connection, not the stream, counts as active.
@@ -76,7 +80,17 @@ impl H2Connection {
     }
 
     fn has_room(&self) -> bool {
-        !self.closed.get() && self.streams.get() < MOST_STREAMS.min(self.client.current_max_send_streams())
+        let streams = self.streams.get();
+        !self.closed.get() && streams < MOST_STREAMS && streams < self.client.borrow().current_max_send_streams()
+    }
+
+    /// Sends a request's head; there must be room for it.
+    pub(super) fn send(
+        &self,
+        request: http::Request<()>,
+        ends: bool,
+    ) -> Result<(ResponseFuture, SendStream<Bytes>), ::h2::Error> {
+        self.client.borrow_mut().send_request(request, ends)
     }
 }
 
@@ -91,13 +105,12 @@ impl H2Pool {
     /// A stream on a connection that takes one now, without waiting.
     pub(super) fn lease_waiting(&self, endpoint: &Rc<Endpoint>) -> Option<H2Lease> {
         let connection = self.connections.borrow().iter().find(|connection| connection.has_room()).cloned()?;
-        let mut client = connection.client.clone();
         // Whoever has to wait asks again, with a task that can be woken.
-        let ready = client.poll_ready(&mut Context::from_waker(Waker::noop()));
+        let ready = connection.client.borrow_mut().poll_ready(&mut Context::from_waker(Waker::noop()));
         let Poll::Ready(Ok(())) = ready else { return None };
         connection.occupy();
         let reused = connection.used.replace(true);
-        Some(H2Lease { client, reused, connection, hold: Hold::of_stream(endpoint.clone()) })
+        Some(H2Lease { reused, connection, hold: Hold::of_stream(endpoint.clone()) })
     }
 
     /// A stream on a connection with room, or on a fresh one.
@@ -127,17 +140,14 @@ impl H2Pool {
     /// Takes one stream; `None` where the connection turns out to take no more.
     async fn claim(&self, endpoint: &Rc<Endpoint>, connection: Rc<H2Connection>) -> Option<H2Lease> {
         connection.occupy();
-        let mut lease = H2Lease {
-            client: connection.client.clone(),
+        let lease = H2Lease {
             reused: connection.used.replace(true),
             connection: connection.clone(),
             hold: Hold::of_stream(endpoint.clone()),
         };
-        match connection.client.clone().ready().await {
-            Ok(client) => {
-                lease.client = client;
-                Some(lease)
-            }
+        let ready = connection.client.borrow().clone().ready();
+        match ready.await {
+            Ok(_) => Some(lease),
             Err(_) => {
                 connection.closed.set(true);
                 self.forget(&connection);

@@ -3,11 +3,15 @@
 use std::rc::Rc;
 use std::time::Instant;
 
+use ::h2::SendStream;
+use ::h2::client::ResponseFuture;
+use bytes::Bytes;
+
 use super::endpoint::Endpoint;
 use super::h2_pool::H2Connection;
 use super::{Address, ConnectError, Report};
 use crate::telemetry::ConnectionState;
-use crate::wire::{h1, h2};
+use crate::wire::h1;
 
 /// Why no connection could be lent. Nothing of the request was sent.
 #[derive(Debug, thiserror::Error)]
@@ -77,7 +81,6 @@ impl H1Lease {
 
 /// One stream of an HTTP/2 connection.
 pub struct H2Lease {
-    pub(super) client: h2::Client,
     pub(super) connection: Rc<H2Connection>,
     /// Whether the connection has carried an exchange before.
     pub reused: bool,
@@ -85,9 +88,16 @@ pub struct H2Lease {
 }
 
 impl H2Lease {
-    /// Where requests are sent; it has room for one.
-    pub fn client(&mut self) -> &mut h2::Client {
-        &mut self.client
+    /// Sends the one request that it is for.
+    ///
+    /// # Errors
+    /// Where the connection takes no more.
+    pub fn send(
+        &self,
+        request: http::Request<()>,
+        ends: bool,
+    ) -> Result<(ResponseFuture, SendStream<Bytes>), ::h2::Error> {
+        self.connection.send(request, ends)
     }
 
     /// How requests are to name the way to the endpoint.

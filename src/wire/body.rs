@@ -72,7 +72,11 @@ impl BodyReader<'_> {
     pub fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match self {
             Self::H1(body) => body.poll_gone(cx),
-            Self::H2(_) => Poll::Pending,
+            Self::H2(body) => {
+                // The stream may go on for long without it.
+                body.settle();
+                Poll::Pending
+            }
         }
     }
 }
@@ -104,6 +108,13 @@ impl BodyWriter<'_> {
     /// Writes some data.
     pub async fn data(&mut self, data: &[u8]) -> io::Result<()> {
         self.part(Part::Data(data)).await.map(|_| ())
+    }
+
+    /// So many bytes are the last: HTTP/2 can say so with them.
+    pub fn ends_after(&mut self, bytes: u64) {
+        if let Self::H2(body) = self {
+            body.ends_after(bytes);
+        }
     }
 
     /// Sends what was gathered.
@@ -173,6 +184,9 @@ pub async fn pump(
             }
             Some(Part::Owned(data)) => {
                 moved(Moved::Data(&data));
+                if source.is_done() {
+                    sink.ends_after(data.len() as u64);
+                }
                 sink.part(Part::Owned(data)).await.map_err(PumpError::Sink)?
             }
         };

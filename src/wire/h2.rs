@@ -13,7 +13,7 @@ use super::body::{BodyError, Part};
 use super::h1::{self, HeadError};
 use super::{
     FieldSink, Fields, FrameLimits, FrameWatch, Input, Known, Metered, Outbox, Output, RequestHead, ResponseHead,
-    Rewound, Socket, Verb, Version,
+    Rewound, Socket, Verb, Version, detach,
 };
 
 /// What a connection allows its peer; bounds on the memory one peer can take.
@@ -32,6 +32,13 @@ pub struct Limits {
 /// Bytes of an answer that a stream may have in the codec: one part of it. A peer that opens wide windows and reads nothing
 /// (CVE-2019-9517) makes us hold so much for each of its streams, and one part more.
 const ANSWER_BUFFER: usize = 64 * 1024;
+
+/// Bytes of a body that were passed on and may wait for more before the peer is told: each telling takes the codec's lock.
+/// Nobody owes anything who waits for more.
+const OWED: usize = 4 * 1024;
+/// Bytes of a request that go to the codec without asking it for room: so many we may hold for each stream of an upstream that
+/// opens no window. A client is asked for room for every byte of its answer, because whoever opens no window is late.
+const UNASKED: usize = 4 * 1024;
 
 /// A connection that serves.
 pub type Server = h2::server::Connection<Metered, Bytes>;
@@ -107,7 +114,7 @@ fn asking(limits: &Limits) -> h2::client::Builder {
 
 /// Lays a request out flat. The authority of the request wins over `Host` (RFC 9113 section 8.3.1).
 pub fn flatten_request(
-    parts: &http::request::Parts,
+    parts: &mut http::request::Parts,
     limits: &h1::Limits,
     head: &mut RequestHead,
 ) -> Result<(), HeadError> {
@@ -136,12 +143,8 @@ pub fn flatten_request(
         }
         head.authority = Some(head.fields.store(authority.as_str().as_bytes()));
     }
-    for (name, value) in &parts.headers {
-        if name != http::header::COOKIE {
-            head.fields.push(name.as_str().as_bytes(), value.as_bytes());
-        }
-    }
-    join_cookies(parts, head);
+    join_cookies(&mut parts.headers);
+    head.fields.lay_out(std::mem::take(&mut parts.headers));
     let hosts = head.fields.all(Known::Host).count();
     let good_hosts = head.fields.all(Known::Host).all(h1::is_authority);
     if hosts > 1 || !good_hosts || (hosts == 0 && head.authority.is_none()) {
@@ -155,22 +158,24 @@ pub fn flatten_request(
 
 /// HTTP/2 may split a cookie list over several lines for its compression; elsewhere it is one line (RFC 9113 section
 /// 8.2.3).
-fn join_cookies(parts: &http::request::Parts, head: &mut RequestHead) {
-    let crumbs = parts.headers.get_all(http::header::COOKIE);
-    let joined = crumbs.iter().map(http::HeaderValue::as_bytes).collect::<Vec<_>>().join(&b"; "[..]);
-    if !joined.is_empty() {
-        head.fields.push(b"cookie", &joined);
+fn join_cookies(map: &mut http::HeaderMap) {
+    let mut crumbs = map.get_all(http::header::COOKIE).iter();
+    let (Some(first), Some(second)) = (crumbs.next(), crumbs.next()) else { return };
+    let mut joined = first.as_bytes().to_vec();
+    for crumb in std::iter::once(second).chain(crumbs) {
+        joined.extend_from_slice(b"; ");
+        joined.extend_from_slice(crumb.as_bytes());
     }
+    let joined = http::HeaderValue::from_maybe_shared(Bytes::from(joined));
+    map.insert(http::header::COOKIE, joined.expect("what joins values is allowed in them"));
 }
 
 /// Lays a response out flat.
-pub fn flatten_response(parts: &http::response::Parts, head: &mut ResponseHead) {
+pub fn flatten_response(parts: http::response::Parts, head: &mut ResponseHead) {
     head.clear();
     head.version = Version::H2;
     head.status = parts.status.as_u16();
-    for (name, value) in &parts.headers {
-        head.fields.push(name.as_str().as_bytes(), value.as_bytes());
-    }
+    head.fields.lay_out(parts.headers);
 }
 
 /// Reads the body of a stream.
@@ -178,6 +183,8 @@ pub struct BodyReader {
     stream: RecvStream,
     length: Option<u64>,
     state: Reading,
+    /// Bytes that were passed on and that the peer has not been told of yet.
+    owed: usize,
 }
 
 #[derive(PartialEq, Eq)]
@@ -191,14 +198,19 @@ impl BodyReader {
     /// The body behind a head; `length` is its `Content-Length`.
     pub fn new(stream: RecvStream, length: Option<u64>) -> Self {
         let state = if stream.is_end_stream() { Reading::Done } else { Reading::Data };
-        Self { stream, length, state }
+        Self { stream, length, state, owed: 0 }
     }
 
     /// The next part; `None` is the end. Data must be [`BodyReader::release`]d once it was passed on.
     pub async fn next(&mut self) -> Result<Option<Part<'static>>, BodyError> {
         if self.state == Reading::Data {
-            match self.stream.data().await {
-                Some(Ok(data)) => return Ok(Some(Part::Owned(data))),
+            match poll_fn(|cx| self.poll_data(cx)).await {
+                Some(Ok(data)) => {
+                    if self.stream.is_end_stream() {
+                        self.state = Reading::Done;
+                    }
+                    return Ok(Some(Part::Owned(data)));
+                }
                 Some(Err(error)) => return Err(BodyError::Stream(error)),
                 None => self.state = Reading::Trailers,
             }
@@ -207,17 +219,36 @@ impl BodyReader {
             self.state = Reading::Done;
             if let Some(map) = self.stream.trailers().await.map_err(BodyError::Stream)? {
                 let mut fields = Fields::default();
-                map.iter().for_each(|(name, value)| fields.push(name.as_str().as_bytes(), value.as_bytes()));
+                fields.lay_out(map);
                 return Ok(Some(Part::Trailers(fields)));
             }
         }
         Ok(None)
     }
 
-    /// Lets the peer send as many bytes again.
+    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, ::h2::Error>>> {
+        let data = self.stream.poll_data(cx);
+        if data.is_pending() {
+            self.settle();
+        }
+        data
+    }
+
+    /// Lets the peer send as many bytes again: at once if they are many, else with those that follow, and before more is
+    /// waited for. A stream that ends settles what is left by itself.
     pub fn release(&mut self, bytes: u64) {
-        // Fails only where the stream is closed: then there is nothing to let.
-        let _ = self.stream.flow_control().release_capacity(bytes as usize);
+        self.owed += bytes as usize;
+        if self.owed >= OWED {
+            self.settle();
+        }
+    }
+
+    /// Lets the peer send again what was passed on.
+    pub fn settle(&mut self) {
+        if self.owed > 0 {
+            // Fails only where the stream is closed: then there is nothing to let.
+            let _ = self.stream.flow_control().release_capacity(std::mem::take(&mut self.owed));
+        }
     }
 
     /// Whether the whole body was given out.
@@ -237,12 +268,27 @@ pub struct BodyWriter {
     ended: bool,
     /// What is still to come, where it is known: then the end goes out with the last of it.
     left: Option<u64>,
+    /// What may be sent without asking for room.
+    unasked: usize,
+    most_unasked: usize,
 }
 
 impl BodyWriter {
     /// Behind a head; `ended` where the head ended the stream.
     pub fn new(stream: SendStream<Bytes>, ended: bool) -> Self {
-        Self { stream, ended, left: None }
+        Self { stream, ended, left: None, unasked: 0, most_unasked: 0 }
+    }
+
+    /// The first of it goes without asking for room.
+    #[must_use]
+    pub fn to_upstream(mut self) -> Self {
+        (self.unasked, self.most_unasked) = (UNASKED, UNASKED);
+        self
+    }
+
+    /// So many bytes are the last, and no trailers follow.
+    pub fn ends_after(&mut self, bytes: u64) {
+        self.left = Some(bytes);
     }
 
     /// The body has so many bytes, and no trailers.
@@ -280,6 +326,10 @@ impl BodyWriter {
 
     /// Waits until some bytes can be sent, and says how many, up to `wanted`.
     async fn room(&mut self, wanted: usize) -> io::Result<usize> {
+        if let Some(left) = self.unasked.checked_sub(wanted) {
+            self.unasked = left;
+            return Ok(wanted);
+        }
         loop {
             self.stream.reserve_capacity(wanted);
             let room = match poll_fn(|cx| self.stream.poll_capacity(cx)).await {
@@ -287,6 +337,8 @@ impl BodyWriter {
                 None => return Err(io::ErrorKind::BrokenPipe.into()),
             };
             if room > 0 {
+                // It is beyond all that was sent before, so the peer's window has room for that.
+                self.unasked = self.most_unasked;
                 return Ok(room.min(wanted));
             }
         }
@@ -300,8 +352,17 @@ impl BodyWriter {
         let Some(fields) = trailers else {
             return self.stream.send_data(Bytes::new(), true).map_err(io::Error::other);
         };
-        let mut map = http::HeaderMap::with_capacity(fields.len());
-        fields.iter().for_each(|(_, name, value)| map.field(name, value));
+        let map = match fields.take_map() {
+            Some(mut map) => {
+                map.values_mut().for_each(detach);
+                *map
+            }
+            None => {
+                let mut map = http::HeaderMap::with_capacity(fields.len());
+                fields.iter().for_each(|(_, name, value)| map.field(name, value));
+                map
+            }
+        };
         self.stream.send_trailers(map).map_err(io::Error::other)
     }
 
@@ -327,4 +388,108 @@ impl Drop for BodyWriter {
     fn drop(&mut self) {
         self.reset(Reason::CANCEL);
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::{BodyReader as AnyReader, BodyWriter as AnyWriter, pump};
+    use tokio::io::duplex;
+    use tokio::task::{LocalSet, spawn_local};
+
+    /// Both ends of one stream whose head was sent: what a client has of it, and what a server has.
+    struct Ends {
+        up: SendStream<Bytes>,
+        response: h2::client::ResponseFuture,
+        request: RecvStream,
+        down: SendStream<Bytes>,
+    }
+
+    /// A stream over memory; `window` is what either side may send before it is taken.
+    async fn stream(window: u32) -> Ends {
+        let (client_side, server_side) = duplex(1 << 20);
+        let opening = async {
+            let (mut client, driver) =
+                h2::client::Builder::new().initial_window_size(window).handshake(client_side).await.unwrap();
+            spawn_local(driver);
+            let request = http::Request::post("http://shop/").body(()).unwrap();
+            poll_fn(|cx| client.poll_ready(cx)).await.unwrap();
+            client.send_request(request, false).unwrap()
+        };
+        let taking = async {
+            let handshake = h2::server::Builder::new().initial_window_size(window).handshake(server_side);
+            let mut server = handshake.await.unwrap();
+            let accepted = server.accept().await.unwrap().unwrap();
+            spawn_local(async move { while server.accept().await.is_some() {} });
+            accepted
+        };
+        let ((response, up), (request, mut answer)) = tokio::join!(opening, taking);
+        let down = answer.send_response(http::Response::new(()), false).unwrap();
+        Ends { up, response, request: request.into_body(), down }
+    }
+
+    #[tokio::test]
+    async fn the_last_data_of_a_body_ends_the_stream_it_goes_to() {
+        let echo = async {
+            let Ends { mut up, response, request, down } = stream(65_535).await;
+            up.send_data(Bytes::from_static(b"all of it"), true).unwrap();
+            let mut source = AnyReader::H2(BodyReader::new(request, None));
+            let mut sink = AnyWriter::H2(BodyWriter::new(down, false));
+            pump(&mut source, &mut sink, |_| {}).await.unwrap();
+            let mut body = response.await.unwrap().into_body();
+            assert_eq!(body.data().await.unwrap().unwrap(), "all of it");
+            assert!(body.is_end_stream(), "no empty frame follows");
+        };
+        LocalSet::new().run_until(echo).await;
+    }
+
+    #[tokio::test]
+    async fn a_peer_is_told_what_was_passed_on_before_more_of_it_is_waited_for() {
+        const ALL: usize = 100_000;
+        let upload = async {
+            // Less than what may be owed: nobody who waits for more may owe anything.
+            let Ends { up, request, .. } = stream(4000).await;
+            let sending = async {
+                let mut writer = BodyWriter::new(up, false);
+                writer.data(Bytes::from(vec![7; ALL])).await.unwrap();
+                writer.end(None).unwrap();
+            };
+            let reading = async {
+                let (mut reader, mut read) = (BodyReader::new(request, None), 0);
+                while let Some(Part::Owned(data)) = reader.next().await.unwrap() {
+                    read += data.len();
+                    reader.release(data.len() as u64);
+                }
+                read
+            };
+            assert_eq!(tokio::join!(sending, reading).1, ALL);
+        };
+        LocalSet::new().run_until(tokio::time::timeout(std::time::Duration::from_secs(60), upload)).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn an_upstream_that_opens_no_window_holds_up_all_but_the_first_bytes() {
+        let shut = async {
+            let mut ends = stream(0).await;
+            let first = Bytes::from(vec![7; UNASKED]);
+            let mut upstream = BodyWriter::new(ends.up, false).to_upstream();
+            upstream.data(first).await.unwrap();
+            let mut client = BodyWriter::new(ends.down, false);
+            for more in [upstream.data(Bytes::from_static(b"more")).now().await, client.copied(b"first").now().await] {
+                assert!(more.is_pending());
+            }
+            assert!(poll_fn(|cx| Poll::Ready(ends.request.poll_data(cx))).await.is_pending());
+        };
+        LocalSet::new().run_until(shut).await;
+    }
+
+    trait Now: Future + Sized {
+        /// What one look at it gives.
+        async fn now(self) -> Poll<Self::Output> {
+            let mut this = std::pin::pin!(self);
+            poll_fn(|cx| Poll::Ready(this.as_mut().poll(cx))).await
+        }
+    }
+
+    impl<F: Future> Now for F {}
 }

@@ -10,7 +10,6 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, BytesMut};
-use smallvec::SmallVec;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::buffer::GATHER;
@@ -96,26 +95,24 @@ impl Sending {
     }
 
     /// Gathers, or sends at once what is too much to gather, behind what is.
-    fn poll_write(&mut self, cx: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+    fn poll_write(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.check()?;
         if self.sent >= GATHER {
             // A slow peer takes it in pieces; what it has taken is not kept.
             self.buf.drain(..self.sent);
             self.sent = 0;
         }
-        let size = bufs.iter().map(|buf| buf.len()).sum::<usize>();
         loop {
-            if self.buf.len() - self.sent + size <= GATHER {
-                bufs.iter().for_each(|buf| self.buf.extend_from_slice(buf));
-                return Poll::Ready(Ok(size));
+            if self.buf.len() - self.sent + buf.len() <= GATHER {
+                self.buf.extend_from_slice(buf);
+                return Poll::Ready(Ok(buf.len()));
             }
-            let mut all = SmallVec::<[IoSlice<'_>; 8]>::new();
-            if !self.buf.is_empty() {
-                all.push(IoSlice::new(&self.buf[self.sent..]));
-            }
-            all.extend(bufs.iter().map(|buf| IoSlice::new(buf)));
-            let taken = ready!(Pin::new(&mut self.io).poll_write_vectored(cx, &all))?;
-            drop(all);
+            let both = [IoSlice::new(&self.buf[self.sent..]), IoSlice::new(buf)];
+            let taken = if self.buf.is_empty() {
+                ready!(Pin::new(&mut self.io).poll_write(cx, buf))?
+            } else {
+                ready!(Pin::new(&mut self.io).poll_write_vectored(cx, &both))?
+            };
             let past = self.took(taken)?;
             if past > 0 {
                 return Poll::Ready(Ok(past));
@@ -159,21 +156,11 @@ impl AsyncRead for Rewound {
     }
 }
 
+/// No vectored writes: the codec would hand over each body of 256 bytes with its frame. As it is, it puts what is below 1 KiB
+/// behind the frames that it has already, and hands over all of them at once.
 impl AsyncWrite for Rewound {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.outbox.sending.borrow_mut().poll_write(cx, &[IoSlice::new(buf)])
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.outbox.sending.borrow_mut().poll_write(cx, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
+        self.outbox.sending.borrow_mut().poll_write(cx, buf)
     }
 
     /// What is gathered is sent by whoever drives the connection.
