@@ -448,7 +448,8 @@ mod tests {
         const ALL: usize = 100_000;
         let upload = async {
             // Less than what may be owed: nobody who waits for more may owe anything.
-            let Ends { up, request, .. } = stream(4000).await;
+            // A stream whose answer nobody waits for any more is reset.
+            let Ends { up, request, response: _response, down: _down } = stream(4000).await;
             let sending = async {
                 let mut writer = BodyWriter::new(up, false);
                 writer.data(Bytes::from(vec![7; ALL])).await.unwrap();
