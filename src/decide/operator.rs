@@ -46,6 +46,33 @@ words! {
 }
 
 impl Operator {
+    /// The operator that a word or sign of another language of rules stands for, in any case and with any hyphens: to be
+    /// suggested, never accepted.
+    pub fn meant_by(word: &str) -> Option<Operator> {
+        let plain: String = word.chars().filter(|c| !matches!(c, '_' | '-' | ' ')).take(24).collect();
+        Some(match plain.to_ascii_uppercase().as_str() {
+            "=" | "==" | "===" | "EQUAL" | "EQUALS" | "EQUALTO" | "IS" => Operator::Eq,
+            "!=" | "!==" | "<>" | "NEQ" | "NOTEQ" | "NOTEQUAL" | "NOTEQUALS" | "ISNOT" => Operator::Ne,
+            ">" | "GREATER" | "GREATERTHAN" | "MORETHAN" => Operator::Gt,
+            ">=" | "=>" | "GTE" | "GEQ" | "GREATEROREQUAL" | "GREATERTHANOREQUAL" | "ATLEAST" => Operator::Ge,
+            "<" | "LESS" | "LESSTHAN" => Operator::Lt,
+            "<=" | "=<" | "LTE" | "LEQ" | "LESSOREQUAL" | "LESSTHANOREQUAL" | "ATMOST" => Operator::Le,
+            "ONEOF" => Operator::In,
+            "NIN" | "!IN" | "NONEOF" => Operator::NotIn,
+            "RANGE" => Operator::Between,
+            "STARTSWITH" | "BEGINSWITH" => Operator::Prefix,
+            "ENDSWITH" => Operator::Suffix,
+            "INCLUDES" | "SUBSTRING" => Operator::Contains,
+            "=~" | "~" | "~=" | "MATCH" | "MATCHES" => Operator::Regex,
+            "PRESENT" | "DEFINED" | "ISSET" => Operator::Exists,
+            "SUBNET" | "IPRANGE" => Operator::Cidr,
+            "VERSION" => Operator::Semver,
+            "HASANY" => Operator::AnyOf,
+            "HASALL" => Operator::AllOf,
+            _ => return None,
+        })
+    }
+
     /// How many values it takes: the least and the most, with words for it.
     pub(super) const fn arity(self) -> (usize, usize, &'static str) {
         use Operator::{Between, Eq, Exists, Ge, Gt, Le, Lt, Ne, Regex, Semver};

@@ -10,8 +10,9 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::client::Peer;
 use super::extractor::{Extractor, Sources};
-use super::json::{JsonText, Pointer, Scalar};
+use super::json::{JsonText, Scalar};
 use super::jwt::TokenFault;
+use super::pointer::{Pointer, Pointers};
 use super::source::{Repeated, Source};
 use crate::config::LookupStore;
 use crate::decide::{FactId, Found, RequestParts};
@@ -109,7 +110,8 @@ pub(super) enum Token {
 
 #[derive(Debug)]
 enum Values {
-    Read(Vec<(Pointer, Scalar<'static>)>),
+    /// Each with whether a list was joined.
+    Read(Vec<(Pointer, bool, Scalar<'static>)>),
     Unread(&'static str),
 }
 
@@ -121,7 +123,10 @@ impl Ahead {
             Body::Whole([]) => Values::Unread("there is no body"),
             Body::Whole(bytes) => match JsonText::new(bytes) {
                 None => Values::Unread("the body is not UTF-8"),
-                Some(text) => Values::Read(extractor.sources.read_json(&text)),
+                Some(text) => {
+                    let values = text.scalars(&extractor.pointers);
+                    Values::Read(values.map(|(at, joins, value)| (at.clone(), joins, value.into_owned())).collect())
+                }
             },
         });
     }
@@ -131,14 +136,15 @@ impl Ahead {
         self.records.push((lookup, answer));
     }
 
-    /// What stands at a pointer of the body; the fault in words.
-    pub(super) fn json(&self, pointer: &Pointer) -> Result<Option<&str>, &'static str> {
+    /// What stands at a pointer of the body, lists joined or not; the fault in words.
+    pub(super) fn json(&self, pointer: &Pointer, repeated: Repeated) -> Result<Option<&str>, &'static str> {
         let values = match &self.body {
             None => return Err("the body was not read"),
             Some(Values::Unread(why)) => return Err(why),
             Some(Values::Read(values)) => values,
         };
-        match values.iter().find(|(known, _)| known == pointer).map(|(_, value)| value) {
+        let wanted = (pointer, repeated == Repeated::Joined);
+        match values.iter().find(|(known, joins, _)| (known, *joins) == wanted).map(|(_, _, value)| value) {
             Some(Scalar::Value(text)) => Ok(Some(text)),
             Some(Scalar::NotOne) => Err("not one value"),
             Some(Scalar::NotJson) => Err("the body is not JSON"),
@@ -210,19 +216,14 @@ impl Extractor {
 }
 
 impl Sources {
-    fn read_json(&self, text: &JsonText<'_>) -> Vec<(Pointer, Scalar<'static>)> {
-        let mut values: Vec<(Pointer, Scalar<'static>)> = Vec::new();
-        for plan in self.all() {
-            for source in &plan.sources {
-                if let Source::Json(pointer) = source
-                    && !values.iter().any(|(known, _)| known == pointer)
-                {
-                    let value = text.scalar(pointer, plan.repeated == Repeated::Joined);
-                    values.push((pointer.clone(), value.into_owned()));
-                }
-            }
-        }
-        values
+    /// All that is wanted of a body, whatever the route: it is read once.
+    pub(super) fn pointers(&self) -> Pointers {
+        Pointers::new(self.all().iter().flat_map(|plan| {
+            plan.sources.iter().filter_map(|source| match source {
+                Source::Json(pointer) => Some((pointer.clone(), plan.repeated == Repeated::Joined)),
+                _ => None,
+            })
+        }))
     }
 }
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::client::Trust;
 use super::extractor::{Beyond, Extractor, Sources};
-use super::json::Pointer;
 use super::jwt::Verifier;
+use super::pointer::Pointer;
 use super::source::{Region, Source};
 use crate::config::{AmountUnit, EncodedWord, FactSource, Settings};
 use crate::decide::AllowEncoded;

@@ -11,6 +11,7 @@ use super::ahead::{Ahead, Needs};
 use super::client::{Peer, Trust};
 use super::fit::Fit;
 use super::jwt::Verifier;
+use super::pointer::Pointers;
 use super::request_facts::RequestFacts;
 use super::source::{Repeated, Source};
 use super::untrusted::Untrusted;
@@ -137,6 +138,8 @@ pub struct Extractor {
     pub(super) untrusted: Untrusted,
     pub(super) trust: Trust,
     pub(super) beyond: Arc<Beyond>,
+    /// What is wanted of a JSON body.
+    pub(super) pointers: Pointers,
     /// At the index of their `RouteId`.
     needs: Box<[Needs]>,
 }
@@ -146,8 +149,8 @@ impl Extractor {
     pub fn new(program: &Program, sources: Sources, trust: Trust) -> Extractor {
         let overrides = program.releases().iter().filter_map(|release| release.developer.as_ref()?.header.as_deref());
         let untrusted = Untrusted::new(sources.identity_headers(program.facts()), overrides);
-        Extractor { sources, untrusted, trust, beyond: Arc::default(), needs: Box::default() }
-            .with(program, Beyond::default())
+        let (pointers, beyond, needs) = (sources.pointers(), Arc::default(), Box::default());
+        Extractor { sources, untrusted, trust, beyond, pointers, needs }.with(program, Beyond::default())
     }
 
     /// With what stands behind sources that are not in the head of a request.

@@ -1,49 +1,18 @@
-//! Values out of JSON text: the scalar at a pointer (RFC 6901), numbers as the digits written.
-//!
-//! Only the way to the value is followed by recursion, so the pointer bounds the depth; all else is skipped without. Of a
-//! key that stands twice in an object the last counts, as in the parsers of most services.
+//! Values out of JSON text: the scalar at a pointer (RFC 6901), numbers as the digits written. Of a key that stands twice in
+//! an object the last counts, as in the parsers of most services.
 //!
 //! [`JsonText::new`] and [`JsonText::read`] are the entry points for fuzzing: any bytes, any pointer.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
+use smallvec::{SmallVec, smallvec};
+
+use super::pointer::{Pointer, Pointers};
 
 /// Most bytes of the values of a list that are joined.
 const MOST_JOINED: usize = 4096;
-
-/// A JSON pointer, or the name of a member. A copy is cheap.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Pointer(Arc<Steps>);
-
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct Steps {
-    written: Box<str>,
-    tokens: Box<[Box<str>]>,
-}
-
-impl Pointer {
-    /// A pointer of RFC 6901, as `/items/0/sku_id`.
-    pub fn new(text: &str) -> Pointer {
-        let tokens = text.split('/').skip(1).map(|token| token.replace("~1", "/").replace("~0", "~").into());
-        Pointer(Arc::new(Steps { written: text.into(), tokens: tokens.collect() }))
-    }
-
-    /// A claim: a pointer where it begins with `/`, else the name of a member of the whole.
-    pub fn claim(text: &str) -> Pointer {
-        if text.starts_with('/') {
-            return Pointer::new(text);
-        }
-        Pointer(Arc::new(Steps { written: text.into(), tokens: Box::new([text.into()]) }))
-    }
-
-    /// As it is written in the configuration.
-    pub fn as_str(&self) -> &str {
-        &self.0.written
-    }
-}
 
 /// What stands at a pointer; a part of the text where it stands there as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,9 +44,36 @@ impl<'t> JsonText<'t> {
     }
 
     pub(super) fn scalar(&self, pointer: &Pointer, joins_lists: bool) -> Scalar<'t> {
-        let mut reader = serde_json::Deserializer::from_str(self.0);
-        let found = Walk(&pointer.0.tokens).deserialize(&mut reader);
-        let Ok(found) = found.and_then(|found| reader.end().map(|()| found)) else { return Scalar::NotJson };
+        let mut found = [None];
+        match pointer.alone().walk(self.0, &mut found) {
+            Ok(()) => Scalar::of(found[0], joins_lists),
+            Err(_) => Scalar::NotJson,
+        }
+    }
+
+    /// What stands at each of `pointers`, in their order; the text is gone through once.
+    pub(super) fn scalars<'p>(
+        &self,
+        pointers: &'p Pointers,
+    ) -> impl ExactSizeIterator<Item = (&'p Pointer, bool, Scalar<'t>)> + use<'p, 't> {
+        let mut found: SmallVec<[Option<&RawValue>; 8]> = smallvec![None; pointers.places()];
+        let walked = pointers.tree().walk(self.0, &mut found);
+        // A number that no type holds, or more depth than is followed, on the way to one value: the others count still.
+        let is_odd = walked.is_err() && serde_json::from_str::<IgnoredAny>(self.0).is_ok();
+        let text = JsonText(self.0);
+        pointers.wanted().map(move |(pointer, joins_lists, place)| {
+            let value = match walked {
+                Ok(()) => Scalar::of(found[place], joins_lists),
+                Err(_) if is_odd => text.scalar(pointer, joins_lists),
+                Err(_) => Scalar::NotJson,
+            };
+            (pointer, joins_lists, value)
+        })
+    }
+}
+
+impl<'t> Scalar<'t> {
+    fn of(found: Option<&'t RawValue>, joins_lists: bool) -> Scalar<'t> {
         match found.map(RawValue::get) {
             None | Some("null") => Scalar::Absent,
             Some(raw) => {
@@ -86,9 +82,7 @@ impl<'t> JsonText<'t> {
             }
         }
     }
-}
 
-impl Scalar<'_> {
     /// The same, when the text is no more.
     pub(super) fn into_owned(self) -> Scalar<'static> {
         match self {
@@ -124,88 +118,6 @@ fn joined(raw: &str) -> Option<String> {
         joined.push_str(&part);
     }
     Some(joined)
-}
-
-/// Goes down along what is left of a pointer.
-struct Walk<'p>(&'p [Box<str>]);
-
-impl<'de> DeserializeSeed<'de> for Walk<'_> {
-    type Value = Option<&'de RawValue>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        if self.0.is_empty() {
-            return serde::Deserialize::deserialize(deserializer).map(Some);
-        }
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Walk<'_> {
-    type Value = Option<&'de RawValue>;
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("JSON")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut found = None;
-        let Some((token, rest)) = self.0.split_first() else { return Ok(None) };
-        while let Some(Key(key)) = map.next_key()? {
-            if *key == **token {
-                found = map.next_value_seed(Walk(rest))?;
-            } else {
-                map.next_value::<IgnoredAny>()?;
-            }
-        }
-        Ok(found)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-        let mut found = None;
-        let Some((token, rest)) = self.0.split_first() else { return Ok(None) };
-        let wanted = place(token);
-        for at in 0_usize.. {
-            let is_there = if Some(at) == wanted {
-                seq.next_element_seed(Walk(rest))?.map(|value| found = value).is_some()
-            } else {
-                seq.next_element::<IgnoredAny>()?.is_some()
-            };
-            if !is_there {
-                break;
-            }
-        }
-        Ok(found)
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-}
-
-/// An index of RFC 6901: digits without leading zeros.
-fn place(token: &str) -> Option<usize> {
-    let plain = token.bytes().all(|byte| byte.is_ascii_digit()) && (token == "0" || !token.starts_with('0'));
-    if plain { token.parse().ok() } else { None }
 }
 
 /// A text such as a member's name, borrowed where nothing in it is escaped.
@@ -289,6 +201,56 @@ mod tests {
         let text = JsonText::new(br#"{"tags":["vip",7,"new"],"deep":[["a"]]}"#).unwrap();
         assert_eq!(text.scalar(&Pointer::new("/tags"), true), value("vip,7,new"));
         assert_eq!(text.scalar(&Pointer::new("/deep"), true), Scalar::NotOne);
+    }
+
+    /// Each of them with its value, where lists are joined as asked.
+    fn together(text: &str, wanted: &[(&str, bool)]) -> Vec<Scalar<'static>> {
+        let pointers = Pointers::new(wanted.iter().map(|(text, joins)| (Pointer::new(text), *joins)));
+        let text = JsonText::new(text.as_bytes()).unwrap();
+        let read = text.scalars(&pointers).map(|(pointer, joins, value)| {
+            assert_eq!(value, text.scalar(pointer, joins), "{} alone", pointer.as_str());
+            value.into_owned()
+        });
+        read.collect()
+    }
+
+    #[test]
+    fn what_is_read_together_is_what_is_read_alone() {
+        let order = r#"{"items":[{"sku":"A","n":1},{"sku":"B"}],"tags":["vip",7],"user":{"id":7,"tier":"VIP"},"user":{"id":8}}"#;
+        let wanted = [
+            ("/items/1/sku", false),
+            ("/items/0/sku", false),
+            ("/items/0", false),
+            ("/tags", true),
+            ("/tags", false),
+            ("/tags/0", false),
+            ("/user/id", false),
+            ("/user/tier", false),
+            ("", false),
+            ("/tags", true),
+        ];
+        let expected = [
+            value("B"),
+            value("A"),
+            Scalar::NotOne,
+            value("vip,7"),
+            Scalar::NotOne,
+            value("vip"),
+            value("8"),
+            Scalar::Absent,
+            Scalar::NotOne,
+        ];
+        assert_eq!(together(order, &wanted), expected);
+    }
+
+    #[test]
+    fn what_is_odd_on_one_way_hides_nothing_on_another() {
+        for odd in ["1e999", &format!("{{\"b\":{}{}}}", "[".repeat(200), "]".repeat(200))] {
+            let deep = format!("/a/b{}", "/0".repeat(150));
+            let read = together(&format!("{{\"a\":{odd},\"u\":\"u1\"}}"), &[(&deep, false), ("/u", false)]);
+            assert_eq!(read[1], value("u1"), "{odd}");
+        }
+        assert_eq!(together("{\"a\":1", &[("/a", false), ("/b", false)]), [Scalar::NotJson, Scalar::NotJson]);
     }
 
     #[test]

@@ -69,9 +69,14 @@ struct Header<'h> {
     alg: Key<'h>,
     #[serde(borrow, default)]
     kid: Option<Key<'h>>,
-    /// What a reader must understand (RFC 7515 section 4.1.11): of that we know nothing.
-    #[serde(default)]
-    crit: Option<IgnoredAny>,
+    /// Whether it names what a reader must understand (RFC 7515 section 4.1.11): of that we know nothing.
+    #[serde(default, deserialize_with = "is_there")]
+    crit: bool,
+}
+
+/// Whatever it holds, `null` too.
+fn is_there<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    serde::Deserialize::deserialize(deserializer).map(|IgnoredAny| true)
 }
 
 impl Verifier {
@@ -111,7 +116,7 @@ impl Verifier {
         }
         let head = URL_SAFE_NO_PAD.decode(head).map_err(|_| TokenFault::Malformed)?;
         let head: Header<'_> = serde_json::from_slice(&head).map_err(|_| TokenFault::Malformed)?;
-        if head.crit.is_some() {
+        if head.crit {
             return Err(TokenFault::Malformed);
         }
         let known = JWT_ALGORITHMS.iter().find(|(name, _)| *name == head.alg.0).map(|(_, algorithm)| *algorithm);

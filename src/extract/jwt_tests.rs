@@ -134,11 +134,12 @@ fn a_token_that_is_not_believed_says_why() {
 fn what_is_no_token_is_malformed() {
     let verifier = verifier(&[secret_key()]);
     let long = signed(&json!({ "exp": now() + 60, "x": "x".repeat(9000) }));
-    let critical = {
-        let head = URL_SAFE_NO_PAD.encode(r#"{"alg":"HS256","crit":["x"],"x":1}"#);
+    let critical = |crit: &str| {
+        let head = URL_SAFE_NO_PAD.encode(format!(r#"{{"alg":"HS256","crit":{crit},"x":1}}"#));
         format!("{head}.e30.AAAA")
     };
-    for text in ["", ".", "..", "a.b", "a.b.c.d", "%.%.%", "e30.e30.", &long, &critical] {
+    let (named, null) = (critical(r#"["x"]"#), critical("null"));
+    for text in ["", ".", "..", "a.b", "a.b.c.d", "%.%.%", "e30.e30.", &long, &named, &null] {
         assert_eq!(verifier.verify(text), Err(TokenFault::Malformed), "{text:.40}");
     }
 }

@@ -10,6 +10,7 @@ mod client;
 mod fit;
 mod json;
 mod jwt;
+mod pointer;
 mod source;
 
 mod ahead;
@@ -35,8 +36,9 @@ pub use explain::{ExplainError, LookUp, Surroundings, explain, explain_with};
 pub use explain_request::{ExplainRequest, ExplainRequestError};
 pub use extractor::{Beyond, Extractor, Sources};
 pub use fit::Fit;
-pub use json::{JsonText, Pointer};
+pub use json::JsonText;
 pub use jwt::{TokenFault, Verifier};
+pub use pointer::Pointer;
 pub use probe::{check_forwarded, check_request};
 pub use request_facts::RequestFacts;
 pub use source::{Region, Source};

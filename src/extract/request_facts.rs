@@ -9,8 +9,9 @@ use smallvec::SmallVec;
 use super::ahead::{Ahead, Token};
 use super::client::{Peer, client_ip};
 use super::extractor::{Extractor, FactSources};
-use super::json::{JsonText, Pointer, Scalar};
+use super::json::{JsonText, Scalar};
 use super::jwt::{TokenFault, Verifier};
+use super::pointer::Pointer;
 use super::source::{Reading, Region, Repeated, Source, cookie, header};
 use crate::config::TokenPlace;
 use crate::decide::{FactId, FactTrace, Facts, Found, RequestParts, Tried};
@@ -92,7 +93,7 @@ impl<'a, R: RequestParts> RequestFacts<'a, R> {
             Source::Header(name) if self.is_unbelieved(name) => self.unbelieved(name),
             Source::Baggage(_) if !self.peer.trusted => self.unbelieved("baggage"),
             Source::Jwt(claim) => self.claim(claim, plan.repeated),
-            Source::Json(pointer) => brought(self.ahead.map(|ahead| ahead.json(pointer))),
+            Source::Json(pointer) => brought(self.ahead.map(|ahead| ahead.json(pointer, plan.repeated))),
             Source::Lookup { lookup, field, .. } => brought(self.ahead.map(|ahead| ahead.field(*lookup, field))),
             Source::Geoip(region) => self.region(*region),
             _ => match source.read(self.request, self.found, plan.repeated) {

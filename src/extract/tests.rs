@@ -275,6 +275,22 @@ fn a_body_is_wanted_where_a_rule_needs_it_and_nothing_before_gives_it() {
 }
 
 #[test]
+fn a_list_of_a_body_is_joined_for_a_set_and_is_no_single_value_beside_it() {
+    use crate::decide::RequestParts;
+    let (program, _) = waiting_world();
+    let list = || vec![Source::Json(crate::extract::Pointer::new("/list"))];
+    let sources = Sources::new(program.facts(), [(FactId::TAGS, list()), (FactId::CATEGORY_ID, list())]);
+    let extractor = Extractor::new(&program, sources, Trust::default());
+    let request = request("/sku", &[]);
+    let found = program.find(&request, request.path()).unwrap();
+    let mut ahead = Ahead::default();
+    ahead.take_body(&extractor, Body::Whole(br#"{"list":["vip","new"]}"#));
+    let facts = extractor.facts_with(&request, &found, Peer::local(), &ahead);
+    assert_eq!((facts.get(FactId::TAGS).as_deref(), facts.get(FactId::CATEGORY_ID)), (Some("vip,new"), None));
+    assert_eq!(facts.refused()[..], [FactId::CATEGORY_ID]);
+}
+
+#[test]
 fn bytes_that_are_no_values_are_absent_and_never_a_panic() {
     let digits = [b"9".repeat(400), b"\n".to_vec()].concat();
     let nothing: &[&[u8]] =

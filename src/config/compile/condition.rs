@@ -137,9 +137,12 @@ fn operator(word: &At<OperatorWord>, findings: &mut Findings) -> Option<Operator
     let text = word.value.0.as_str();
     let operator = text.parse().ok();
     if operator.is_none() {
-        findings
-            .error(word.at, format!("`{text}` is not an operator"))
-            .suggest_or_list(text, Operator::NAMES.iter().copied());
+        let finding = findings.error(word.at, format!("`{text}` is not an operator"));
+        // `GTE` looks most like `GT`, and means `GE`.
+        match Operator::meant_by(text) {
+            Some(meant) => finding.suggest(meant.as_str(), [meant.as_str()]),
+            None => finding.suggest_or_list(text, Operator::NAMES.iter().copied()),
+        };
     }
     operator
 }

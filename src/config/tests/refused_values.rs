@@ -97,6 +97,23 @@ fn words_come_from_a_list() {
     check(goods("operator: GT", "operator: GTT"), "44:39: `GTT` is not an operator (did you mean `GT`?)");
     check(goods("operator: GT", "operator: gt"), "44:39: `gt` is not an operator (did you mean `GT`?)");
     check(goods("operator: GT", "operator: LARGER"), "44:39: `LARGER` is not an operator");
+    for (written, meant) in [
+        ("GTE", "GE"),
+        ("gte", "GE"),
+        ("LTE", "LE"),
+        ("NEQ", "NE"),
+        ("NIN", "NOT_IN"),
+        ("==", "EQ"),
+        ("starts-with", "PREFIX"),
+        ("Less_Than", "LT"),
+    ] {
+        let expected = format!("44:39: `{written}` is not an operator (did you mean `{meant}`?)");
+        check(goods("operator: GT", &format!("operator: {written}")), &expected);
+    }
+    for (written, meant) in [(">=", "GE"), ("<=", "LE"), (">", "GT"), ("!=", "NE"), ("=~", "REGEX")] {
+        let expected = format!("44:39: `{written}` is not an operator (did you mean `{meant}`?)");
+        check(goods("operator: GT", &format!("operator: \"{written}\"")), &expected);
+    }
     check(goods("version: 1", "version: 2"), "2:10: version 2 is not known; this program reads version 1");
     check(
         goods("    permille: 50", "    permille: 50\n    hash_key: user"),

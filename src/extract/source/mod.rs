@@ -9,7 +9,7 @@ pub(super) mod query;
 use std::borrow::Cow;
 use std::fmt;
 
-use super::json::Pointer;
+use super::pointer::Pointer;
 use crate::decide::{Found, RequestParts};
 
 /// One place in a request.
