@@ -152,7 +152,7 @@ pub(super) async fn over_h2(call: &Call<'_>, lease: H2Lease, exchange: Exchange<
         match waited? {
             Ok(done) => break done.map_err(failed)?,
             Err(interim) => {
-                h2::flatten_response(&interim.into_parts().0, &mut head);
+                h2::flatten_response(interim.into_parts().0, &mut head);
                 // RFC 9113 section 8.6: HTTP/2 has no change of protocol.
                 if head.status == 101 {
                     return Err(Failure::BadAnswer.into());
@@ -162,7 +162,7 @@ pub(super) async fn over_h2(call: &Call<'_>, lease: H2Lease, exchange: Exchange<
         }
     };
     let (parts, stream) = response.into_parts();
-    h2::flatten_response(&parts, &mut head);
+    h2::flatten_response(parts, &mut head);
     call.holds_back(&head, &progress)?;
     let length = head.fields.first(Known::ContentLength).and_then(|v| std::str::from_utf8(v).ok()?.parse().ok());
     let reader = h2::BodyReader::new(stream, length);

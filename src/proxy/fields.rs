@@ -1,5 +1,7 @@
 //! Which field lines go on, and which are the proxy's own (RFC 9110 section 7.6).
 
+pub(super) mod in_place;
+
 use smallvec::SmallVec;
 
 use super::timer::Clock;
@@ -67,21 +69,44 @@ pub(super) fn to_upstream(
     passing: Passing,
     untrusted: impl Fn(&[u8]) -> bool,
 ) -> usize {
-    let fields = &head.fields;
-    let named = connection_tokens(fields);
-    let trusted = told.peer.trusted;
-    let mut removed = 0;
-    for (known, name, value) in fields.iter() {
+    let mut upward = Upward::new(head, told.peer.trusted, passing, untrusted);
+    for (known, name, value) in head.fields.iter() {
+        if upward.passes(known, name) {
+            pass(sink, known, name, value, &upward);
+        }
+    }
+    add_own(sink, head, told);
+    upward.removed
+}
+
+/// Which lines of a request go up. It goes by names: lines of one name share their fate.
+struct Upward<'h, U> {
+    head: &'h RequestHead,
+    named: Tokens<'h>,
+    trusted: bool,
+    passing: Passing,
+    untrusted: U,
+    /// How many lines did not, because the peer may not set them.
+    removed: usize,
+}
+
+impl<'h, U: Fn(&[u8]) -> bool> Upward<'h, U> {
+    fn new(head: &'h RequestHead, trusted: bool, passing: Passing, untrusted: U) -> Self {
+        Self { head, named: connection_tokens(&head.fields), trusted, passing, untrusted, removed: 0 }
+    }
+
+    /// Whether a line goes on as it is.
+    fn passes(&mut self, known: Known, name: &[u8]) -> bool {
         match known {
             Known::Other | Known::RequestId | Known::Traceparent | Known::GrpcTimeout
-                if !trusted && untrusted(name) =>
+                if !self.trusted && (self.untrusted)(name) =>
             {
-                removed += 1;
-                continue;
+                self.removed += 1;
+                return false;
             }
             Known::Host | Known::ContentLength | Known::GrayLane | Known::GrayRelease | Known::GrayQos => {
-                removed += usize::from(!trusted && !matches!(known, Known::Host | Known::ContentLength));
-                continue;
+                self.removed += usize::from(!self.trusted && !matches!(known, Known::Host | Known::ContentLength));
+                return false;
             }
             Known::GrpcTimeout
             | Known::RequestTimeout
@@ -89,19 +114,28 @@ pub(super) fn to_upstream(
             | Known::XForwardedFor
             | Known::XForwardedProto
             | Known::XForwardedHost => {
-                removed += usize::from(!trusted);
-                continue;
+                self.removed += usize::from(!self.trusted);
+                return false;
             }
-            Known::Traceparent if passing != Passing::AsIs => continue,
-            Known::Other if passing == Passing::Restarted && name.eq_ignore_ascii_case(b"tracestate") => continue,
-            Known::MaxForwards if counts_forwards(head) => continue,
-            known if known.is_hop_by_hop() => continue,
+            Known::Traceparent if self.passing != Passing::AsIs => return false,
+            Known::Other if self.passing == Passing::Restarted && name.eq_ignore_ascii_case(b"tracestate") => {
+                return false;
+            }
+            Known::MaxForwards if counts_forwards(self.head) => return false,
+            known if known.is_hop_by_hop() => return false,
             _ => {}
         }
-        if named.is_empty() || !is_named(&named, name) {
-            pass(sink, known, name, value, &untrusted);
-        }
+        self.named.is_empty() || !is_named(&self.named, name)
     }
+
+    /// Whether its value is one user's or one request's: that is not the next one's.
+    fn is_own(&self, known: Known, name: &[u8]) -> bool {
+        matches!(known, Known::RequestId | Known::Traceparent) || (self.untrusted)(name)
+    }
+}
+
+/// Adds what the upstream is told by us.
+fn add_own(sink: &mut impl FieldSink, head: &RequestHead, told: &Told<'_>) {
     add_forwarding(sink, head, told);
     sink.field(b"x-gray-lane", told.lane.as_bytes());
     if let Some(release) = told.release {
@@ -117,13 +151,16 @@ pub(super) fn to_upstream(
         sink.field(b"connection", b"upgrade");
         sink.field(b"upgrade", protocol);
     }
-    removed
 }
 
-/// Passes a line on. What says whose a request is, or which, is not the next one's.
-fn pass<S: FieldSink>(sink: &mut S, known: Known, name: &[u8], value: &[u8], is_identity: impl Fn(&[u8]) -> bool) {
-    let is_own = || matches!(known, Known::RequestId | Known::Traceparent) || is_identity(name);
-    if S::COMPRESSES && is_own() {
+fn pass<S: FieldSink, U: Fn(&[u8]) -> bool>(
+    sink: &mut S,
+    known: Known,
+    name: &[u8],
+    value: &[u8],
+    upward: &Upward<'_, U>,
+) {
+    if S::COMPRESSES && upward.is_own(known, name) {
         sink.own_field(name, value);
     } else {
         sink.field(name, value);
@@ -201,27 +238,42 @@ fn join<'v>(line: &mut SmallVec<[u8; 128]>, values: impl Iterator<Item = &'v [u8
 
 /// Writes the fields of an answer for the client, framing aside: the length stays where the body has one.
 pub(super) fn to_client(sink: &mut impl FieldSink, head: &ResponseHead, framing: Framing, shows_mark: bool) {
-    let fields = &head.fields;
-    let named = connection_tokens(fields);
-    let has_no_length =
-        matches!(framing, Framing::Chunked | Framing::UntilClose) || matches!(head.status, 100..=199 | 204);
+    let downward = Downward::new(head, framing, shows_mark);
     let mut lengths = 0;
-    for (known, name, value) in fields.iter() {
+    for (known, name, value) in head.fields.iter() {
+        lengths += usize::from(known == Known::ContentLength);
+        if downward.passes(known, name) && (known != Known::ContentLength || lengths == 1) {
+            sink.field(name, value);
+        }
+    }
+}
+
+/// Which lines of an answer go down, the second of two lengths aside. Like [`Upward`] it goes by names.
+struct Downward<'h> {
+    named: Tokens<'h>,
+    has_no_length: bool,
+    shows_mark: bool,
+}
+
+impl<'h> Downward<'h> {
+    fn new(head: &'h ResponseHead, framing: Framing, shows_mark: bool) -> Self {
+        let has_no_length =
+            matches!(framing, Framing::Chunked | Framing::UntilClose) || matches!(head.status, 100..=199 | 204);
+        Self { named: connection_tokens(&head.fields), has_no_length, shows_mark }
+    }
+
+    /// Whether a line goes on as it is.
+    fn passes(&self, known: Known, name: &[u8]) -> bool {
         let stays = match known {
             Known::Other => true,
-            Known::ContentLength => {
-                lengths += 1;
-                !has_no_length && lengths == 1
-            }
-            Known::GrayLane => !shows_mark,
+            Known::ContentLength => !self.has_no_length,
+            Known::GrayLane => !self.shows_mark,
             // Ours alone: what a service writes here is no decision, and nobody asked it.
             Known::GrayExplain => false,
             known => !known.is_hop_by_hop(),
         };
         // The length frames the body on this side too: `Connection` cannot take it away.
-        if stays && (named.is_empty() || known == Known::ContentLength || !is_named(&named, name)) {
-            sink.field(name, value);
-        }
+        stays && (self.named.is_empty() || known == Known::ContentLength || !is_named(&self.named, name))
     }
 }
 
@@ -230,18 +282,22 @@ pub(super) fn to_client(sink: &mut impl FieldSink, head: &ResponseHead, framing:
 /// head.
 pub(super) fn clean_trailers(trailers: &mut Fields, head: &Fields, untrusted: impl Fn(&[u8]) -> bool) {
     let named = connection_tokens(head);
-    let mut clean = Fields::default();
-    for (known, name, value) in trailers.iter() {
+    let passes = |known: Known, name: &[u8]| {
         let frames = known.is_hop_by_hop()
             || matches!(known, Known::ContentLength | Known::Host | Known::MaxForwards | Known::Expect)
             || matches!(known, Known::GrayLane | Known::GrayRelease | Known::GrayQos | Known::Forwarded)
             || known == Known::GrayExplain
             || matches!(known, Known::XForwardedFor | Known::XForwardedHost | Known::XForwardedProto)
             || is_only_for_heads(name);
-        if !frames && !is_named(&named, name) && !untrusted(name) {
-            clean.push(name, value);
-        }
+        !frames && !is_named(&named, name) && !untrusted(name)
+    };
+    // Most are clean, and go on as they are.
+    if trailers.iter().all(|(known, name, _)| passes(known, name)) {
+        return;
     }
+    let mut clean = Fields::default();
+    let lines = trailers.iter().filter(|(known, name, _)| passes(*known, name));
+    lines.for_each(|(_, name, value)| clean.push(name, value));
     *trailers = clean;
 }
 

@@ -222,11 +222,11 @@ impl Stream {
         let started = Instant::now();
         self.client.quiet_since.set(started);
         let (request, answer) = *accepted;
-        let (parts, stream) = request.into_parts();
+        let (mut parts, stream) = request.into_parts();
         let mut head = worker.request_head();
         let limits = worker.view().snapshot.limits;
         let responder = Responder::H2(answer);
-        if let Err(error) = h2::flatten_request(&parts, &limits, &mut head) {
+        if let Err(error) = h2::flatten_request(&mut parts, &limits, &mut head) {
             let failure = Failure::Refused(error);
             worker.telemetry.totals().refused(worker.id, refusal(failure));
             let mut record = super::record::Record::default();

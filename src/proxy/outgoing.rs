@@ -7,7 +7,7 @@ use http::uri::{Authority, PathAndQuery, Scheme};
 use super::attempt::{Call, Failed};
 use super::body::{RequestBody, unless_gone};
 use super::failure::Failure;
-use super::fields::to_upstream;
+use super::fields::{in_place, to_upstream};
 use super::record::Record;
 use super::respond::Responder;
 use super::snapshot::{Snapshot, Target};
@@ -103,15 +103,21 @@ pub(super) fn h2_request(call: &Call<'_>, scheme: &str, record: &mut Record) -> 
     *request.method_mut() = http::Method::from_bytes(head.method().as_bytes()).map_err(|_| Failure::BadAnswer)?;
     *request.version_mut() = http::Version::HTTP_2;
     let fields = request.headers_mut();
-    fields.reserve(head.fields.len() + OWN_LINES);
-    record.stripped = to_upstream(fields, head, &call.told, record.trace.passing(), call.untrusted);
+    let passing = record.trace.passing();
+    if let Some(map) = head.fields.take_map() {
+        *fields = *map;
+        record.stripped = in_place::to_upstream(fields, head, &call.told, passing, call.untrusted);
+    } else {
+        fields.reserve(head.fields.len() + OWN_LINES);
+        record.stripped = to_upstream(fields, head, &call.told, passing, call.untrusted);
+        // The one use of TE that HTTP/2 knows; gRPC servers insist on it.
+        if head.fields.all(Known::Te).any(|te| te.eq_ignore_ascii_case(b"trailers")) {
+            fields.field(b"te", b"trailers");
+        }
+    }
     record.trace.write(fields);
     if let Framing::Length(n) = call.framing {
         fields.field(b"content-length", itoa::Buffer::new().format(n).as_bytes());
-    }
-    // The one use of TE that HTTP/2 knows; gRPC servers insist on it.
-    if head.fields.all(Known::Te).any(|te| te.eq_ignore_ascii_case(b"trailers")) {
-        fields.field(b"te", b"trailers");
     }
     Ok(request)
 }

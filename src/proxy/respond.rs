@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::drain::Guest;
 use super::failure::Failure;
-use super::fields::to_client;
+use super::fields::{in_place, to_client};
 use crate::wire::h1::{self, Framing, Persistence, response_line};
 use crate::wire::{BodyWriter, FieldSink, Output, RequestHead, ResponseHead, Verb, Version, h2};
 
@@ -76,8 +76,14 @@ impl<'c> Responder<'c> {
                 let mut response = http::Response::new(());
                 *response.status_mut() = http::StatusCode::from_u16(head.status).map_err(io::Error::other)?;
                 let headers = response.headers_mut();
-                headers.reserve(head.fields.len() + 1);
-                to_client(headers, head, framing, mark.lane.is_some());
+                let shows_mark = mark.lane.is_some();
+                if let Some(map) = head.fields.take_map() {
+                    *headers = *map;
+                    in_place::to_client(headers, head, framing, shows_mark);
+                } else {
+                    headers.reserve(head.fields.len() + 1);
+                    to_client(headers, head, framing, shows_mark);
+                }
                 add_mark(headers, mark);
                 let ended = framing == Framing::Empty;
                 let stream = stream.send_response(response, ended).map_err(io::Error::other)?;

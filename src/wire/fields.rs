@@ -3,6 +3,11 @@
 //! A head read from HTTP/1 is copied here once, as it stood; a head from HTTP/2 is laid out the same way. The buffers
 //! are kept from request to request, so reading a head allocates nothing once a connection is warm.
 
+use std::cell::RefCell;
+
+use http::HeaderMap;
+use http::header::{HeaderName, HeaderValue};
+
 use super::Known;
 
 /// A place in the byte buffer of [`Fields`].
@@ -46,6 +51,8 @@ pub struct Fields {
     list: Vec<Field>,
     /// One bit a [`Known`] name: whether it is present, so that asking for an absent one costs nothing.
     present: u32,
+    /// The map that the lines came in, line by line, where it was HTTP/2 that brought them and nobody took it yet.
+    map: RefCell<Option<Box<HeaderMap>>>,
 }
 
 impl Fields {
@@ -54,6 +61,7 @@ impl Fields {
         self.bytes.clear();
         self.list.clear();
         self.present = 0;
+        *self.map.get_mut() = None;
         if self.bytes.capacity() > KEEP_BYTES {
             self.bytes = Vec::new();
         }
@@ -64,6 +72,17 @@ impl Fields {
         let name = self.store(name);
         let value = self.store(value);
         self.index(name, value);
+    }
+
+    /// Adds the lines of a map, and keeps it: what goes on by HTTP/2 need not be made again.
+    pub(super) fn lay_out(&mut self, map: HeaderMap) {
+        map.iter().for_each(|(name, value)| self.push(name.as_str().as_bytes(), value.as_bytes()));
+        *self.map.get_mut() = Some(Box::new(map));
+    }
+
+    /// The map that the lines came in; its lines are these, in the same order. Given out once.
+    pub fn take_map(&self) -> Option<Box<HeaderMap>> {
+        self.map.borrow_mut().take()
     }
 
     /// Adds bytes that are no field line (a method, a target) and says where they are.
@@ -130,6 +149,15 @@ impl Fields {
     }
 }
 
+/// Puts a value onto memory of its own. As HTTP/2 brought it, it holds the buffer that it was read in, all of it, and the table of
+/// a codec may hold a value for as long as its connection lives.
+pub fn detach(value: &mut HeaderValue) {
+    if let Ok(mut copy) = HeaderValue::from_bytes(value.as_bytes()) {
+        copy.set_sensitive(value.is_sensitive());
+        *value = copy;
+    }
+}
+
 /// Where field lines are written: the bytes of an HTTP/1 head, or a map for HTTP/2.
 pub trait FieldSink {
     /// Whether lines are compressed by what went before on the connection, which requests of several users share.
@@ -156,7 +184,7 @@ impl FieldSink for Vec<u8> {
     }
 }
 
-impl FieldSink for http::HeaderMap {
+impl FieldSink for HeaderMap {
     const COMPRESSES: bool = true;
 
     fn field(&mut self, name: &[u8], value: &[u8]) {
@@ -168,12 +196,41 @@ impl FieldSink for http::HeaderMap {
     }
 }
 
-fn append(map: &mut http::HeaderMap, name: &[u8], value: &[u8], is_sensitive: bool) {
+fn append(map: &mut HeaderMap, name: &[u8], value: &[u8], is_sensitive: bool) {
     // Names from HTTP/1 are any token and become lower case here; what a map cannot hold cannot be sent.
-    if let (Ok(name), Ok(mut value)) = (http::HeaderName::from_bytes(name), http::HeaderValue::from_bytes(value)) {
+    let name = usual_name(name).map_or_else(|| HeaderName::from_bytes(name), |name| Ok(name.clone()));
+    if let (Ok(name), Ok(mut value)) = (name, HeaderValue::from_bytes(value)) {
         value.set_sensitive(is_sensitive);
         map.append(name, value);
     }
+}
+
+/// The names that we write ourselves and those that most answers have, as they are usually written: they need neither be checked
+/// nor copied.
+fn usual_name(name: &[u8]) -> Option<&'static HeaderName> {
+    static SERVER: HeaderName = http::header::SERVER;
+    static DATE: HeaderName = http::header::DATE;
+    static TYPE: HeaderName = http::header::CONTENT_TYPE;
+    static LENGTH: HeaderName = http::header::CONTENT_LENGTH;
+    static VIA: HeaderName = http::header::VIA;
+    static FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+    static FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+    static FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+    static LANE: HeaderName = HeaderName::from_static("x-gray-lane");
+    static RELEASE: HeaderName = HeaderName::from_static("x-gray-release");
+    Some(match name {
+        b"Server" | b"server" => &SERVER,
+        b"Date" | b"date" => &DATE,
+        b"Content-Type" | b"content-type" => &TYPE,
+        b"Content-Length" | b"content-length" => &LENGTH,
+        b"via" => &VIA,
+        b"x-forwarded-for" => &FORWARDED_FOR,
+        b"x-forwarded-proto" => &FORWARDED_PROTO,
+        b"x-forwarded-host" => &FORWARDED_HOST,
+        b"x-gray-lane" => &LANE,
+        b"x-gray-release" => &RELEASE,
+        _ => return None,
+    })
 }
 
 /// Memory a cleared buffer may keep for the next head.
@@ -186,6 +243,19 @@ fn bit(known: Known) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_is_the_same_in_a_map_whether_it_is_a_usual_one_or_read() {
+        let usual =
+            ["Server", "date", "Date", "Content-Type", "content-length", "via", "x-forwarded-for", "x-gray-lane"];
+        let all = usual.iter().chain(&["x-forwarded-proto", "x-forwarded-host", "x-gray-release", "X-Other", "DATE"]);
+        for name in all {
+            let mut map = HeaderMap::new();
+            map.field(name.as_bytes(), b"1");
+            assert_eq!(map.keys().map(HeaderName::as_str).collect::<Vec<_>>(), [name.to_ascii_lowercase()]);
+        }
+        assert!(usual.iter().all(|name| usual_name(name.as_bytes()).is_some()));
+    }
 
     #[test]
     fn repeated_lines_stay_apart_and_in_order() {

@@ -13,7 +13,7 @@ use super::body::{BodyError, Part};
 use super::h1::{self, HeadError};
 use super::{
     FieldSink, Fields, FrameLimits, FrameWatch, Input, Known, Metered, Outbox, Output, RequestHead, ResponseHead,
-    Rewound, Socket, Verb, Version,
+    Rewound, Socket, Verb, Version, detach,
 };
 
 /// What a connection allows its peer; bounds on the memory one peer can take.
@@ -33,8 +33,8 @@ pub struct Limits {
 /// (CVE-2019-9517) makes us hold so much for each of its streams, and one part more.
 const ANSWER_BUFFER: usize = 64 * 1024;
 
-/// Bytes of a body that were passed on and may wait for more before the peer is told: each telling takes the codec's lock. All
-/// streams of a connection together owe less than its window.
+/// Bytes of a body that were passed on and may wait for more before the peer is told: each telling takes the codec's lock.
+/// Nobody owes anything who waits for more.
 const OWED: usize = 4 * 1024;
 /// Bytes of a request that go to the codec without asking it for room: so many we may hold for each stream of an upstream that
 /// opens no window. A client is asked for room for every byte of its answer, because whoever opens no window is late.
@@ -114,7 +114,7 @@ fn asking(limits: &Limits) -> h2::client::Builder {
 
 /// Lays a request out flat. The authority of the request wins over `Host` (RFC 9113 section 8.3.1).
 pub fn flatten_request(
-    parts: &http::request::Parts,
+    parts: &mut http::request::Parts,
     limits: &h1::Limits,
     head: &mut RequestHead,
 ) -> Result<(), HeadError> {
@@ -144,12 +144,8 @@ pub fn flatten_request(
         }
         head.authority = Some(head.fields.store(authority.as_str().as_bytes()));
     }
-    for (name, value) in &parts.headers {
-        if name != http::header::COOKIE {
-            head.fields.push(name.as_str().as_bytes(), value.as_bytes());
-        }
-    }
-    join_cookies(parts, head);
+    join_cookies(&mut parts.headers);
+    head.fields.lay_out(std::mem::take(&mut parts.headers));
     let hosts = head.fields.all(Known::Host).count();
     let good_hosts = head.fields.all(Known::Host).all(h1::is_authority);
     if hosts > 1 || !good_hosts || (hosts == 0 && head.authority.is_none()) {
@@ -163,22 +159,24 @@ pub fn flatten_request(
 
 /// HTTP/2 may split a cookie list over several lines for its compression; elsewhere it is one line (RFC 9113 section
 /// 8.2.3).
-fn join_cookies(parts: &http::request::Parts, head: &mut RequestHead) {
-    let crumbs = parts.headers.get_all(http::header::COOKIE);
-    let joined = crumbs.iter().map(http::HeaderValue::as_bytes).collect::<Vec<_>>().join(&b"; "[..]);
-    if !joined.is_empty() {
-        head.fields.push(b"cookie", &joined);
+fn join_cookies(map: &mut http::HeaderMap) {
+    let mut crumbs = map.get_all(http::header::COOKIE).iter();
+    let (Some(first), Some(second)) = (crumbs.next(), crumbs.next()) else { return };
+    let mut joined = first.as_bytes().to_vec();
+    for crumb in std::iter::once(second).chain(crumbs) {
+        joined.extend_from_slice(b"; ");
+        joined.extend_from_slice(crumb.as_bytes());
     }
+    let joined = http::HeaderValue::from_maybe_shared(Bytes::from(joined));
+    map.insert(http::header::COOKIE, joined.expect("what joins values is allowed in them"));
 }
 
 /// Lays a response out flat.
-pub fn flatten_response(parts: &http::response::Parts, head: &mut ResponseHead) {
+pub fn flatten_response(parts: http::response::Parts, head: &mut ResponseHead) {
     head.clear();
     head.version = Version::H2;
     head.status = parts.status.as_u16();
-    for (name, value) in &parts.headers {
-        head.fields.push(name.as_str().as_bytes(), value.as_bytes());
-    }
+    head.fields.lay_out(parts.headers);
 }
 
 /// Reads the body of a stream.
@@ -222,7 +220,7 @@ impl BodyReader {
             self.state = Reading::Done;
             if let Some(map) = self.stream.trailers().await.map_err(BodyError::Stream)? {
                 let mut fields = Fields::default();
-                map.iter().for_each(|(name, value)| fields.push(name.as_str().as_bytes(), value.as_bytes()));
+                fields.lay_out(map);
                 return Ok(Some(Part::Trailers(fields)));
             }
         }
@@ -355,8 +353,17 @@ impl BodyWriter {
         let Some(fields) = trailers else {
             return self.stream.send_data(Bytes::new(), true).map_err(io::Error::other);
         };
-        let mut map = http::HeaderMap::with_capacity(fields.len());
-        fields.iter().for_each(|(_, name, value)| map.field(name, value));
+        let map = match fields.take_map() {
+            Some(mut map) => {
+                map.values_mut().for_each(detach);
+                *map
+            }
+            None => {
+                let mut map = http::HeaderMap::with_capacity(fields.len());
+                fields.iter().for_each(|(_, name, value)| map.field(name, value));
+                map
+            }
+        };
         self.stream.send_trailers(map).map_err(io::Error::other)
     }
 

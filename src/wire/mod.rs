@@ -29,7 +29,7 @@ mod probe;
 
 pub use body::{BodyError, BodyReader, BodyWriter, Moved, Part, PumpError, next_part, pump};
 pub use buffer::{BufferPool, Input, Output};
-pub use fields::{FieldSink, Fields, Span};
+pub use fields::{FieldSink, Fields, Span, detach};
 pub use frames::{Flood, FrameLimits, FrameWatch, Metered};
 pub use head::{RequestHead, ResponseHead, Verb, Version};
 pub use known::Known;
