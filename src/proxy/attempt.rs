@@ -11,10 +11,11 @@ use std::time::Instant;
 
 use ::h2::Reason;
 
+use super::answer_head::{may_persist, read_head};
 use super::body::{ClientEnd, Progress, RequestBody, upload};
 use super::failure::Failure;
 use super::fault::trickle;
-use super::fields::{Told, clean_trailers, connection_has};
+use super::fields::{Told, clean_trailers};
 use super::gray_drain::{self, Ended};
 use super::outgoing::{h2_request, upstream_framing, write_head};
 use super::record::Record;
@@ -24,8 +25,8 @@ use super::timer::{Clock, Timer, Waiting};
 use super::worker::Worker;
 use crate::upstream::{H1Lease, H2Lease};
 use crate::wire::h1::{self, Framing, Limits, Persistence, response_framing};
-use crate::wire::{BodyReader, BodyWriter, Input, Known, Moved, PumpError, RequestHead, ResponseHead, h2};
-use crate::wire::{Version, gather_whole, pump};
+use crate::wire::{BodyReader, BodyWriter, Known, Moved, PumpError, RequestHead, ResponseHead, h2};
+use crate::wire::{gather_whole, pump};
 
 /// What an attempt needs to know; the same for a second one.
 pub(super) struct Call<'r> {
@@ -334,61 +335,6 @@ fn stream_failed(error: ::h2::Error, reused: bool) -> Failed {
     // that closes without either is the same as in HTTP/1.
     let refused = error.reason() == Some(Reason::REFUSED_STREAM) || (error.is_go_away() && error.is_remote());
     Failed { failure: Failure::Reset, untouched: refused || (reused && error.is_io()) }
-}
-
-/// Why an answer's head could not be read.
-enum ReadError {
-    /// The connection ended or failed before a byte of it.
-    Closed,
-    /// The connection ended or failed within it.
-    Cut,
-    /// It is none.
-    Malformed,
-}
-
-impl ReadError {
-    fn into_failed(self, reused: bool) -> Failed {
-        match self {
-            Self::Closed => Failed { failure: Failure::Reset, untouched: reused },
-            Self::Cut => Failure::Reset.into(),
-            Self::Malformed => Failure::BadAnswer.into(),
-        }
-    }
-}
-
-async fn read_head(input: &mut Input, limits: &Limits, worker: &Worker) -> Result<ResponseHead, ReadError> {
-    let mut scan = h1::HeadScan::default();
-    loop {
-        if !input.buf.is_empty() {
-            // Not before there is something to put into it.
-            let mut head = worker.response_head();
-            if let Some(end) = scan.response(&input.buf, limits, &mut head).map_err(|_| ReadError::Malformed)? {
-                input.consume(end);
-                return Ok(head);
-            }
-            worker.keep_response_head(head);
-        }
-        match input.fill().await {
-            Ok(n) if n > 0 => {}
-            _ if input.buf.is_empty() => return Err(ReadError::Closed),
-            _ => return Err(ReadError::Cut),
-        }
-    }
-}
-
-/// Whether the upstream keeps the connection open behind this answer.
-fn may_persist(head: &ResponseHead, framing: Framing) -> bool {
-    // HTTP/1.0 knows no transfer codings (RFC 9112 section 6.1).
-    let both_framings = head.fields.has(Known::TransferEncoding)
-        && (head.fields.has(Known::ContentLength) || head.version == Version::Http10);
-    // A 204 that speaks of a body may be followed by one.
-    let unclear =
-        head.status == 204 && (head.fields.has(Known::TransferEncoding) || head.fields.has(Known::ContentLength));
-    let keeps = match head.version {
-        Version::Http10 => connection_has(&head.fields, b"keep-alive"),
-        _ => !connection_has(&head.fields, b"close"),
-    };
-    keeps && framing != Framing::UntilClose && !both_framings && !unclear
 }
 
 /// The upstream changes the protocol: if it was asked to, both connections become a tunnel.

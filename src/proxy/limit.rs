@@ -10,10 +10,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
+use super::Routed;
+use super::breaker::whole_seconds;
 use super::failure::Failure;
 use super::snapshot::{Route, Snapshot};
 use super::worker::Worker;
-use super::{Routed, whole_seconds};
 use crate::config::{LaneLimits, OverLimit, Overload};
 use crate::decide::LaneId;
 use crate::resilience::{
