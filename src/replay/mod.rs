@@ -22,8 +22,11 @@ mod run;
 
 mod report;
 
+mod probe;
+
 pub use distinct::{Distinct, Mark};
 pub use fields::{Fields, FieldsError, Format};
+pub use probe::check_log_line;
 pub use report::{Counted, First, InputReport, Move, Report, Skipped};
 pub use run::{Input, Plan, run};
 

@@ -94,7 +94,14 @@ fn decide<'s>(plan: &Plan<'_>, from: &'s Side<'s>, to: &'s Side<'s>, blocks: &Mu
 }
 
 /// One line.
-fn one<'s>(plan: &Plan<'_>, from: &'s Side<'s>, to: &'s Side<'s>, bytes: &[u8], at: Place, tally: &mut Tally<'s>) {
+pub(super) fn one<'s>(
+    plan: &Plan<'_>,
+    from: &'s Side<'s>,
+    to: &'s Side<'s>,
+    bytes: &[u8],
+    at: Place,
+    tally: &mut Tally<'s>,
+) {
     let mut line = match line::read(bytes, plan.format, plan.fields) {
         Ok(line) => line,
         Err(error) => {

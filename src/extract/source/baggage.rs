@@ -9,7 +9,7 @@ use super::Reading;
 use crate::decide::RequestParts;
 
 /// Most bytes of all lines that are looked at.
-const MOST_BYTES: usize = 8192;
+pub(super) const MOST_BYTES: usize = 8192;
 /// Most members that are looked at.
 const MOST_MEMBERS: usize = 180;
 

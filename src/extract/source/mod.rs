@@ -6,8 +6,12 @@ pub(super) mod header;
 pub(super) mod path;
 pub(super) mod query;
 
+mod probe;
+
 use std::borrow::Cow;
 use std::fmt;
+
+pub use probe::check_sources;
 
 use super::pointer::Pointer;
 use crate::decide::{Found, RequestParts};

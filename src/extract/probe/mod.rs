@@ -1,24 +1,31 @@
-//! An entry for fuzzing: the bytes of a request in, nothing out.
+//! Entries for fuzzing: the bytes of a request in, nothing out.
+
+mod json;
+mod jwt;
 
 use std::path::Path;
 use std::sync::LazyLock;
 
+pub use json::check_json;
+pub use jwt::check_jwt;
+
+use super::ahead::{Ahead, Body};
 use super::client::{Peer, Trust, client_ip};
 use super::extractor::Extractor;
 use crate::config::{KeyFiles, Settings, load_text};
 use crate::decide::{AllowEncoded, Inputs, NormalPath, RequestParts};
 
-/// Every kind of fact and source that a request's head can fill.
+/// Every kind of fact and source that a request can fill by itself.
 const CONFIGURATION: &str = r#"
 service: fuzz
 trust: [127.0.0.0/8]
 facts:
   user_id: [{ header: x-0 }, { cookie: uid }]
   category_id: [{ header: x-1 }, { query: c }]
-  user_tier: [{ header: x-2 }]
-  tags: [{ header: x-3 }]
-  order_amount: [{ header: x-4 }]
-  stock_level: [{ header: x-5 }]
+  user_tier: [{ baggage: tier }, { json: /user/tier }, { header: x-2 }]
+  tags: [{ json: /tags }, { header: x-3 }]
+  order_amount: [{ header: x-4 }, { json: /order/amount }]
+  stock_level: [{ header: x-5 }, { json: /tags }]
   city_id: [{ header: x-6 }]
   sku_id: [{ path: sku_id }, { query: sku_id }]
 upstreams: { a: { endpoints: [127.0.0.1:1] } }
@@ -51,7 +58,7 @@ static SETTINGS: LazyLock<Settings> = LazyLock::new(|| {
 
 static EXTRACTOR: LazyLock<Extractor> = LazyLock::new(|| Extractor::of(&SETTINGS));
 
-/// A request of raw parts: line by line the headers `x-0` to `x-6`, the cookie, the query, the path.
+/// A request of raw parts: line by line the headers `x-0` to `x-6`, the cookie, the query, the path, the baggage; then the body.
 struct Raw<'a> {
     lines: Vec<&'a [u8]>,
     query: &'a str,
@@ -78,6 +85,7 @@ impl RequestParts for Raw<'_> {
     fn header(&self, name: &str) -> Option<&[u8]> {
         let place = match name {
             "cookie" => 7,
+            "baggage" => 10,
             _ => name.strip_prefix("x-")?.parse().ok()?,
         };
         self.lines.get(place).copied()
@@ -90,14 +98,18 @@ impl RequestParts for Raw<'_> {
 
 /// Decides on bytes as a request, and panics where deciding and explaining come to different lanes.
 pub fn check_request(bytes: &[u8]) {
-    let lines: Vec<&[u8]> = bytes.splitn(10, |byte| *byte == b'\n').collect();
+    let lines: Vec<&[u8]> = bytes.splitn(12, |byte| *byte == b'\n').collect();
     let text = |place: usize| lines.get(place).and_then(|line| std::str::from_utf8(line).ok());
     let (query, path) = (text(8).unwrap_or_default(), text(9).unwrap_or("/sku/A-1"));
     let request = Raw { query, path, lines: lines.clone() };
     let Ok(normal) = NormalPath::new(path, AllowEncoded::default()) else { return };
     let program = &SETTINGS.program;
     let Some(found) = program.find(&request, normal.as_str()) else { return };
-    let facts = EXTRACTOR.facts(&request, &found, Peer::local());
+    let mut ahead = Ahead::default();
+    if let Some(body) = lines.get(11) {
+        ahead.take_body(&EXTRACTOR, Body::Whole(body));
+    }
+    let facts = EXTRACTOR.facts_with(&request, &found, Peer::local(), &ahead);
     let (decision, reasoning) =
         (program.decide(found.route, &Inputs::of(&facts)), program.explain_decision(found.route, &Inputs::of(&facts)));
     assert_eq!(program.lanes().name(decision.lane), reasoning.lane);
