@@ -448,12 +448,13 @@ mod tests {
     async fn a_peer_is_told_what_was_passed_on_before_more_of_it_is_waited_for() {
         const ALL: usize = 100_000;
         let upload = async {
-            // Less than what may be owed: nobody who waits for more may owe anything.
-            let Ends { up, request, .. } = stream(4000).await;
+            // Less than what may be owed. A client that lets go of all of a stream gives it up, so it keeps what it has.
+            let Ends { up, response: _response, request, down: _down } = stream(4000).await;
             let sending = async {
                 let mut writer = BodyWriter::new(up, false);
                 writer.data(Bytes::from(vec![7; ALL])).await.unwrap();
                 writer.end(None).unwrap();
+                writer
             };
             let reading = async {
                 let (mut reader, mut read) = (BodyReader::new(request, None), 0);
