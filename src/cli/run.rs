@@ -19,6 +19,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "PATH", env = "GRAYLANE_CONFIG", required = true, value_delimiter = ',')]
     pub config: Vec<PathBuf>,
     /// Least severity of the process's own log on standard error: error, warn, info, debug, trace
+    /// (a release build says no more by trace than by debug)
     #[arg(long, value_name = "LEVEL", env = "GRAYLANE_LOG_LEVEL", default_value = "info")]
     pub log_level: String,
     /// Form of the process's own log

@@ -136,8 +136,7 @@ pub fn flatten_request(
     if parts.headers.len() > limits.fields {
         return Err(HeadError::TOO_MANY_FIELDS);
     }
-    let at = head.fields.store(target.as_bytes());
-    head.split_target(at.start(), target.as_bytes());
+    head.set_target(target, "");
     if let Some(authority) = parts.uri.authority() {
         if !h1::is_authority(authority.as_str().as_bytes()) {
             return Err(HeadError::HOST);
