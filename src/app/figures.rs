@@ -2,9 +2,10 @@
 //! as was asked takes the release back.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::merger::Merging;
-use crate::config::{RollbackFigure, Settings};
+use crate::config::{RollbackFigure, RollbackPlan, Settings};
 use crate::decide::ReleaseId;
 use crate::latch::{Cause, Evidence};
 use crate::proxy::{Lately, Route, Snapshot};
@@ -30,7 +31,7 @@ struct Release {
 impl FigureWatch {
     /// Begins with nothing seen.
     pub(super) fn of(settings: &Settings) -> Self {
-        let release = |(at, plan): (usize, &crate::config::RollbackPlan)| {
+        let release = |(at, plan): (usize, &Arc<RollbackPlan>)| {
             let figures: Vec<RollbackFigure> =
                 plan.figures.iter().filter(|figure| figure.criterion.is_some()).cloned().collect();
             let id = ReleaseId::from_index(at)?;

@@ -15,8 +15,9 @@ use crate::proxy::Snapshot;
 /// How long from one look to the next. The tests hold at all looks together; more of them would cost, not help.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// The judgement of each release, at the place of its id.
-pub(super) type Judgements = Live<Vec<Judgement>>;
+/// The judgement of each release, at the place of its id. Those that nobody ever asked for share one, as far as their rules are the
+/// same, and another list costs a pointer for each.
+pub(super) type Judgements = Live<Vec<Arc<Judgement>>>;
 
 /// What compares.
 pub(super) struct Judge {
@@ -70,20 +71,24 @@ impl Judge {
     /// Begins with every release; `before` gives what goes on.
     fn begin(&mut self, snapshot: &Snapshot, mut before: impl FnMut(ReleaseId, &Compared) -> Option<Box<Compared>>) {
         let count = snapshot.settings.rollbacks.len();
-        let (mut compared, mut judgements) = (Vec::with_capacity(count), Vec::with_capacity(count));
+        let (mut compared, mut judgements) = (Vec::with_capacity(count), Vec::<Arc<Judgement>>::with_capacity(count));
+        let mut nothing: Option<Arc<Judgement>> = None;
         for release in releases(snapshot) {
             // Its cumulative counts are those of the routes' names, and may be older than this revision.
             let fresh = Compared::begin(snapshot, release);
             let one = match before(release, &fresh) {
                 Some(before) => Some(Box::new(before.goes_on(fresh, snapshot))),
                 None if is_untouched(snapshot, release) => {
-                    judgements.push(fresh.judgement);
+                    let known = nothing.take().filter(|known| **known == fresh.judgement);
+                    let known = known.unwrap_or_else(|| Arc::new(fresh.judgement));
+                    judgements.push(known.clone());
+                    nothing = Some(known);
                     compared.push(None);
                     continue;
                 }
                 None => Some(Box::new(fresh)),
             };
-            judgements.extend(one.iter().map(|one| one.judgement));
+            judgements.extend(one.iter().map(|one| Arc::new(one.judgement)));
             compared.push(one);
         }
         self.compared = compared;
@@ -115,7 +120,7 @@ impl Judge {
         }
         if !changed.is_empty() {
             let mut all = (*self.judgements.get()).clone();
-            changed.into_iter().for_each(|(place, judgement)| all[place] = judgement);
+            changed.into_iter().for_each(|(place, judgement)| all[place] = Arc::new(judgement));
             self.judgements.publish(Arc::new(all));
         }
     }

@@ -1,5 +1,7 @@
 //! Releases as the admin port sees and changes them: the configuration together with the latches.
 
+use std::sync::Arc;
+
 use crate::admin::{
     BucketsView, ChangeError, Changed, ReleaseAction, ReleaseChange, ReleaseView, RollbackView, VerdictView,
 };
@@ -11,12 +13,12 @@ use crate::latch::{Action, Cause, Change, Keeping, LatchError, Latches, Outcome,
 use crate::proxy::Snapshot;
 
 /// Every release, in the order of the configuration.
-pub(super) fn views(snapshot: &Snapshot, latches: &Latches, judgements: &[Judgement]) -> Vec<ReleaseView> {
+pub(super) fn views(snapshot: &Snapshot, latches: &Latches, judgements: &[Arc<Judgement>]) -> Vec<ReleaseView> {
     let ids = (0..snapshot.settings.program.releases().len()).filter_map(ReleaseId::from_index);
     ids.map(|release| view(snapshot, latches, judgements, release)).collect()
 }
 
-fn view(snapshot: &Snapshot, latches: &Latches, judgements: &[Judgement], id: ReleaseId) -> ReleaseView {
+fn view(snapshot: &Snapshot, latches: &Latches, judgements: &[Arc<Judgement>], id: ReleaseId) -> ReleaseView {
     let program = &snapshot.settings.program;
     let (release, plan) = (program.release(id), &snapshot.settings.rollbacks[id.index()]);
     let governed = program.routes().iter().filter(|route| route.release == Some(id));
@@ -33,7 +35,7 @@ fn view(snapshot: &Snapshot, latches: &Latches, judgements: &[Judgement], id: Re
         revision: plan.revision,
         gray_drain_seconds: plan.gray_drain.as_secs_f64(),
         rollback: rollback(plan, openings),
-        verdict: judgements.get(id.index()).map(verdict),
+        verdict: judgements.get(id.index()).map(|judgement| verdict(judgement)),
         routes: governed.map(|route| route.name.clone()).collect(),
         conditions: release.conditions.len(),
     }
@@ -85,7 +87,7 @@ fn verdict(judgement: &Judgement) -> VerdictView {
 pub(super) fn change(
     snapshot: &Snapshot,
     latches: &Latches,
-    judgements: &[Judgement],
+    judgements: &[Arc<Judgement>],
     change: &ReleaseChange,
 ) -> Result<Changed, ChangeError> {
     let ReleaseChange { release, action, by, reason } = change;

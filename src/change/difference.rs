@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::shown;
 use crate::config::{Source, Written, written};
@@ -64,7 +64,7 @@ impl std::fmt::Display for Difference {
 }
 
 /// The names under one top field by what became of them.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Names {
     /// New ones.
     pub added: BTreeSet<String>,

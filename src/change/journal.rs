@@ -10,7 +10,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::chain::{self, Head};
 use super::record::{AuditAction, AuditRecord};
@@ -25,7 +25,7 @@ const FILE_BYTES: u64 = 4 << 20;
 const MOST_FILES: usize = 8;
 
 /// A record with its place in the chain.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// Its number, from 1; none while it waits for the disk.
     pub sequence: Option<u64>,
@@ -66,7 +66,9 @@ pub struct Journal {
 
 #[derive(Debug)]
 struct Inner {
-    kept: VecDeque<Entry>,
+    /// As written, each in one piece: dozens of small ones, kept among all that a change of the configuration takes and gives
+    /// back, hold a page here and there for as long as the record is kept.
+    kept: VecDeque<Box<[u8]>>,
     waiting: VecDeque<AuditRecord>,
     lost: u64,
     head: Head,
@@ -139,7 +141,9 @@ impl Journal {
         let inner = self.locked();
         let waiting =
             inner.waiting.iter().map(|record| Entry { sequence: None, previous: None, record: record.clone() });
-        let mut entries: Vec<Entry> = inner.kept.iter().cloned().chain(waiting).collect();
+        let kept =
+            inner.kept.iter().map(|line| serde_json::from_slice(line).expect("a record is read as it was written"));
+        let mut entries: Vec<Entry> = kept.chain(waiting).collect();
         entries.drain(..entries.len().saturating_sub(KEPT));
         entries
     }
@@ -162,7 +166,7 @@ impl Journal {
 
 impl Inner {
     /// The waiting records as lines that follow the head, and the head behind them.
-    fn chained(&mut self) -> (Vec<Entry>, Vec<u8>, Head) {
+    fn chained(&mut self) -> (Vec<Box<[u8]>>, Vec<u8>, Head) {
         if self.lost > 0 {
             let mut record = AuditRecord::now(AuditAction::Lost, "the audit trail");
             record.detail = Some(format!("{} records could not be kept", self.lost));
@@ -175,14 +179,14 @@ impl Inner {
             let entry = Entry { sequence: Some(sequence), previous: Some(head.hash), record: record.clone() };
             let line = serde_json::to_vec(&entry).expect("a record has text for keys");
             head = Head { sequence, hash: chain::hash(&line), ..head };
-            bytes.extend(line);
+            bytes.extend(&line);
             bytes.push(b'\n');
-            entries.push(entry);
+            entries.push(line.into_boxed_slice());
         }
         (entries, bytes, head)
     }
 
-    fn keep(&mut self, entries: Vec<Entry>, head: Head) {
+    fn keep(&mut self, entries: Vec<Box<[u8]>>, head: Head) {
         self.head = head;
         self.waiting.clear();
         self.kept.extend(entries);

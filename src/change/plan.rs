@@ -200,7 +200,7 @@ fn needs(old: State<'_>, new: State<'_>, effects: &[Effect], guard: Guard, stand
 }
 
 fn plans(state: State<'_>) -> BTreeMap<&str, &RoutePlan> {
-    state.settings.routes.iter().map(|plan| (&*plan.name, plan)).collect()
+    state.settings.routes.iter().map(|plan| (&*plan.name, &**plan)).collect()
 }
 
 fn keys_changed() -> Difference {

@@ -1,20 +1,20 @@
 //! One entry of the audit trail.
 
 use std::collections::BTreeMap;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::difference::Names;
 use super::plan::Plan;
 
 /// One configuration that was offered, or one change of something else.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditRecord {
     /// When; written as `time` (RFC 3339 with nanoseconds) and, since numbers of that size do not survive a browser, as
     /// text in `time_unix_nano`.
-    #[serde(flatten, serialize_with = "time")]
+    #[serde(flatten, serialize_with = "time", deserialize_with = "read_time")]
     pub time: SystemTime,
     /// What became of it.
     pub action: AuditAction,
@@ -79,7 +79,7 @@ impl AuditRecord {
 }
 
 /// What became of a configuration or a release.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AuditAction {
     /// It is in use from then on.
@@ -114,10 +114,19 @@ fn time<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Err
     Written { time: format!("{time:.9}"), time_unix_nano: time.as_nanosecond().to_string() }.serialize(serializer)
 }
 
+fn read_time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SystemTime, D::Error> {
+    #[derive(Deserialize)]
+    struct Written {
+        time_unix_nano: String,
+    }
+    let nanos: i128 = Written::deserialize(deserializer)?.time_unix_nano.parse().map_err(serde::de::Error::custom)?;
+    // A clock that stood before 1970 was wrong anyway.
+    Ok(SystemTime::UNIX_EPOCH + Duration::from_nanos(u64::try_from(nanos).unwrap_or(0)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     #[test]
     fn the_time_is_exact_to_the_nanosecond() {

@@ -56,15 +56,15 @@ pub struct Settings {
     /// Where requests go, by index.
     pub upstreams: Vec<Upstream>,
     /// The routes; index `i` is the program's `RouteId` `i`.
-    pub routes: Vec<RoutePlan>,
+    pub routes: Vec<Arc<RoutePlan>>,
     /// Who gets which lane.
     pub program: Arc<Program>,
     /// Where the facts come from.
     pub facts: FactSources,
     /// Breakers, by index.
     pub breakers: Vec<Breaker>,
-    /// Releases' rollback rules, at the index of their `ReleaseId`.
-    pub rollbacks: Vec<RollbackPlan>,
+    /// Releases' rollback rules, at the index of their `ReleaseId`; neighbours that have the same ones share them.
+    pub rollbacks: Vec<Arc<RollbackPlan>>,
     /// Faults on purpose that have not expired.
     pub faults: Vec<FaultPlan>,
     /// Where more of the configuration comes from, in the order in which it is merged.
@@ -190,15 +190,15 @@ pub struct RoutePlan {
     /// The route's name.
     pub name: Arc<str>,
     /// The upstream of each lane; `LaneId::STABLE` is always one of them and stands first.
-    pub lanes: Vec<(LaneId, UpstreamIndex)>,
+    pub lanes: Box<[(LaneId, UpstreamIndex)]>,
     /// How long each part of a request may take.
     pub timeouts: Timeouts,
     /// Whether and how failed gray attempts are tried again on stable.
     pub shield: Option<Shield>,
     /// Index of the breaker in `Settings::breakers`.
     pub breaker: Option<usize>,
-    /// What each lane may be sent, at the lanes' places.
-    pub limits: Vec<Option<LaneLimits>>,
+    /// What each lane may be sent, at the lanes' places; empty where no lane is limited.
+    pub limits: Box<[Option<LaneLimits>]>,
 }
 
 /// How long each part of a request may take.

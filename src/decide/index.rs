@@ -7,6 +7,7 @@
 
 use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::Arc;
 
 use smallvec::SmallVec;
 
@@ -51,8 +52,8 @@ pub(super) struct RouteIndex {
     exact: FixedMap<Box<str>, Tree>,
     below: FixedMap<Box<str>, Tree>,
     any: Tree,
-    /// The names of every route's parameters.
-    names: Vec<Vec<Box<str>>>,
+    /// The names of every route's parameters; neighbours that have the same ones share them.
+    names: Vec<Arc<[Box<str>]>>,
 }
 
 impl RouteIndex {
@@ -61,11 +62,12 @@ impl RouteIndex {
         if routes.len() > usize::from(u16::MAX) {
             return Err(vec![RouteError::TooMany]);
         }
-        let mut index = RouteIndex::default();
+        let mut index = RouteIndex { names: Vec::with_capacity(routes.len()), ..RouteIndex::default() };
         let mut errors = Vec::new();
         for (place, route) in routes.iter().enumerate() {
             let names = index.insert(place, routes, &mut errors);
-            index.names.push(names);
+            let known = index.names.last().filter(|known| ***known == *names).cloned();
+            index.names.push(known.unwrap_or_else(|| names.into()));
             check_methods(place, route, &mut errors);
         }
         if !errors.is_empty() {
@@ -189,9 +191,9 @@ struct Node {
     fixed: FixedMap<Box<str>, u32>,
     parameter: Option<u32>,
     /// Routes whose path ends here, the most demanding first.
-    ends: Vec<RouteId>,
+    ends: SmallVec<[RouteId; 4]>,
     /// Routes that take the rest of the path from here.
-    rest: Vec<RouteId>,
+    rest: SmallVec<[RouteId; 4]>,
 }
 
 impl Default for Tree {
@@ -202,7 +204,7 @@ impl Default for Tree {
 
 impl Tree {
     /// The routes of one pattern, added where it is new.
-    fn candidates(&mut self, segments: &[Segment]) -> &mut Vec<RouteId> {
+    fn candidates(&mut self, segments: &[Segment]) -> &mut SmallVec<[RouteId; 4]> {
         let mut at = 0;
         for segment in segments {
             let next = self.nodes.len() as u32;
@@ -219,7 +221,9 @@ impl Tree {
         &mut self.nodes[at].ends
     }
 
+    /// Puts the most demanding routes first, once all are there.
     fn sort(&mut self, routes: &[RouteSpec]) {
+        self.nodes.shrink_to_fit();
         for node in &mut self.nodes {
             for list in [&mut node.ends, &mut node.rest] {
                 list.sort_by_key(|route| std::cmp::Reverse(routes[route.index()].demands()));

@@ -1,7 +1,5 @@
 //! Everything that deciding needs, compiled once from a configuration and never changed.
 
-use std::collections::BTreeMap;
-
 use super::expression::NumberExpression;
 use super::fact::FactId;
 use super::fact_table::FactTable;
@@ -17,8 +15,8 @@ pub struct Program {
     lanes: Lanes,
     facts: FactTable,
     releases: Vec<Release>,
-    /// Of two releases of one name, the first counts.
-    named: BTreeMap<String, ReleaseId>,
+    /// In the order of their names; of two of one name, the first counts.
+    named: Box<[ReleaseId]>,
     routes: Vec<RouteSpec>,
     index: RouteIndex,
     values: Vec<(String, NumberExpression)>,
@@ -105,7 +103,9 @@ impl Program {
 
     /// The release of this name.
     pub fn release_named(&self, name: &str) -> Option<ReleaseId> {
-        self.named.get(name).copied()
+        let name_of = |id: &ReleaseId| &*self.releases[id.index()].name;
+        let at = self.named.binary_search_by(|id| name_of(id).cmp(name)).ok()?;
+        Some(self.named[at])
     }
 
     /// The facts that deciding on this route may look at, and those that an explanation always shows.
@@ -147,12 +147,11 @@ impl Program {
     }
 }
 
-fn named(releases: &[Release]) -> BTreeMap<String, ReleaseId> {
-    let mut named = BTreeMap::new();
-    for (place, release) in releases.iter().enumerate() {
-        if let Some(id) = ReleaseId::from_index(place) {
-            named.entry(release.name.clone()).or_insert(id);
-        }
-    }
-    named
+fn named(releases: &[Release]) -> Box<[ReleaseId]> {
+    let mut named: Vec<ReleaseId> = (0..releases.len()).filter_map(ReleaseId::from_index).collect();
+    let name_of = |id: &ReleaseId| &*releases[id.index()].name;
+    // Stable: the first of one name stays first.
+    named.sort_by(|one, other| name_of(one).cmp(name_of(other)));
+    named.dedup_by(|later, first| name_of(later) == name_of(first));
+    named.into_boxed_slice()
 }

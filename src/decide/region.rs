@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 
-use super::FixedSet;
 use super::fact::{FactId, Facts};
 
 /// Which codes regions are written in.
@@ -112,8 +111,31 @@ pub(super) fn configured(fact: FactId, code: &str, index: usize) -> Result<Box<s
 #[derive(Debug, Clone, Default)]
 pub struct Regions {
     codes: RegionCodes,
-    provinces: FixedSet<Box<str>>,
-    cities: FixedSet<Box<str>>,
+    provinces: Codes,
+    cities: Codes,
+}
+
+/// Codes in order: most releases list a few, for which a table would be mostly room.
+#[derive(Debug, Clone, Default)]
+struct Codes(Box<[Box<str>]>);
+
+impl Codes {
+    fn contains(&self, code: &str) -> bool {
+        self.0.binary_search_by(|known| (**known).cmp(code)).is_ok()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl FromIterator<Box<str>> for Codes {
+    fn from_iter<I: IntoIterator<Item = Box<str>>>(codes: I) -> Self {
+        let mut codes: Vec<Box<str>> = codes.into_iter().collect();
+        codes.sort_unstable();
+        codes.dedup();
+        Self(codes.into_boxed_slice())
+    }
 }
 
 impl Regions {
@@ -123,7 +145,7 @@ impl Regions {
         provinces: &[S],
         cities: &[S],
     ) -> Result<Regions, (FactId, RegionError)> {
-        let set = |fact: FactId, list: &[S]| -> Result<FixedSet<Box<str>>, (FactId, RegionError)> {
+        let set = |fact: FactId, list: &[S]| -> Result<Codes, (FactId, RegionError)> {
             list.iter()
                 .enumerate()
                 .map(|(index, code)| {
@@ -147,8 +169,7 @@ impl Regions {
 
     /// Whether everything that is listed here is listed there too.
     pub fn is_within(&self, other: &Regions) -> bool {
-        let inside =
-            |here: &FixedSet<Box<str>>, there: &FixedSet<Box<str>>| here.iter().all(|code| there.contains(code));
+        let inside = |here: &Codes, there: &Codes| here.0.iter().all(|code| there.contains(code));
         self.is_empty()
             || (self.codes == other.codes
                 && inside(&self.provinces, &other.provinces)
@@ -157,9 +178,8 @@ impl Regions {
 
     /// Whether the request's province or city is listed.
     pub fn admit<F: Facts>(&self, facts: &F) -> bool {
-        let listed = |set: &FixedSet<Box<str>>, fact| {
-            !set.is_empty() && self.value(facts, fact).is_some_and(|code| set.contains(&*code))
-        };
+        let listed =
+            |set: &Codes, fact| !set.is_empty() && self.value(facts, fact).is_some_and(|code| set.contains(&*code));
         listed(&self.cities, FactId::CITY_ID) || listed(&self.provinces, FactId::PROVINCE_CODE)
     }
 

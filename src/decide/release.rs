@@ -127,7 +127,7 @@ pub struct Release {
     /// The share of users, for level `permille`.
     pub permille: Permille,
     /// Overrides, where they are allowed.
-    pub developer: Option<Developer>,
+    pub developer: Option<Box<Developer>>,
     /// Groups of an experiment, for level `ab`.
     pub ab: Option<Ab>,
     /// The whitelist, for level `region`.

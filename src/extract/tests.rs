@@ -13,7 +13,7 @@ fn release() -> Release {
         unsigned: true,
         ..Developer::default()
     };
-    Release { level: Level::Full, developer: Some(developer), ..Release::closed("pricing-v2") }
+    Release { level: Level::Full, developer: Some(Box::new(developer)), ..Release::closed("pricing-v2") }
 }
 
 /// One route `/sku/{sku_id}` with both lanes, and sources of every kind.

@@ -73,7 +73,7 @@ struct Entry {
     flag: Flag,
     series: Option<Arc<ReleaseSeries>>,
     revision: u32,
-    openings: Option<Openings>,
+    openings: Option<Box<Openings>>,
     /// Gray being worse takes it back.
     by_worse: bool,
     /// Openings and `worse` take it back only together.
@@ -153,9 +153,9 @@ impl Book {
             entry.revision = plan.revision;
             entry.series = Some(series);
             (entry.by_worse, entry.both) = (plan.worse.is_some(), plan.both);
-            let limit = entry.openings.as_ref().map(Openings::limit);
-            let planned = plan.openings.map(|(most, within)| Openings::new(most, within));
-            if limit != planned.as_ref().map(Openings::limit) {
+            let limit = entry.openings.as_ref().map(|openings| openings.limit());
+            let planned = plan.openings.map(|(most, within)| Box::new(Openings::new(most, within)));
+            if limit != planned.as_ref().map(|openings| openings.limit()) {
                 entry.openings = planned;
             }
             if let Some(why) = &unknown {
@@ -242,7 +242,7 @@ impl Book {
             by: evidence.by.clone(),
             incident: Some(number),
         }));
-        entry.openings.iter_mut().for_each(Openings::clear);
+        entry.openings.iter_mut().for_each(|openings| openings.clear());
         entry.worse = false;
         entry.publish();
         let revision = entry.revision;
@@ -262,7 +262,7 @@ impl Book {
         if entry.paused.is_some() && entry.latched.is_some() {
             return Err(LatchError::Paused { release: release.to_owned() });
         }
-        entry.openings.iter_mut().for_each(Openings::clear);
+        entry.openings.iter_mut().for_each(|openings| openings.clear());
         let lifted = entry.latched.take().is_some();
         entry.publish();
         self.generation += u64::from(lifted);
@@ -356,6 +356,6 @@ fn lift_by_revision(release: &str, entry: &mut Entry) -> Option<Lifted> {
         return None;
     }
     entry.latched = None;
-    entry.openings.iter_mut().for_each(Openings::clear);
+    entry.openings.iter_mut().for_each(|openings| openings.clear());
     Some(Lifted { release: release.into(), from, to })
 }

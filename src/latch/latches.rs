@@ -162,7 +162,7 @@ impl Latches {
         let releases = settings.program.releases().iter().zip(&settings.rollbacks);
         let releases = releases.map(|(release, plan)| {
             let name = release.name.as_str();
-            (name, plan, self.telemetry.release(name))
+            (name, &**plan, self.telemetry.release(name))
         });
         let adopted = locked(&self.book).adopt(version, releases, now);
         for release in adopted.latched {

@@ -29,7 +29,7 @@ pub(super) type Meters = Box<[Arc<Meter>]>;
 pub struct Watches {
     all: Vec<Watched>,
     /// The places of those of each release.
-    releases: Vec<Vec<usize>>,
+    releases: Vec<smallvec::SmallVec<[u32; 4]>>,
     rota: Rota,
 }
 
@@ -128,6 +128,8 @@ pub(super) struct Before<'b> {
     pub(super) is_same: bool,
 }
 
+type Befores<'b> = Vec<Option<Before<'b>>>;
+
 /// A breaker moved.
 pub struct Moved {
     /// The place of the route.
@@ -141,17 +143,17 @@ pub struct Moved {
 impl Succession {
     /// For the breakers of so many lanes: of many routes they are most of what there is, and growing would leave twice the room.
     pub(super) fn of(lanes: usize) -> Self {
-        Self { next: Vec::with_capacity(lanes), bells: BellMaker::default() }
+        Self { next: Vec::with_capacity(lanes), ..Self::default() }
     }
 
     /// The breakers of one route's lanes, which had those `before`.
-    pub(super) fn add(&mut self, route: usize, before: Vec<Option<Before<'_>>>, plan: Plan, making: &Making) -> Guards {
+    pub(super) fn add(&mut self, route: usize, before: Befores<'_>, plan: &Arc<Plan>, making: &Making) -> Guards {
         let Self { next, bells } = self;
         let guard = |(lane, before): (usize, Option<Before<'_>>)| {
             let mut fresh = || {
                 // A different spread of open times for each breaker of each process.
                 let seed = making.seed.wrapping_add((route as u64) << 16 | lane as u64);
-                guarded_with(plan, making.workers, seed, making.now, bells.bell())
+                guarded_with(plan.clone(), making.workers, seed, making.now, bells.bell())
             };
             let (guard, heir) = match before {
                 Some(before) if before.is_same => (before.guard.clone(), Heir::Kept(before.place)),
@@ -194,11 +196,12 @@ impl Watches {
         let old = std::mem::take(&mut self.all).into_iter().map(|one| ((one.route, one.lane), one.eye));
         let mut old: HashMap<Place, Eye> = old.collect();
         self.all = succession.next.into_iter().filter_map(|next| next.watched(&mut old)).collect();
+        self.all.shrink_to_fit();
         let program = &snapshot.settings.program;
-        self.releases = vec![Vec::new(); program.releases().len()];
+        self.releases = vec![smallvec::SmallVec::new(); program.releases().len()];
         for (place, watched) in self.all.iter().enumerate() {
             if let Some(release) = program.routes()[watched.route].release {
-                self.releases[release.index()].push(place);
+                self.releases[release.index()].push(u32::try_from(place).expect("there are no more lanes"));
             }
         }
         self.rota = Rota::of(self.all.iter().map(|watched| watched.eye.bell()));
@@ -206,7 +209,7 @@ impl Watches {
 
     /// Those of the lanes of a release's routes, in order.
     fn governed(&self, release: ReleaseId) -> impl Iterator<Item = &Watched> {
-        self.releases.get(release.index()).into_iter().flatten().map(|place| &self.all[*place])
+        self.releases.get(release.index()).into_iter().flatten().map(|place| &self.all[*place as usize])
     }
 
     /// What the lanes other than stable of a release's routes did lately.
@@ -224,7 +227,7 @@ impl Watches {
     /// Forgets what the lanes of a release's routes did: a release that is opened again is judged by what comes.
     pub fn start_over(&mut self, release: ReleaseId, now: Tick) {
         for place in self.releases.get(release.index()).into_iter().flatten() {
-            match &mut self.all[*place].eye {
+            match &mut self.all[*place as usize].eye {
                 Eye::Breaker(watch) => watch.start_over(now),
                 Eye::Meter(watch) => watch.start_over(now),
             }

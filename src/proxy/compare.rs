@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use smallvec::SmallVec;
+
 use super::Routed;
 use super::snapshot::{Route, Snapshot};
 use super::worker::Worker;
@@ -50,11 +52,11 @@ impl Compared {
 }
 
 /// The places of the routes that are compared, release by release.
-pub(super) fn by_release(settings: &Settings, routes: &[Route]) -> Vec<Vec<usize>> {
-    let mut places = vec![Vec::new(); settings.program.releases().len()];
+pub(super) fn by_release(settings: &Settings, routes: &[Route]) -> Vec<SmallVec<[u32; 4]>> {
+    let mut places = vec![SmallVec::new(); settings.program.releases().len()];
     for (place, (spec, route)) in settings.program.routes().iter().zip(routes).enumerate() {
         if let Some(release) = spec.release.filter(|_| route.compared.is_some()) {
-            places[release.index()].push(place);
+            places[release.index()].push(u32::try_from(place).expect("there are no more routes than ids"));
         }
     }
     places
@@ -64,7 +66,7 @@ impl Snapshot {
     /// What is counted for each route of a release that has both lanes; each route for itself, because they fail at rates of
     /// their own.
     pub fn compared_routes(&self, release: ReleaseId) -> impl Iterator<Item = &Route> {
-        self.compared.get(release.index()).into_iter().flatten().map(|place| &self.routes[*place])
+        self.compared.get(release.index()).into_iter().flatten().map(|place| &self.routes[*place as usize])
     }
 }
 

@@ -137,7 +137,7 @@ impl Routed<'_> {
 
     fn take_room(&mut self, worker: &Worker, route: &Route, now: Instant) -> Result<(), (OverLimit, Failure)> {
         let lane = self.target.lane;
-        let Some(limits) = &route.limits[lane] else { return Ok(()) };
+        let Some(Some(limits)) = route.limits.get(lane) else { return Ok(()) };
         let now = worker.tick(now);
         let Full(limit, wait) = match limits.enter(now) {
             Ok(room) => {

@@ -38,7 +38,7 @@ pub struct Snapshot {
     /// At the index of their `RouteId`.
     pub routes: Vec<Route>,
     /// At the index of a `ReleaseId`: the places of its routes that have both lanes.
-    pub(super) compared: Vec<Vec<usize>>,
+    pub(super) compared: Vec<SmallVec<[u32; 4]>>,
     pub(super) releases: Vec<Arc<ReleaseSeries>>,
     pub(super) latches: Vec<Flag>,
     pub(super) no_release: Arc<ReleaseSeries>,
@@ -54,7 +54,7 @@ pub struct Snapshot {
 /// A route, ready to be taken.
 pub struct Route {
     /// As configured.
-    pub plan: RoutePlan,
+    pub plan: Arc<RoutePlan>,
     /// Its counters; a lane's place is that in `plan.lanes`.
     pub series: Arc<RouteSeries>,
     /// Its breakers, at the same places.
@@ -63,7 +63,7 @@ pub struct Route {
     pub(super) meters: Meters,
     /// Where its gray is compared with its stable.
     pub(super) compared: Option<Compared>,
-    /// What its lanes may be sent, at the same places.
+    /// What its lanes may be sent, at the same places; empty where no lane is limited.
     pub(super) limits: Box<[Option<Limits>]>,
     /// Tells retry budgets apart over changes of configuration.
     pub(super) budget: u64,
@@ -124,12 +124,13 @@ impl Snapshot {
             series
         });
         let releases: Vec<Arc<ReleaseSeries>> = releases.collect();
-        let route = |(at, plan): (usize, &RoutePlan)| {
+        let plans: Vec<_> = settings.breakers.iter().map(|breaker| breaker.plan().ok().map(Arc::new)).collect();
+        let route = |(at, plan): (usize, &Arc<RoutePlan>)| {
             let names: Vec<&str> = plan.lanes.iter().map(|(lane, _)| lanes.name(*lane)).collect();
-            let breaker = plan.breaker.and_then(|breaker| settings.breakers[breaker].plan().ok());
+            let breaker = plan.breaker.and_then(|breaker| plans[breaker].as_ref());
             let series = telemetry.route(&plan.name, &names);
             let guards = match breaker {
-                Some(breaker) => succession.add(at, old.breakers(plan, breaker), breaker, making),
+                Some(breaker) => succession.add(at, old.breakers(plan, **breaker), breaker, making),
                 None => {
                     series.without_breakers();
                     names.iter().map(|_| None).collect()

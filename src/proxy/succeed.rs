@@ -58,11 +58,11 @@ impl<'p> Predecessor<'p> {
         plan.lanes.iter().map(before).collect()
     }
 
-    /// The limits of a route's lanes; whoever is under way counts on.
+    /// The limits of a route's lanes, none where no lane has any; whoever is under way counts on.
     pub(super) fn limits(&self, plan: &RoutePlan) -> Box<[Option<Limits>]> {
         let limits = plan.lanes.iter().zip(&plan.limits).map(|((lane, _), settings)| {
             let settings = settings.as_ref()?;
-            let before = self.lane(plan, *lane).and_then(|(old, at, place)| old.routes[at].limits[place].as_ref());
+            let before = self.lane(plan, *lane).and_then(|(old, at, place)| old.routes[at].limits.get(place)?.as_ref());
             Some(before.map_or_else(|| Limits::new(settings), |before| before.renewed(settings)))
         });
         limits.collect()

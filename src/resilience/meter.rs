@@ -17,12 +17,13 @@ pub struct Meter(Recorder);
 pub struct MeterWatch {
     meter: Arc<Meter>,
     window: Window,
-    plan: Plan,
+    plan: Arc<Plan>,
 }
 
 /// A meter for so many workers, with the windows and the slow limit of a breaker's plan. `bell` is as with
 /// [`guarded_with`](super::guarded_with).
-pub fn metered(plan: Plan, workers: usize, now: Tick, bell: Bell) -> (Arc<Meter>, MeterWatch) {
+pub fn metered(plan: impl Into<Arc<Plan>>, workers: usize, now: Tick, bell: Bell) -> (Arc<Meter>, MeterWatch) {
+    let plan = plan.into();
     let meter = Arc::new(Meter(Recorder::new(workers, plan.limits(), bell)));
     let window = Window::new(workers, plan.timing().window, plan.timing().short_window, now);
     (meter.clone(), MeterWatch { meter, window, plan })

@@ -37,7 +37,7 @@ impl RetryBudget {
         RetryBudget {
             share: u32::from(permille.min(1000)),
             minimum: minimum.div_ceil(workers.max(1) as u64),
-            clock: SliceClock::new(now, Duration::from_secs(SECONDS as u64), SECONDS),
+            clock: SliceClock::new(now, Duration::from_secs(SECONDS as u64), SECONDS as u32),
             slices: [Slice::default(); SECONDS],
             sum: Slice::default(),
         }

@@ -60,6 +60,11 @@ impl Cells {
         self.add(worker, index, n.wrapping_neg());
     }
 
+    /// How many workers there are.
+    pub(super) fn workers(&self) -> usize {
+        self.workers
+    }
+
     /// Whether nothing was ever counted.
     pub(super) fn is_untouched(&self) -> bool {
         self.shards.iter().all(|shard| shard.get().is_none())

@@ -2,7 +2,7 @@
 //!
 //! The lock is taken when a configuration is compiled and when somebody reads, never by a request.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::certificate::CertificateSeries;
@@ -22,7 +22,31 @@ const FAULTS_KEPT: usize = 256;
 #[derive(Clone)]
 pub(super) struct RouteEntry {
     pub(super) totals: Arc<RouteTotals>,
-    pub(super) lanes: BTreeMap<Arc<str>, Arc<LaneSeries>>,
+    /// In the order of their names.
+    pub(super) lanes: Vec<(Arc<str>, Arc<LaneSeries>)>,
+}
+
+impl RouteEntry {
+    fn lane(&mut self, name: &str, workers: usize, names: &mut BTreeSet<Arc<str>>) -> Arc<LaneSeries> {
+        match self.lanes.binary_search_by(|(known, _)| (**known).cmp(name)) {
+            Ok(at) => self.lanes[at].1.clone(),
+            Err(at) => {
+                let series = Arc::new(LaneSeries::new(workers));
+                self.lanes.insert(at, (interned(names, name), series.clone()));
+                series
+            }
+        }
+    }
+}
+
+/// One copy of a name that many have.
+fn interned(names: &mut BTreeSet<Arc<str>>, name: &str) -> Arc<str> {
+    if let Some(known) = names.get(name) {
+        return known.clone();
+    }
+    let fresh: Arc<str> = name.into();
+    names.insert(fresh.clone());
+    fresh
 }
 
 /// Every series by name. Cloning it copies pointers, so a reader holds the lock no longer than that.
@@ -30,6 +54,8 @@ pub(super) struct RouteEntry {
 pub(super) struct Registry {
     workers: usize,
     pub(super) routes: BTreeMap<Arc<str>, RouteEntry>,
+    /// Of all routes.
+    lane_names: BTreeSet<Arc<str>>,
     pub(super) releases: BTreeMap<Arc<str>, Arc<ReleaseSeries>>,
     pub(super) upstreams: BTreeMap<Arc<str>, Arc<UpstreamSeries>>,
     /// By upstream and endpoint.
@@ -59,6 +85,7 @@ impl Registry {
         Self {
             workers,
             routes: BTreeMap::new(),
+            lane_names: BTreeSet::new(),
             releases: BTreeMap::new(),
             upstreams: BTreeMap::new(),
             endpoints: BTreeMap::new(),
@@ -79,15 +106,10 @@ impl Registry {
 
     pub(super) fn route(&mut self, name: &str, lanes: &[&str]) -> RouteSeries {
         let workers = self.workers;
-        let entry = self
-            .routes
-            .entry(name.into())
-            .or_insert_with(|| RouteEntry { totals: Arc::new(RouteTotals::new(workers)), lanes: BTreeMap::new() });
-        let lanes = lanes.iter().map(|lane| {
-            let series = entry.lanes.entry((*lane).into());
-            series.or_insert_with(|| Arc::new(LaneSeries::new(workers))).clone()
-        });
-        let lanes = lanes.collect();
+        let fresh =
+            || RouteEntry { totals: Arc::new(RouteTotals::new(workers)), lanes: Vec::with_capacity(lanes.len()) };
+        let entry = self.routes.entry(name.into()).or_insert_with(fresh);
+        let lanes = lanes.iter().map(|lane| entry.lane(lane, workers, &mut self.lane_names)).collect();
         RouteSeries { totals: entry.totals.clone(), lanes }
     }
 
@@ -139,9 +161,10 @@ impl Registry {
     /// Drops what nobody outside holds any more.
     pub(super) fn retain_held(&mut self) {
         for route in self.routes.values_mut() {
-            route.lanes.retain(|_, series| Arc::strong_count(series) > 1);
+            route.lanes.retain(|(_, series)| Arc::strong_count(series) > 1);
         }
         self.routes.retain(|_, route| Arc::strong_count(&route.totals) > 1);
+        self.lane_names.retain(|name| Arc::strong_count(name) > 1);
         self.releases.retain(|_, series| Arc::strong_count(series) > 1);
         self.upstreams.retain(|_, series| Arc::strong_count(series) > 1);
         self.endpoints.retain(|_, series| Arc::strong_count(series) > 1);

@@ -8,13 +8,14 @@ use crate::decide::{Bucket, Level, Permille, Reason};
 use crate::evidence::{Pair, Verdict};
 
 const REASONS: usize = Reason::ALL.len();
+/// Where the decisions of the bucket stand.
+const SPLIT: usize = Level::ALL.len() * REASONS;
 const BUCKETS: usize = 1000;
 
 /// The series of one release; the empty name stands for routes that have none.
 pub struct ReleaseSeries {
+    /// Decisions by level and reason, and behind them those of the bucket by lane, stable's first.
     decisions: Cells,
-    /// Decisions of the bucket, stable's first.
-    split: Cells,
     /// Requests by bucket. A thousand counters for each worker are too many for releases that nobody visits, so they
     /// come with the first visitor.
     buckets: OnceLock<Cells>,
@@ -28,8 +29,7 @@ pub struct ReleaseSeries {
 impl ReleaseSeries {
     pub(super) fn new(workers: usize) -> Self {
         Self {
-            decisions: Cells::new(workers, Level::ALL.len() * REASONS),
-            split: Cells::new(workers, 2),
+            decisions: Cells::new(workers, SPLIT + 2),
             buckets: OnceLock::new(),
             workers,
             verdict: AtomicU64::new(0),
@@ -48,7 +48,7 @@ impl ReleaseSeries {
     /// Counts one decision of the bucket, for the split between the lanes.
     #[inline]
     pub fn bucketed(&self, worker: usize, gray: bool) {
-        self.split.add(worker, usize::from(gray), 1);
+        self.decisions.add(worker, SPLIT + usize::from(gray), 1);
     }
 
     /// Counts one request of a user of this bucket, whatever decided about it.
@@ -68,12 +68,12 @@ impl ReleaseSeries {
 
     /// The decisions counted by [`bucketed`](Self::bucketed) so far.
     pub fn split(&self) -> Pair<u64> {
-        Pair { stable: self.split.sum(0), gray: self.split.sum(1) }
+        Pair { stable: self.decisions.sum(SPLIT), gray: self.decisions.sum(SPLIT + 1) }
     }
 
     /// Whether the bucket never decided; see [`split`](Self::split).
     pub fn is_untouched(&self) -> bool {
-        self.split.is_untouched()
+        self.decisions.is_untouched() || self.split() == Pair::default()
     }
 
     /// Tells what the comparison of its lanes says.

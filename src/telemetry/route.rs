@@ -86,8 +86,13 @@ pub(super) struct LaneSeries {
     cells: Cells,
     /// Written by the one who judges, a few times a minute at most.
     breaker: AtomicU64,
-    /// None until it moves for the first time.
-    transitions: OnceLock<Box<[AtomicU64]>>,
+    /// None until there is something to hold.
+    rare: OnceLock<Box<Rare>>,
+}
+
+/// What most lanes never have: breakers that moved, requests that failed, and requests with a trace.
+struct Rare {
+    transitions: [AtomicU64; BreakerCause::ALL.len()],
     recent: Recent,
     exemplars: Exemplars,
 }
@@ -97,10 +102,19 @@ impl LaneSeries {
         Self {
             cells: Cells::new(workers, LANE_CELLS),
             breaker: AtomicU64::new(BreakerState::Closed as u64),
-            transitions: OnceLock::new(),
-            recent: Recent::new(workers),
-            exemplars: Exemplars::new(workers),
+            rare: OnceLock::new(),
         }
+    }
+
+    fn rare(&self) -> &Rare {
+        self.rare.get_or_init(|| {
+            let workers = self.cells.workers();
+            Box::new(Rare {
+                transitions: std::array::from_fn(|_| AtomicU64::new(0)),
+                recent: Recent::new(workers),
+                exemplars: Exemplars::new(workers),
+            })
+        })
     }
 
     pub(super) fn requests(&self, level: Level, class: CodeClass) -> u64 {
@@ -114,7 +128,7 @@ impl LaneSeries {
 
     /// A request of each bucket that has one; empty where none had a trace.
     pub(super) fn exemplars(&self) -> Vec<Option<Exemplar>> {
-        self.exemplars.latest()
+        self.rare.get().map(|rare| rare.exemplars.latest()).unwrap_or_default()
     }
 
     /// The sum of all durations.
@@ -132,7 +146,7 @@ impl LaneSeries {
     }
 
     pub(super) fn transitions(&self, cause: BreakerCause) -> u64 {
-        self.transitions.get().map_or(0, |known| known[cause as usize].load(Relaxed))
+        self.rare.get().map_or(0, |rare| rare.transitions[cause as usize].load(Relaxed))
     }
 }
 
@@ -186,7 +200,7 @@ impl RouteSeries {
     pub fn traced(&self, worker: usize, lane: usize, trace: TraceId, duration: Duration) {
         if let Some(series) = self.lanes.get(lane) {
             let (nanos, bucket) = measured(duration);
-            series.exemplars.note(worker, bucket, trace, nanos);
+            series.rare().exemplars.note(worker, bucket, trace, nanos);
         }
     }
 
@@ -201,13 +215,13 @@ impl RouteSeries {
     /// Remembers a request that failed, beside counting it; for a while, and not at any price.
     pub fn failed(&self, worker: usize, lane: usize, request: FailedRequest) {
         if let Some(series) = self.lanes.get(lane) {
-            series.recent.note(worker, request);
+            series.rare().recent.note(worker, request);
         }
     }
 
     /// The last requests of a lane that failed, oldest first: a few.
     pub fn last_failures(&self, lane: usize) -> Vec<FailedRequest> {
-        self.lanes.get(lane).map(|series| series.recent.last()).unwrap_or_default()
+        self.lanes.get(lane).and_then(|series| Some(series.rare.get()?.recent.last())).unwrap_or_default()
     }
 
     /// The client left before its answer was complete.
@@ -277,8 +291,7 @@ impl RouteSeries {
     pub fn breaker_moved(&self, lane: usize, cause: BreakerCause) {
         if let Some(series) = self.lanes.get(lane) {
             series.breaker.store(cause.to() as u64, Relaxed);
-            let counters = || BreakerCause::ALL.iter().map(|_| AtomicU64::new(0)).collect();
-            series.transitions.get_or_init(counters)[cause as usize].fetch_add(1, Relaxed);
+            series.rare().transitions[cause as usize].fetch_add(1, Relaxed);
         }
     }
 
@@ -330,6 +343,15 @@ mod tests {
         for (index, level) in Level::ALL.iter().enumerate() {
             assert_eq!(*level as usize, index);
         }
+    }
+
+    #[test]
+    fn a_lane_that_nobody_calls_is_small() {
+        let size = size_of::<LaneSeries>();
+        assert!(size <= 64, "{size} bytes");
+        let series = series(1, 1);
+        series.record(0, 0, Level::None, CodeClass::Success, Duration::ZERO);
+        assert!(series.lanes[0].rare.get().is_none(), "nothing rare happened");
     }
 
     #[test]

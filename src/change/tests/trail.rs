@@ -228,3 +228,24 @@ fn in_memory_the_chain_is_told_as_well() {
     (0..1010).for_each(|number| journal.push(record(number)));
     assert_eq!(journal.entries().len(), 1000);
 }
+
+#[test]
+fn a_record_that_is_kept_says_what_was_recorded() {
+    let journal = Journal::open(None);
+    let names = Names { added: ["a".to_owned()].into(), changed: ["\"b\"".to_owned()].into(), removed: [].into() };
+    let full = AuditRecord {
+        from: Some("before".to_owned()),
+        version: Some("after".to_owned()),
+        changed: vec!["releases.a".to_owned()],
+        names: [("releases".to_owned(), names)].into(),
+        differences: vec!["releases.a.permille: 50 -> 80".to_owned()],
+        problems: vec!["line\nbreak".to_owned()],
+        by: Some("somebody".to_owned()),
+        detail: Some("why".to_owned()),
+        ..AuditRecord::now(AuditAction::RolledBack, "config/goods.yaml")
+    };
+    let plain = AuditRecord::now(AuditAction::FaultSet, "");
+    [&full, &plain].into_iter().for_each(|record| journal.push(record.clone()));
+    let kept: Vec<AuditRecord> = journal.entries().into_iter().map(|entry| entry.record).collect();
+    assert_eq!(kept, [full, plain]);
+}

@@ -19,14 +19,17 @@ const LEAST_MEMORY: u64 = 1 << 20;
 /// Timers are exact to a millisecond; a shorter delay would be noise.
 const SHORTEST_DELAY: Duration = Duration::from_millis(5);
 
-/// The limits of a route's lanes, at the lanes' places.
+/// The limits of a route's lanes, at the lanes' places; nothing where none is written.
 pub(super) fn lanes(
     written: &FileRoute,
     route: &str,
     to: &[(LaneId, UpstreamIndex)],
     known: &Lanes,
     findings: &mut Findings,
-) -> Vec<Option<LaneLimits>> {
+) -> Box<[Option<LaneLimits>]> {
+    if written.limits.is_none() {
+        return Box::default();
+    }
     let mut found = vec![None; to.len()];
     let unread = written.lanes.as_ref().is_none_or(|lanes| lanes.unread);
     for (name, limits) in written.limits.iter().flat_map(Table::iter) {
@@ -40,7 +43,7 @@ pub(super) fn lanes(
             found[place] = limits;
         }
     }
-    found
+    found.into_boxed_slice()
 }
 
 fn lane(name: &At<String>, written: &FileLaneLimits, findings: &mut Findings) -> Option<LaneLimits> {

@@ -42,6 +42,7 @@ use super::file::{Environment, FileConfig};
 use super::gather::Gathered;
 use super::outset::Outset;
 use super::problem::Findings;
+use super::rollback::RollbackPlan;
 use super::settings::Settings;
 use super::text::{Span, Texts};
 use crate::decide::{Lanes, Program, Vocabulary};
@@ -142,8 +143,9 @@ pub(super) fn compile(
     if releases.len() > usize::from(u16::MAX) {
         findings.error(Span::default(), format!("more than {} releases", u16::MAX));
     }
-    let (releases, rollbacks) = releases.into_iter().unzip();
-    let (specs, plans) = routes.into_iter().map(|route| (route.spec, route.plan)).unzip();
+    let (releases, rollbacks): (Vec<_>, Vec<_>) = releases.into_iter().unzip();
+    let rollbacks = shared(rollbacks);
+    let (specs, plans) = routes.into_iter().map(|route| (route.spec, Arc::new(route.plan))).unzip();
     let program = match Program::new(lanes, facts.table, releases, specs) {
         Ok(program) => program.with_values(facts.vocabulary.values),
         Err(errors) => {
@@ -198,4 +200,29 @@ pub(super) fn compile(
         lookups,
     };
     Some((settings, keys))
+}
+
+/// Each of them once, where neighbours are alike: of thousands of releases most roll back by the same rules, or by none.
+fn shared(rollbacks: Vec<RollbackPlan>) -> Vec<Arc<RollbackPlan>> {
+    let mut shared: Vec<Arc<RollbackPlan>> = Vec::with_capacity(rollbacks.len());
+    for rollback in rollbacks {
+        let known = shared.last().filter(|known| ***known == rollback).cloned();
+        shared.push(known.unwrap_or_else(|| Arc::new(rollback)));
+    }
+    shared
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neighbours_with_the_same_rules_share_them() {
+        let other = RollbackPlan { revision: 1, ..RollbackPlan::default() };
+        let plans = [RollbackPlan::default(), RollbackPlan::default(), other, RollbackPlan::default()];
+        let shared = shared(plans.to_vec());
+        assert_eq!(shared.iter().map(|plan| (**plan).clone()).collect::<Vec<_>>(), plans);
+        assert!(Arc::ptr_eq(&shared[0], &shared[1]));
+        assert!(!Arc::ptr_eq(&shared[1], &shared[2]));
+    }
 }

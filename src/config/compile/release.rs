@@ -61,7 +61,7 @@ fn release(
         },
         level,
         permille: written.permille.as_ref().and_then(|share| Permille::new(share.value.0)).unwrap_or(Permille::ZERO),
-        developer: written.developer.as_ref().map(|developer| self::developer(developer, context)),
+        developer: written.developer.as_ref().map(|developer| Box::new(self::developer(developer, context))),
         ab: written.ab.as_ref().and_then(|ab| experiment::ab(ab, experiments, context.findings)),
         regions: written
             .regions

@@ -130,7 +130,7 @@ fn one<'c>(
     let limits = limit::lanes(written, &name, &to, lanes, findings);
     let plan = RoutePlan {
         name: Arc::from(name),
-        lanes: to,
+        lanes: to.into_boxed_slice(),
         timeouts: timeouts(written.timeouts.as_ref(), findings),
         shield: written.shield.as_ref().map(shield),
         breaker: written.breaker.as_ref().and_then(|name| names.breakers.of(name, findings)),

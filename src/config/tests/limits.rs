@@ -17,7 +17,7 @@ fn text(limits: &str) -> String {
 #[track_caller]
 fn limits(written: &str) -> [Option<LaneLimits>; 2] {
     match load(text(written)) {
-        Ok(loaded) => [0, 1].map(|lane| loaded.settings.routes[0].limits[lane]),
+        Ok(loaded) => [0, 1].map(|lane| loaded.settings.routes[0].limits.get(lane).copied().flatten()),
         Err(problems) => panic!("{}", lines(problems.iter())),
     }
 }

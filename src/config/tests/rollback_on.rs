@@ -16,7 +16,7 @@ fn with(figures: &str) -> String {
 #[track_caller]
 fn plan(text: &str) -> RollbackPlan {
     match load(text) {
-        Ok(loaded) => loaded.settings.rollbacks[0].clone(),
+        Ok(loaded) => (*loaded.settings.rollbacks[0]).clone(),
         Err(problems) => panic!("{}", lines(problems.iter())),
     }
 }

@@ -22,7 +22,7 @@ fn release() -> Release {
     Release {
         level: Level::Permille,
         permille: Permille::new(50).unwrap(),
-        developer: Some(Developer::default()),
+        developer: Some(Box::default()),
         ab: Some(Ab::new(experiment, &["b"]).unwrap()),
         regions: Regions::new(RegionCodes::GbT2260, &["330000"], &["440300"]).unwrap(),
         conditions,

@@ -28,7 +28,7 @@ fn release() -> Release {
         keys: vec![key(1), key(2)],
         ..Developer::default()
     };
-    Release { developer: Some(developer), conditions: vec![never], ..Release::closed("pricing-v2") }
+    Release { developer: Some(Box::new(developer)), conditions: vec![never], ..Release::closed("pricing-v2") }
 }
 
 fn decide(release: Release, token: &str, now_unix: u64) -> Decision {

@@ -269,3 +269,12 @@ proptest! {
         prop_assert_eq!(found.as_ref(), expected);
     }
 }
+
+#[test]
+fn of_two_releases_of_one_name_the_first_is_found() {
+    let names = ["b", "a", "c", "a", "b"];
+    let releases = names.iter().map(|name| Release::closed(*name)).collect();
+    let program = Program::new(Lanes::new(), FactTable::new(), releases, vec![]).unwrap();
+    let places = ["a", "b", "c", "d"].map(|name| program.release_named(name).map(ReleaseId::index));
+    assert_eq!(places, [Some(1), Some(0), Some(2), None]);
+}

@@ -10,6 +10,7 @@
 //!          \----report------/                               (said nothing: cancelled early, not counted)
 //! ```
 
+use std::sync::OnceLock;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::time::Duration;
@@ -47,7 +48,9 @@ pub struct Lease {
 #[derive(Debug)]
 pub(super) struct Gate {
     word: AtomicU64,
-    slots: Box<[AtomicU64]>,
+    /// None until it is half-open for the first time: of many routes hardly any ever is.
+    slots: OnceLock<Box<[AtomicU64]>>,
+    trials: u32,
     serial: AtomicU64,
     lease: Duration,
     limits: Limits,
@@ -83,7 +86,8 @@ impl Gate {
     pub(super) fn new(plan: &Plan) -> Self {
         Gate {
             word: AtomicU64::new(CLOSED),
-            slots: (0..plan.timing().trials).map(|_| AtomicU64::new(FREE)).collect(),
+            slots: OnceLock::new(),
+            trials: plan.timing().trials,
             serial: AtomicU64::new(0),
             lease: plan.lease(),
             limits: plan.limits(),
@@ -115,7 +119,7 @@ impl Gate {
         let free = |slot: &AtomicU64| {
             slot.load(Relaxed) == FREE && slot.compare_exchange(FREE, held, Release, Relaxed).is_ok()
         };
-        self.slots.iter().position(free).map(|slot| Lease { slot, held })
+        self.slots().iter().position(free).map(|slot| Lease { slot, held })
     }
 
     /// A trial ended. One whose lease ran out meanwhile is not heard.
@@ -129,9 +133,13 @@ impl Gate {
             Outcome::Failure | Outcome::CallerDeadline => FILLED | IS_FAILURE | micros(nanos),
         };
         // The lease is of this gate unless the caller mixed up two; then there may be no such slot.
-        if let Some(slot) = self.slots.get(lease.slot) {
+        if let Some(slot) = self.slots().get(lease.slot) {
             let _ = slot.compare_exchange(lease.held, filled, Release, Relaxed);
         }
+    }
+
+    fn slots(&self) -> &[AtomicU64] {
+        self.slots.get().map(|slots| &**slots).unwrap_or_default()
     }
 
     // For the merger alone.
@@ -146,7 +154,8 @@ impl Gate {
 
     /// Lets trials through, with every slot free.
     pub(super) fn half_open(&self) {
-        self.slots.iter().for_each(|slot| slot.store(FREE, Relaxed));
+        let fresh = || (0..self.trials).map(|_| AtomicU64::new(FREE)).collect();
+        self.slots.get_or_init(fresh).iter().for_each(|slot| slot.store(FREE, Relaxed));
         self.word.store(HALF_OPEN, Release);
     }
 
@@ -154,7 +163,7 @@ impl Gate {
     /// taken back.
     pub(super) fn give_up(&self, now: Tick) {
         let twice = micros(nanos_of(self.lease.saturating_mul(2)).saturating_add(now.nanos()));
-        for slot in &self.slots {
+        for slot in self.slots() {
             let held = slot.load(Relaxed);
             if held & TAG != LEASED {
                 continue;
@@ -170,7 +179,7 @@ impl Gate {
 
     /// The trials that count so far.
     pub(super) fn trials(&self) -> impl Iterator<Item = Trial> {
-        self.slots.iter().map(|slot| slot.load(Acquire)).filter(|slot| slot & TAG == FILLED).map(|slot| Trial {
+        self.slots().iter().map(|slot| slot.load(Acquire)).filter(|slot| slot & TAG == FILLED).map(|slot| Trial {
             is_failure: slot & IS_FAILURE != 0,
             is_cut: slot & IS_CUT != 0,
             latency: Duration::from_micros(slot & MICROS),
@@ -222,6 +231,15 @@ mod tests {
         }
         assert_eq!(lease(&gate, 60), None, "trials that are done are not made again");
         assert_eq!(gate.trials().count(), TIMING.trials as usize);
+    }
+
+    #[test]
+    fn slots_come_with_the_first_trials() {
+        let gate = Gate::new(&plan());
+        gate.give_up(at(0));
+        assert_eq!((gate.slots.get().is_none(), gate.trials().count()), (true, 0));
+        gate.half_open();
+        assert_eq!(gate.slots().len(), TIMING.trials as usize);
     }
 
     #[test]

@@ -28,12 +28,20 @@ pub struct Watch {
 
 /// A closed breaker for so many workers, with a bell of its own. `seed` spreads its open times: take a different one for each
 /// breaker and process.
-pub fn guarded(plan: Plan, workers: usize, seed: u64, now: Tick) -> (Arc<Guard>, Watch) {
+pub fn guarded(plan: impl Into<Arc<Plan>>, workers: usize, seed: u64, now: Tick) -> (Arc<Guard>, Watch) {
     guarded_with(plan, workers, seed, now, BellMaker::default().bell())
 }
 
-/// The same with this bell, by which one merger of many breakers knows whom to look at; see [`Watch::rest`].
-pub fn guarded_with(plan: Plan, workers: usize, seed: u64, now: Tick, bell: Bell) -> (Arc<Guard>, Watch) {
+/// The same with this bell, by which one merger of many breakers knows whom to look at; see [`Watch::rest`]. Breakers that are set
+/// alike may share the plan.
+pub fn guarded_with(
+    plan: impl Into<Arc<Plan>>,
+    workers: usize,
+    seed: u64,
+    now: Tick,
+    bell: Bell,
+) -> (Arc<Guard>, Watch) {
+    let plan = plan.into();
     let guard = Arc::new(Guard { gate: Gate::new(&plan), recorder: Recorder::new(workers, plan.limits(), bell) });
     let watch = Watch {
         guard: guard.clone(),
@@ -123,7 +131,7 @@ impl Watch {
 
     /// Another plan for the same lane, after a reload: windows start empty, but a breaker that was open stays open and its
     /// back-off is remembered, so that no edit sends users to a lane that was just taken out.
-    pub fn renewed(&self, plan: Plan, workers: usize, now: Tick) -> (Arc<Guard>, Watch) {
+    pub fn renewed(&self, plan: impl Into<Arc<Plan>>, workers: usize, now: Tick) -> (Arc<Guard>, Watch) {
         let (guard, mut watch) = guarded(plan, workers, 0, now);
         watch.inherit(self);
         (guard, watch)
@@ -131,7 +139,7 @@ impl Watch {
 
     /// Takes over the state of the breaker that this one follows; see [`Watch::renewed`].
     pub fn inherit(&mut self, before: &Watch) {
-        self.breaker = before.breaker.renewed(*self.plan(), &self.guard.gate);
+        self.breaker = before.breaker.renewed(self.breaker.shared_plan(), &self.guard.gate);
     }
 
     /// Bytes that a breaker holds for so many workers at most. Its windows and what workers write come with the calls, so

@@ -15,6 +15,7 @@
 //! time up to `max_open`, and only a full window closed forgets them; (3) the window is emptied whenever it closes, so it
 //! is never judged by what came before; (4) half-open ends after `trials` trials that count, and a lost one counts.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::gate::{Gate, Trial};
@@ -80,7 +81,8 @@ pub struct Evidence {
 /// Turned by the merger.
 #[derive(Debug, Clone)]
 pub(super) struct Breaker {
-    plan: Plan,
+    /// Shared by all that are set alike: of many routes it would be most of what each one has.
+    plan: Arc<Plan>,
     phase: Phase,
     /// Openings since the last full window closed.
     in_row: u32,
@@ -96,8 +98,8 @@ enum Phase {
 
 impl Breaker {
     /// Closed. `seed` spreads the open times, so that many processes do not try again at once.
-    pub(super) fn new(plan: Plan, seed: u64, now: Tick) -> Self {
-        Breaker { plan, phase: Phase::Closed { since: now }, in_row: 0, draws: Draws(seed) }
+    pub(super) fn new(plan: impl Into<Arc<Plan>>, seed: u64, now: Tick) -> Self {
+        Breaker { plan: plan.into(), phase: Phase::Closed { since: now }, in_row: 0, draws: Draws(seed) }
     }
 
     /// Judges, and moves at most one arrow.
@@ -126,8 +128,12 @@ impl Breaker {
         &self.plan
     }
 
+    pub(super) fn shared_plan(&self) -> Arc<Plan> {
+        self.plan.clone()
+    }
+
     /// The same state under another plan; half-open starts its trials anew.
-    pub(super) fn renewed(&self, plan: Plan, gate: &Gate) -> Self {
+    pub(super) fn renewed(&self, plan: Arc<Plan>, gate: &Gate) -> Self {
         match self.phase {
             Phase::Closed { .. } => gate.close(),
             Phase::Open { until, .. } => gate.open(until),

@@ -256,6 +256,12 @@ fn the_back_off_is_forgotten_after_a_full_window_closed() {
 }
 
 #[test]
+fn a_lane_that_nobody_calls_is_small() {
+    let (guard, watch) = (size_of::<Guard>(), size_of::<Watch>());
+    assert!(guard <= 136 && watch <= 144, "{guard} and {watch} bytes");
+}
+
+#[test]
 fn the_verdict_follows_within_fifty_milliseconds() {
     let (guard, mut watch) = guarded(plan(), 1, 7, at(0));
     for tick in 1..50 {

@@ -8,9 +8,9 @@ use super::slice::Sliding;
 use crate::resilience::tick::Tick;
 
 /// Slices of the long window: 3 s each of 60 s.
-const LONG_SLICES: usize = 20;
+const LONG_SLICES: u32 = 20;
 /// Slices of the short window: 1 s each of 10 s.
-const SHORT_SLICES: usize = 10;
+const SHORT_SLICES: u32 = 10;
 
 /// How long a lane need not be looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -42,8 +42,6 @@ impl Slice {
 #[derive(Debug)]
 pub(super) struct Sliding {
     clock: SliceClock,
-    count: usize,
-    newest: usize,
     /// None while the window is empty.
     ring: Option<Box<Ring>>,
 }
@@ -72,14 +70,14 @@ impl Ring {
 }
 
 impl Sliding {
-    pub(super) fn new(now: Tick, span: Duration, count: usize) -> Self {
-        Sliding { clock: SliceClock::new(now, span, count), count, newest: 0, ring: None }
+    pub(super) fn new(now: Tick, span: Duration, count: u32) -> Self {
+        Sliding { clock: SliceClock::new(now, span, count), ring: None }
     }
 
     /// Takes out what is too old; answers whether there was anything.
     pub(super) fn advance(&mut self, now: Tick) -> bool {
         let (ring, mut is_changed) = (&mut self.ring, false);
-        self.newest = self.clock.advance(now, |old| {
+        self.clock.advance(now, |old| {
             let Some(ring) = ring else { return };
             if let Some(old) = ring.slices[old].take() {
                 is_changed = true;
@@ -93,8 +91,9 @@ impl Sliding {
 
     /// Adds to the newest slice.
     pub(super) fn add(&mut self, added: Added) {
-        let ring = self.ring.get_or_insert_with(|| Box::new(Ring::new(self.count)));
-        ring.slice(self.newest).add(added);
+        let Self { clock, ring } = self;
+        let ring = ring.get_or_insert_with(|| Box::new(Ring::new(clock.count())));
+        ring.slice(clock.newest()).add(added);
         ring.sum.add(added);
     }
 
@@ -115,7 +114,7 @@ impl Sliding {
     }
 
     /// Bytes of a window of so many slices, and its sum, where each slice had calls.
-    pub(super) const fn memory(count: usize) -> usize {
-        (count + 1) * size_of::<Slice>()
+    pub(super) const fn memory(count: u32) -> usize {
+        (count as usize + 1) * size_of::<Slice>()
     }
 }

@@ -10,14 +10,14 @@ pub(in crate::resilience) struct SliceClock {
     /// When the newest slice began.
     begun: Tick,
     slice_nanos: u64,
-    count: usize,
-    newest: usize,
+    count: u32,
+    newest: u32,
 }
 
 impl SliceClock {
     /// A window of `span` in `count` slices.
-    pub(in crate::resilience) fn new(now: Tick, span: Duration, count: usize) -> Self {
-        SliceClock { begun: now, slice_nanos: (nanos_of(span) / count as u64).max(1), count, newest: 0 }
+    pub(in crate::resilience) fn new(now: Tick, span: Duration, count: u32) -> Self {
+        SliceClock { begun: now, slice_nanos: (nanos_of(span) / u64::from(count)).max(1), count, newest: 0 }
     }
 
     /// The newest slice, after `expire` was called for each that is to be used anew.
@@ -28,12 +28,22 @@ impl SliceClock {
             self.begun = now;
         }
         let passed = (now.nanos() - self.begun.nanos()) / self.slice_nanos;
-        for _ in 0..passed.min(self.count as u64) {
+        for _ in 0..passed.min(u64::from(self.count)) {
             self.newest = (self.newest + 1) % self.count;
-            expire(self.newest);
+            expire(self.newest());
         }
         self.begun = Tick::from_nanos(self.begun.nanos() + passed * self.slice_nanos);
-        self.newest
+        self.newest()
+    }
+
+    /// The newest slice.
+    pub(in crate::resilience) fn newest(&self) -> usize {
+        self.newest as usize
+    }
+
+    /// How many slices there are.
+    pub(in crate::resilience) fn count(&self) -> usize {
+        self.count as usize
     }
 
     /// When the next slice begins.
