@@ -179,7 +179,7 @@ impl Regions {
     /// Whether the request's province or city is listed.
     pub fn admit<F: Facts>(&self, facts: &F) -> bool {
         let listed =
-            |set: &Codes, fact| !set.is_empty() && self.value(facts, fact).is_some_and(|code| set.contains(&*code));
+            |set: &Codes, fact| !set.is_empty() && self.value(facts, fact).is_some_and(|code| set.contains(&code));
         listed(&self.cities, FactId::CITY_ID) || listed(&self.provinces, FactId::PROVINCE_CODE)
     }
 
