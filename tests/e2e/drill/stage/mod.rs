@@ -64,6 +64,18 @@ pub(crate) struct Held {
     pub(crate) resident_kib: u64,
 }
 
+impl Held {
+    /// Threads that looks at files, at certificates and the like may have needed beside one another since. An idle one
+    /// stays for ten seconds, so how many there are is chance; a request that keeps one would be seen in dozens.
+    const LOOKS: u64 = 4;
+
+    /// Fails where requests have left threads or memory behind.
+    pub(crate) fn assert_let_go(&self, before: &Self, kept_kib: u64) {
+        assert!(self.threads <= before.threads + Self::LOOKS, "{before:?} {self:?}");
+        assert!(self.resident_kib < before.resident_kib + kept_kib, "{before:?} {self:?}");
+    }
+}
+
 /// A sidecar between two services and a crowd.
 pub(crate) struct Stage {
     pub(crate) sidecar: Sidecar,
