@@ -131,7 +131,9 @@ pub(super) async fn over_h2(call: &Call<'_>, lease: H2Lease, exchange: Exchange<
     let request = h2_request(call, lease.scheme(), record)?;
     let reused = lease.reused;
     let failed = |error| stream_failed(error, reused);
-    let (mut response, stream) = lease.send(request, !has_body).map_err(failed)?;
+    // What the codec does not take was not sent, not a byte of it.
+    let sent = lease.send(request, !has_body).map_err(|_| Failed { failure: Failure::Reset, untouched: true });
+    let (mut response, stream) = sent?;
     let mut head = call.worker.response_head();
     let progress = Progress::of(body);
     let writer = BodyWriter::H2(h2::BodyWriter::new(stream, !has_body).to_upstream());

@@ -42,7 +42,7 @@ impl Default for H2Pool {
 
 /// One connection.
 pub(super) struct H2Connection {
-    /// All requests go by this one: a clone for each costs two locks of the codec.
+    /// Asked whether the connection lives and what it takes; it never sends.
     client: RefCell<h2::Client>,
     streams: Cell<usize>,
     used: Cell<bool>,
@@ -84,13 +84,15 @@ impl H2Connection {
         !self.closed.get() && streams < MOST_STREAMS && streams < self.client.borrow().current_max_send_streams()
     }
 
-    /// Sends a request's head; there must be room for it.
+    /// Sends a request's head, by a sender of its own. One that has filled the connection holds on to its stream: it
+    /// refuses what comes next, takes the wake-ups of whoever writes that stream, and keeps it from being reset when it is
+    /// dropped (`poll_ready` and `send_request` of the `h2` crate).
     pub(super) fn send(
         &self,
         request: http::Request<()>,
         ends: bool,
     ) -> Result<(ResponseFuture, SendStream<Bytes>), ::h2::Error> {
-        self.client.borrow_mut().send_request(request, ends)
+        self.client.borrow().clone().send_request(request, ends)
     }
 }
 

@@ -34,6 +34,29 @@ impl H2Origin {
     where
         F: Future<Output = ()> + Send + 'static,
     {
+        Self::of_builder(h2::server::Builder::new(), handler)
+    }
+
+    /// As [`H2Origin::start`], where each connection takes so many streams at once.
+    pub(crate) fn taking<F>(
+        streams: u32,
+        handler: impl Fn(Request<RecvStream>, SendResponse<Bytes>) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let mut builder = h2::server::Builder::new();
+        builder.max_concurrent_streams(streams);
+        Self::of_builder(builder, handler)
+    }
+
+    fn of_builder<F>(
+        builder: h2::server::Builder,
+        handler: impl Fn(Request<RecvStream>, SendResponse<Bytes>) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
         let handler = move |request, respond| -> Handling { Box::pin(handler(request, respond)) };
         let (address_sender, address) = std::sync::mpsc::channel();
         let (stop, stopped) = oneshot::channel();
@@ -44,7 +67,7 @@ impl H2Origin {
             runtime.block_on(async move {
                 let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
                 address_sender.send(listener.local_addr().expect("a bound socket")).expect("the test waits for it");
-                let accepting = accept(listener, Arc::new(handler), recording);
+                let accepting = accept(listener, builder, Arc::new(handler), recording);
                 tokio::select! { () = accepting => {}, _ = stopped => {} }
             });
         });
@@ -90,15 +113,19 @@ impl H2Origin {
     }
 }
 
-async fn accept<H>(listener: TcpListener, handler: Arc<H>, seen: Arc<Mutex<Vec<request::Parts>>>)
-where
+async fn accept<H>(
+    listener: TcpListener,
+    builder: h2::server::Builder,
+    handler: Arc<H>,
+    seen: Arc<Mutex<Vec<request::Parts>>>,
+) where
     H: Fn(Request<RecvStream>, SendResponse<Bytes>) -> Handling + Send + Sync + 'static,
 {
     while let Ok((socket, _)) = listener.accept().await {
         socket.set_nodelay(true).expect("a socket takes options");
-        let (handler, seen) = (Arc::clone(&handler), Arc::clone(&seen));
+        let (builder, handler, seen) = (builder.clone(), Arc::clone(&handler), Arc::clone(&seen));
         tokio::spawn(async move {
-            let Ok(mut connection) = h2::server::handshake(socket).await else {
+            let Ok(mut connection) = builder.handshake::<_, Bytes>(socket).await else {
                 return;
             };
             while let Some(Ok((request, respond))) = connection.accept().await {

@@ -9,5 +9,6 @@ mod grpc;
 mod http2;
 mod reuse;
 mod slow;
+mod streams;
 mod target;
 mod upgrade;
