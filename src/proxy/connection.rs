@@ -91,7 +91,7 @@ impl Client {
         let Self { worker, guest, connection, timer, is_new, served_at, .. } = self;
         let mut idle = None;
         poll_fn(|cx| {
-            if let Poll::Ready(read) = connection.input.poll_idle(cx) {
+            if let Poll::Ready(read) = connection.input.poll_ahead(cx) {
                 return Poll::Ready(read.is_ok_and(|n| n > 0));
             }
             // Draining wakes us, so that the time that is left is looked at again.

@@ -128,9 +128,11 @@ impl<'h, U: Fn(&[u8]) -> bool> Upward<'h, U> {
         self.named.is_empty() || !is_named(&self.named, name)
     }
 
-    /// Whether its value is one user's or one request's: that is not the next one's.
+    /// Whether its value is one user's or one request's, and so not the next one's, or was said to be a secret.
     fn is_own(&self, known: Known, name: &[u8]) -> bool {
-        matches!(known, Known::RequestId | Known::Traceparent) || (self.untrusted)(name)
+        matches!(known, Known::RequestId | Known::Traceparent)
+            || (self.untrusted)(name)
+            || self.head.fields.is_marked(name)
     }
 }
 
@@ -386,8 +388,12 @@ pub(super) fn wanted_upgrade(head: &RequestHead, framing: Framing) -> Option<&[u
 mod tests {
     use super::*;
 
-    fn peer(trusted: bool) -> Peer {
+    pub(super) fn peer(trusted: bool) -> Peer {
         Peer { ip: [10, 0, 0, 9].into(), text: "10.0.0.9".into(), trusted, scheme: Scheme::Http }
+    }
+
+    pub(super) fn told(peer: &Peer) -> Told<'_> {
+        Told { lane: "gray", release: Some("r"), qos: None, pseudonym: "shop", peer, upgrade: None, deadline: None }
     }
 
     fn sent(lines: &[(&str, &str)], trusted: bool) -> String {
@@ -399,17 +405,7 @@ mod tests {
     fn send(sink: &mut impl FieldSink, lines: &[(&str, &str)], trusted: bool) {
         let mut head = RequestHead::default();
         lines.iter().for_each(|(name, value)| head.fields.push(name.as_bytes(), value.as_bytes()));
-        let peer = peer(trusted);
-        let told = Told {
-            lane: "gray",
-            release: Some("r"),
-            qos: None,
-            pseudonym: "shop",
-            peer: &peer,
-            upgrade: None,
-            deadline: None,
-        };
-        to_upstream(sink, &head, &told, Passing::AsIs, |name| name.eq_ignore_ascii_case(b"x-user-id"));
+        to_upstream(sink, &head, &told(&peer(trusted)), Passing::AsIs, |name| name.eq_ignore_ascii_case(b"x-user-id"));
     }
 
     #[test]

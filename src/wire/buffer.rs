@@ -17,24 +17,35 @@ use super::{ReadHalf, Spares, WriteHalf};
 
 /// Room made for one read of a head or a small body.
 const READ_SMALL: usize = 8 * 1024;
-/// Room made for one read once reads come back full: a large body is on its way.
-const READ_LARGE: usize = 64 * 1024;
+/// Room made for a read after one that came back full.
+const READ_MIDDLING: usize = 32 * 1024;
+/// Room made for one read at most. Twice as much would save another tenth of the time of a large body and cost each slow
+/// reader of one twice the memory.
+const READ_LARGE: usize = 128 * 1024;
 /// Small writes are gathered up to this many bytes; larger chunks are sent from where they lie.
 pub(super) const GATHER: usize = 16 * 1024;
 /// Room in a buffer for writing: a head and a small body.
 const WRITE_SMALL: usize = 2 * 1024;
 /// Buffers of each kind that a thread keeps.
 const SPARE: usize = 256;
+/// Buffers for large bodies that a thread keeps.
+const SPARE_LARGE: usize = 4;
 
 thread_local! {
     /// Buffers that nobody of this thread needs at the moment.
     static BUFFERS: Buffers = const {
-        Buffers { inputs: Spares::new(SPARE), outputs: Spares::new(SPARE), is_swept: Cell::new(false) }
+        Buffers {
+            inputs: Spares::new(SPARE),
+            large_inputs: Spares::of_large(SPARE_LARGE),
+            outputs: Spares::new(SPARE),
+            is_swept: Cell::new(false),
+        }
     };
 }
 
 struct Buffers {
     inputs: Spares<Vec<u8>>,
+    large_inputs: Spares<Vec<u8>>,
     outputs: Spares<Vec<u8>>,
     /// Whether somebody sees to it that what is not needed is let go. Where nobody does, nothing is kept.
     is_swept: Cell<bool>,
@@ -45,6 +56,7 @@ pub fn sweep_buffers() {
     BUFFERS.with(|buffers| {
         buffers.is_swept.set(true);
         buffers.inputs.sweep();
+        buffers.large_inputs.sweep();
         buffers.outputs.sweep();
     });
 }
@@ -61,20 +73,41 @@ fn give(kind: impl FnOnce(&Buffers) -> &Spares<Vec<u8>>, buffer: Vec<u8>) {
     });
 }
 
+/// How much is read at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    /// [`READ_SMALL`].
+    Small,
+    /// [`READ_MIDDLING`].
+    Middling,
+    /// [`READ_LARGE`].
+    Large,
+}
+
+impl Reach {
+    /// After a read that came back full: a large body is on its way.
+    const fn further(self) -> Self {
+        match self {
+            Self::Small => Self::Middling,
+            Self::Middling | Self::Large => Self::Large,
+        }
+    }
+}
+
 /// The reading side of a connection.
 pub struct Input {
     io: ReadHalf,
     /// Bytes read and not yet consumed.
     pub buf: Unread,
     eof: bool,
-    /// Whether a large body is on its way.
-    is_large: bool,
+    /// Room made for one read; more while a large body is on its way.
+    reach: Reach,
 }
 
 impl Input {
     /// A fresh input with nothing read.
     pub fn new(io: ReadHalf) -> Self {
-        Self { io, buf: Unread::default(), eof: false, is_large: false }
+        Self { io, buf: Unread::default(), eof: false, reach: Reach::Small }
     }
 
     /// Reads once, whatever is there; `0` is the end of the stream.
@@ -91,7 +124,7 @@ impl Input {
             let Poll::Ready(ready) = self.io.poll_readable(cx) else { return self.wait() };
             ready?;
             if !self.buf.has_memory() {
-                self.buf = Unread::of_memory(take(|buffers| &buffers.inputs).unwrap_or_default());
+                self.buf = Unread::of_memory(take(self.kind()).unwrap_or_default());
             }
             // That there is something to read is known, so it is not asked again.
             let (least, more) = self.read_sizes();
@@ -106,23 +139,37 @@ impl Input {
         }
     }
 
-    /// Nothing is there to be read. While a large body is on its way its large buffer stays.
+    /// Nothing is there to be read. If a large body is on its way, the next read will have as much room.
     fn wait(&mut self) -> Poll<io::Result<usize>> {
-        if !self.is_large {
-            self.rest();
-        }
+        let reach = self.reach;
+        self.rest();
+        self.reach = reach;
         Poll::Pending
+    }
+
+    /// The thread's buffers of the size that the next read is to have.
+    fn kind(&self) -> fn(&Buffers) -> &Spares<Vec<u8>> {
+        if self.reach == Reach::Large { |buffers| &buffers.large_inputs } else { |buffers| &buffers.inputs }
     }
 
     fn filled(&mut self, bytes: usize) {
         self.eof = bytes == 0;
         // A read that filled what room there was means that more waits: the next one gets more room.
-        self.is_large |= self.buf.is_full();
+        if self.buf.is_full() {
+            self.reach = self.reach.further();
+        } else if bytes < READ_SMALL {
+            // It ended, or comes in drips.
+            self.reach = Reach::Small;
+        }
     }
 
     /// The room that a read has at least, and the room that is made where it has not.
     fn read_sizes(&self) -> (usize, usize) {
-        if self.is_large { (READ_LARGE / 2, READ_LARGE) } else { (READ_SMALL / 4, READ_SMALL) }
+        match self.reach {
+            Reach::Small => (READ_SMALL / 4, READ_SMALL),
+            Reach::Middling => (READ_MIDDLING / 2, READ_MIDDLING),
+            Reach::Large => (READ_LARGE / 2, READ_LARGE),
+        }
     }
 
     /// Takes `n` bytes off the front.
@@ -135,23 +182,25 @@ impl Input {
         self.eof
     }
 
-    /// As [`Input::poll_fill`], with no buffer held while nothing comes, whatever came before.
-    pub fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        if self.buf.is_empty() {
-            self.is_large = false;
+    /// As [`Input::poll_fill`], where what comes next is another message: a little is read, however large the last one was.
+    pub fn poll_ahead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.reach != Reach::Small {
+            self.rest();
         }
         self.poll_fill(cx)
     }
 
-    /// Gives the buffer back where nothing is in it.
+    /// Gives the buffer back where nothing is in it; the next read is a small one again.
     pub fn rest(&mut self) {
+        self.reach = Reach::Small;
         if !self.buf.is_empty() || !self.buf.has_memory() {
             return;
         }
-        self.is_large = false;
         let memory = std::mem::take(&mut self.buf).into_memory();
         if memory.capacity() <= 2 * READ_SMALL {
             give(|buffers| &buffers.inputs, memory);
+        } else if (READ_LARGE..2 * READ_LARGE).contains(&memory.capacity()) {
+            give(|buffers| &buffers.large_inputs, memory);
         }
     }
 
@@ -297,7 +346,7 @@ mod tests {
         let reading = async {
             assert_eq!(input.fill().await.unwrap(), READ_SMALL);
             input.consume(READ_SMALL);
-            assert!(input.fill().await.unwrap() > READ_SMALL);
+            assert_eq!(input.fill().await.unwrap(), READ_MIDDLING);
             // Between two messages it is small again.
             input.consume(input.buf.len());
             input.rest();
@@ -312,25 +361,82 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn after_a_burst_what_waits_holds_nothing_and_a_drip_is_read_in_little_room() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let mut input = Input::new(Socket::Unix(ours).split().0);
+        theirs.write_all(&[7; 100_000]).await.unwrap();
+        for expected in [READ_SMALL, READ_MIDDLING, 100_000 - READ_SMALL - READ_MIDDLING] {
+            assert_eq!(input.fill().await.unwrap(), expected);
+            input.consume(expected);
+        }
+        assert!(is_waiting(&mut input).await);
+        assert!(!input.buf.has_memory());
+        // More of the same has as much room at once, and after that comes a drip.
+        theirs.write_all(&[7; 60_000]).await.unwrap();
+        assert_eq!(input.fill().await.unwrap(), 60_000);
+        input.consume(60_000);
+        for drip in [100, 200] {
+            theirs.write_all(&vec![7; drip]).await.unwrap();
+            assert_eq!(input.fill().await.unwrap(), drip);
+            input.consume(drip);
+            assert!(is_waiting(&mut input).await);
+        }
+        theirs.write_all(&[7; 60_000]).await.unwrap();
+        assert_eq!(input.fill().await.unwrap(), READ_SMALL);
+    }
+
+    #[tokio::test]
+    async fn behind_a_large_body_only_a_little_is_read_ahead() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let mut input = Input::new(Socket::Unix(ours).split().0);
+        theirs.write_all(&[7; 100_000]).await.unwrap();
+        assert_eq!(input.fill().await.unwrap(), READ_SMALL);
+        input.consume(READ_SMALL);
+        let ahead = poll_fn(|cx| input.poll_ahead(cx)).await.unwrap();
+        assert_eq!(ahead, READ_SMALL);
+    }
+
+    #[tokio::test]
+    async fn what_one_connection_read_no_other_sees() {
+        sweep_buffers();
+        let pair = || async {
+            let (ours, mut theirs) = UnixStream::pair().unwrap();
+            theirs.write_all(b"secret").await.unwrap();
+            (Input::new(Socket::Unix(ours).split().0), theirs)
+        };
+        let (mut one, _one) = pair().await;
+        let (mut other, _other) = pair().await;
+        one.fill().await.unwrap();
+        // A part that was not taken keeps the buffer.
+        one.consume(5);
+        one.rest();
+        assert_eq!(&one.buf[..], b"t");
+        let place = one.buf.as_ptr() as usize - 5;
+        one.consume(1);
+        one.rest();
+        other.fill().await.unwrap();
+        assert_eq!(other.buf.as_ptr() as usize, place, "the buffer goes on");
+        assert_eq!(&other.buf[..], b"secret");
+        other.consume(6);
+        assert!(other.buf.is_empty());
+    }
+
+    async fn is_waiting(input: &mut Input) -> bool {
+        poll_fn(|cx| Poll::Ready(input.poll_fill(cx).is_pending())).await
+    }
+
+    #[tokio::test]
     async fn what_waits_holds_no_buffer() {
         let (ours, mut theirs) = UnixStream::pair().unwrap();
         let mut input = Input::new(Socket::Unix(ours).split().0);
         sweep_buffers();
-        poll_fn(|cx| {
-            assert!(input.poll_fill(cx).is_pending());
-            Poll::Ready(())
-        })
-        .await;
+        assert!(is_waiting(&mut input).await);
         assert!(!input.buf.has_memory());
         theirs.write_all(b"head").await.unwrap();
         input.fill().await.unwrap();
         input.consume(4);
         assert!(input.buf.has_memory());
-        poll_fn(|cx| {
-            assert!(input.poll_fill(cx).is_pending());
-            Poll::Ready(())
-        })
-        .await;
+        assert!(is_waiting(&mut input).await);
         assert!(!input.buf.has_memory());
         assert_eq!(take(|buffers| &buffers.inputs).map(|memory| memory.capacity()), Some(READ_SMALL));
     }

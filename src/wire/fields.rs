@@ -51,6 +51,8 @@ pub struct Fields {
     list: Vec<Field>,
     /// One bit a [`Known`] name: whether it is present, so that asking for an absent one costs nothing.
     present: u32,
+    /// The lines that HTTP/2 brought with the mark that nobody may index them, by number.
+    marked: Vec<u32>,
     /// The map that the lines came in, line by line, where it was HTTP/2 that brought them and nobody took it yet.
     map: RefCell<Option<Box<HeaderMap>>>,
 }
@@ -61,6 +63,7 @@ impl Fields {
         self.bytes.clear();
         self.list.clear();
         self.present = 0;
+        self.marked.clear();
         *self.map.get_mut() = None;
         if self.bytes.capacity() > KEEP_BYTES {
             self.bytes = Vec::new();
@@ -76,13 +79,23 @@ impl Fields {
 
     /// Adds the lines of a map, and keeps it: what goes on by HTTP/2 need not be made again.
     pub(super) fn lay_out(&mut self, map: HeaderMap) {
-        map.iter().for_each(|(name, value)| self.push(name.as_str().as_bytes(), value.as_bytes()));
+        for (name, value) in &map {
+            if value.is_sensitive() {
+                self.marked.push(self.list.len() as u32);
+            }
+            self.push(name.as_str().as_bytes(), value.as_bytes());
+        }
         *self.map.get_mut() = Some(Box::new(map));
     }
 
     /// The map that the lines came in; its lines are these, in the same order. Given out once.
     pub fn take_map(&self) -> Option<Box<HeaderMap>> {
         self.map.borrow_mut().take()
+    }
+
+    /// Whether a line of this name came with the mark that nobody on its way may index it (RFC 7541 section 6.2.3).
+    pub fn is_marked(&self, name: &[u8]) -> bool {
+        self.marked.iter().any(|line| self.at(self.list[*line as usize].name).eq_ignore_ascii_case(name))
     }
 
     /// Adds bytes that are no field line (a method, a target) and says where they are.

@@ -162,12 +162,17 @@ fn join_cookies(map: &mut http::HeaderMap) {
     let mut crumbs = map.get_all(http::header::COOKIE).iter();
     let (Some(first), Some(second)) = (crumbs.next(), crumbs.next()) else { return };
     let mut joined = first.as_bytes().to_vec();
+    // RFC 7541 section 6.2.3: what was never to be indexed is not indexed by anybody on the way.
+    let mut is_sensitive = first.is_sensitive();
     for crumb in std::iter::once(second).chain(crumbs) {
         joined.extend_from_slice(b"; ");
         joined.extend_from_slice(crumb.as_bytes());
+        is_sensitive |= crumb.is_sensitive();
     }
     let joined = http::HeaderValue::from_maybe_shared(Bytes::from(joined));
-    map.insert(http::header::COOKIE, joined.expect("what joins values is allowed in them"));
+    let mut joined = joined.expect("what joins values is allowed in them");
+    joined.set_sensitive(is_sensitive);
+    map.insert(http::header::COOKIE, joined);
 }
 
 /// Lays a response out flat.

@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 
-/// How many are kept however seldom they are needed.
+/// How many small things are kept however seldom they are needed.
 const FEW: usize = 4;
 
 /// What one worker keeps for reuse. After a burst, what was not needed since the last look is let go.
@@ -10,13 +10,19 @@ pub struct Spares<T> {
     free: RefCell<Vec<T>>,
     /// The fewest that lay here since the last look: so many were not needed.
     fewest: Cell<usize>,
+    few: usize,
     most: usize,
 }
 
 impl<T> Spares<T> {
     /// Keeps at most `most`.
     pub const fn new(most: usize) -> Self {
-        Self { free: RefCell::new(Vec::new()), fewest: Cell::new(0), most }
+        Self { free: RefCell::new(Vec::new()), fewest: Cell::new(0), few: FEW, most }
+    }
+
+    /// Keeps at most `most`, and none that was not needed lately.
+    pub const fn of_large(most: usize) -> Self {
+        Self { free: RefCell::new(Vec::new()), fewest: Cell::new(0), few: 0, most }
     }
 
     /// One that was used before, if there is any.
@@ -38,7 +44,7 @@ impl<T> Spares<T> {
     /// Lets go of those that nobody took since this was called last. Called about once a second.
     pub fn sweep(&self) {
         let mut free = self.free.borrow_mut();
-        let kept = (free.len() - self.fewest.get()).max(FEW).min(free.len());
+        let kept = (free.len() - self.fewest.get()).max(self.few).min(free.len());
         free.truncate(kept);
         free.shrink_to(kept);
         self.fewest.set(kept);
@@ -62,6 +68,18 @@ mod tests {
         assert!(spares.free.borrow().capacity() < 100);
         spares.sweep();
         assert_eq!(spares.free.borrow().len(), FEW);
+    }
+
+    #[test]
+    fn a_large_thing_that_was_not_needed_is_let_go() {
+        let spares = Spares::of_large(2);
+        spares.give(1);
+        spares.sweep();
+        assert_eq!(spares.take(), Some(1), "it was given a moment ago");
+        spares.give(1);
+        spares.sweep();
+        spares.sweep();
+        assert_eq!(spares.take(), None);
     }
 
     #[test]

@@ -25,6 +25,7 @@ pub(in crate::proxy) fn to_upstream(
         // The codec lets one value pass, and that is the one use of TE that HTTP/2 knows.
         if known == Known::Te {
             codings += 1;
+            *value = HeaderValue::from_static("trailers");
             return true;
         }
         if !upward.passes(known, name) {
@@ -77,15 +78,18 @@ fn retain(map: &mut HeaderMap, lines: &Fields, mut stays: impl FnMut(Known, &[u8
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proxy::fields::{self, Peer, Scheme};
+    use crate::proxy::fields;
+    use crate::proxy::fields::tests::{peer, told};
     use crate::wire::{h1, h2};
 
     const LIMITS: h1::Limits = h1::Limits { head_bytes: 64 * 1024, fields: 100, uri_bytes: 1024 };
 
     fn map(lines: &[(&'static str, &'static str)]) -> HeaderMap {
         let mut map = HeaderMap::new();
-        for (name, value) in lines {
-            map.append(*name, HeaderValue::from_static(value));
+        for (name, text) in lines {
+            let mut value = HeaderValue::from_static(text);
+            value.set_sensitive(text.contains("secret"));
+            map.append(*name, value);
         }
         map
     }
@@ -107,16 +111,8 @@ mod tests {
         let (mut parts, ()) = request.into_parts();
         let mut head = RequestHead::default();
         h2::flatten_request(&mut parts, &LIMITS, &mut head).unwrap();
-        let peer = Peer { ip: [10, 0, 0, 9].into(), text: "10.0.0.9".into(), trusted, scheme: Scheme::Http };
-        let told = Told {
-            lane: "gray",
-            release: Some("r"),
-            qos: None,
-            pseudonym: "shop",
-            peer: &peer,
-            upgrade: None,
-            deadline: None,
-        };
+        let peer = peer(trusted);
+        let told = told(&peer);
         let identity = |name: &[u8]| name == b"x-user-id";
         let mut made = HeaderMap::new();
         let removed = fields::to_upstream(&mut made, &head, &told, passing, identity);
@@ -167,6 +163,14 @@ mod tests {
     fn cookies_that_came_in_crumbs_are_one_line() {
         let map = check_request(&REQUEST, true, Passing::AsIs);
         assert_eq!(map.get_all("cookie").iter().collect::<Vec<_>>(), ["a=1; b=2"]);
+    }
+
+    #[test]
+    fn what_nobody_may_index_is_not_indexed_by_us_either() {
+        let lines = [("cookie", "a=1"), ("x-key", "a secret"), ("accept", "a"), ("cookie", "b=secret")];
+        let map = check_request(&lines, true, Passing::AsIs);
+        let marked = |name| map[name].is_sensitive();
+        assert_eq!(["cookie", "x-key", "accept"].map(marked), [true, true, false]);
     }
 
     #[test]

@@ -119,7 +119,7 @@ impl<'c> BodyReader<'c> {
     pub fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.input.consume(std::mem::take(&mut self.given));
         while self.input.buf.len() < MOST_AHEAD {
-            match self.input.poll_fill(cx) {
+            match self.input.poll_ahead(cx) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Ok(n)) if n > 0 => {}
                 Poll::Ready(_) => return Poll::Ready(()),
@@ -144,7 +144,7 @@ impl Drop for BodyReader<'_> {
 }
 
 /// Bytes of later requests that are read while an earlier one is served.
-const MOST_AHEAD: usize = 64 * 1024;
+const MOST_AHEAD: usize = 16 * 1024;
 
 /// Writes one body onto a connection.
 pub struct BodyWriter<'c> {
