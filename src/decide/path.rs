@@ -45,7 +45,11 @@ pub struct NormalPath<'a>(Cow<'a, str>);
 
 impl<'a> NormalPath<'a> {
     /// Brings a raw path to its normal form, without copying where it is there already.
+    /// What is about the server itself (`OPTIONS *`) is for whom its root is for.
     pub fn new(raw: &'a str, allow: AllowEncoded) -> Result<NormalPath<'a>, PathError> {
+        if raw == "*" {
+            return Ok(NormalPath(Cow::Borrowed("/")));
+        }
         if is_normal(raw) {
             return Ok(NormalPath(Cow::Borrowed(raw)));
         }
@@ -175,7 +179,7 @@ mod tests {
             ("/...", "/..."),
             ("/a%20b", "/a%20b"),
             ("/%252e%252e/a", "/%252e%252e/a"),
-            ("*", "*"),
+            ("*", "/"),
             ("", ""),
         ] {
             assert_eq!(normal(raw).as_deref(), Ok(expected), "{raw}");

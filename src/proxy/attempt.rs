@@ -350,9 +350,12 @@ async fn switch(
     let (Some(protocol), BodyReader::H1(client)) = (call.told.upgrade, &mut body.reader) else {
         return Err(Failure::BadAnswer.into());
     };
+    // RFC 9110 section 7.8: a server changes to nothing that it was not asked for.
+    if head.fields.all(Known::Upgrade).any(|changed| !changed.eq_ignore_ascii_case(protocol)) {
+        return Err(Failure::BadAnswer.into());
+    }
     let Some(Responder::H1(h1)) = responder.take() else { return Err(Failure::BadAnswer.into()) };
     record.answered(head, Instant::now());
-    let protocol = head.fields.first(Known::Upgrade).unwrap_or(protocol);
     let tunnel = super::upgrade::Tunnel {
         client_in: client.input(),
         client_out: h1.switch(head, protocol),

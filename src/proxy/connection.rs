@@ -259,8 +259,10 @@ async fn read_head(input: &mut crate::wire::Input, limits: &Limits, head: &mut R
             empty_lines += 1;
         }
         let preface = h1::H2_PREFACE;
-        let may_be_h2 =
-            is_new && !input.buf.is_empty() && preface.starts_with(&input.buf[..input.buf.len().min(preface.len())]);
+        let may_be_h2 = is_new
+            && empty_lines == 0
+            && !input.buf.is_empty()
+            && preface.starts_with(&input.buf[..input.buf.len().min(preface.len())]);
         if may_be_h2 && input.buf.len() >= preface.len() {
             return Next::Left(Left::H2);
         }

@@ -122,6 +122,8 @@ impl<'h, U: Fn(&[u8]) -> bool> Upward<'h, U> {
                 return false;
             }
             Known::MaxForwards if counts_forwards(self.head) => return false,
+            // RFC 9110 section 10.1.1: in HTTP/1.0 it means nothing, and in our version it would.
+            Known::Expect if self.head.version == Version::Http10 => return false,
             known if known.is_hop_by_hop() => return false,
             _ => {}
         }
@@ -288,7 +290,7 @@ pub(super) fn clean_trailers(trailers: &mut Fields, head: &Fields, untrusted: im
         let frames = known.is_hop_by_hop()
             || matches!(known, Known::ContentLength | Known::Host | Known::MaxForwards | Known::Expect)
             || matches!(known, Known::GrayLane | Known::GrayRelease | Known::GrayQos | Known::Forwarded)
-            || known == Known::GrayExplain
+            || matches!(known, Known::GrayExplain | Known::GrpcTimeout | Known::RequestTimeout | Known::Date)
             || matches!(known, Known::XForwardedFor | Known::XForwardedHost | Known::XForwardedProto)
             || is_only_for_heads(name);
         !frames && !is_named(&named, name) && !untrusted(name)
@@ -305,7 +307,7 @@ pub(super) fn clean_trailers(trailers: &mut Fields, head: &Fields, untrusted: im
 
 /// Fields that mean something only before a body, or never in trailers.
 fn is_only_for_heads(name: &[u8]) -> bool {
-    const NAMES: [&[u8]; 19] = [
+    const NAMES: [&[u8]; 18] = [
         b"age",
         b"authorization",
         b"cache-control",
@@ -313,7 +315,6 @@ fn is_only_for_heads(name: &[u8]) -> bool {
         b"content-range",
         b"content-type",
         b"cookie",
-        b"date",
         b"expires",
         b"if-match",
         b"if-modified-since",
@@ -518,7 +519,8 @@ mod tests {
         let mut trailers = Fields::default();
         let framing = ["content-length", "transfer-encoding", "content_length", "te", "upgrade", "trailer"];
         let others = ["x-gray-lane", "x-user-id", "Authorization", "COOKIE", "content-type", "range", "grpc-status"];
-        for name in framing.iter().chain(&others) {
+        let more = ["grpc-timeout", "x-request-timeout-ms", "Date"];
+        for name in framing.iter().chain(&others).chain(&more) {
             trailers.push(name.as_bytes(), b"0");
         }
         clean_trailers(&mut trailers, &Fields::default(), |name| name == b"x-user-id");

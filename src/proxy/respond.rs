@@ -6,12 +6,14 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use jiff::Timestamp;
+use jiff::fmt::rfc2822::DateTimePrinter;
 
 use super::drain::Guest;
 use super::failure::Failure;
 use super::fields::{in_place, to_client};
 use crate::wire::h1::{self, Framing, Persistence, response_line};
-use crate::wire::{BodyWriter, FieldSink, Output, RequestHead, ResponseHead, Verb, Version, h2};
+use crate::wire::{BodyWriter, FieldSink, Known, Output, RequestHead, ResponseHead, Verb, Version, h2};
 
 /// Where the answer to one request goes; used up by the final one.
 pub(super) enum Responder<'c> {
@@ -82,9 +84,10 @@ impl<'c> Responder<'c> {
                     *headers = *map;
                     in_place::to_client(headers, head, framing, shows_mark);
                 } else {
-                    headers.reserve(head.fields.len() + 1);
+                    headers.reserve(head.fields.len() + 2);
                     to_client(headers, head, framing, shows_mark);
                 }
+                add_date(headers, head);
                 add_mark(headers, mark);
                 let ended = framing == Framing::Empty;
                 let stream = stream.send_response(response, ended).map_err(io::Error::other)?;
@@ -183,6 +186,7 @@ impl<'c> H1Responder<'c> {
         let out = self.output.buf();
         response_line(out, head.status, head.reason());
         to_client(out, head, framing, mark.lane.is_some());
+        add_date(out, head);
         add_mark(out, mark);
         // A body without a length needs chunks, which HTTP/1.0 does not know: there the close ends it.
         let framing = match framing {
@@ -230,7 +234,18 @@ async fn soon<T>(writing: impl Future<Output = io::Result<T>>) -> io::Result<T> 
 }
 
 fn has_length(head: &ResponseHead) -> bool {
-    head.fields.has(crate::wire::Known::ContentLength)
+    head.fields.has(Known::ContentLength)
+}
+
+/// Says when an answer was made or came, where it does not say so itself (RFC 9110 section 6.6.1).
+fn add_date(sink: &mut impl FieldSink, head: &ResponseHead) {
+    if head.fields.has(Known::Date) {
+        return;
+    }
+    // A year beyond 9999 is the one thing that it cannot write.
+    if let Ok(date) = DateTimePrinter::new().timestamp_to_rfc9110_string(&Timestamp::now()) {
+        sink.field(b"date", date.as_bytes());
+    }
 }
 
 fn add_mark(sink: &mut impl FieldSink, mark: Mark<'_>) {

@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use h2::{Reason, RecvStream, SendStream};
+use http::{HeaderMap, HeaderValue};
 
 use super::body::{BodyError, Part};
 use super::h1::{self, HeadError};
@@ -144,6 +145,9 @@ pub fn flatten_request(
         head.authority = Some(head.fields.store(authority.as_str().as_bytes()));
     }
     join_cookies(&mut parts.headers);
+    if !parts.headers.values().all(is_tidy) {
+        return Err(HeadError::FIELD);
+    }
     head.fields.lay_out(std::mem::take(&mut parts.headers));
     let hosts = head.fields.all(Known::Host).count();
     let good_hosts = head.fields.all(Known::Host).all(h1::is_authority);
@@ -158,7 +162,7 @@ pub fn flatten_request(
 
 /// HTTP/2 may split a cookie list over several lines for its compression; elsewhere it is one line (RFC 9113 section
 /// 8.2.3).
-fn join_cookies(map: &mut http::HeaderMap) {
+fn join_cookies(map: &mut HeaderMap) {
     let mut crumbs = map.get_all(http::header::COOKIE).iter();
     let (Some(first), Some(second)) = (crumbs.next(), crumbs.next()) else { return };
     let mut joined = first.as_bytes().to_vec();
@@ -169,18 +173,34 @@ fn join_cookies(map: &mut http::HeaderMap) {
         joined.extend_from_slice(crumb.as_bytes());
         is_sensitive |= crumb.is_sensitive();
     }
-    let joined = http::HeaderValue::from_maybe_shared(Bytes::from(joined));
+    let joined = HeaderValue::from_maybe_shared(Bytes::from(joined));
     let mut joined = joined.expect("what joins values is allowed in them");
     joined.set_sensitive(is_sensitive);
     map.insert(http::header::COOKIE, joined);
 }
 
 /// Lays a response out flat.
-pub fn flatten_response(parts: http::response::Parts, head: &mut ResponseHead) {
+pub fn flatten_response(mut parts: http::response::Parts, head: &mut ResponseHead) {
     head.clear();
     head.version = Version::H2;
     head.status = parts.status.as_u16();
+    tidy(&mut parts.headers);
     head.fields.lay_out(parts.headers);
+}
+
+/// Whether a value is such as HTTP/2 allows: without white space at its ends (RFC 9113 section 8.2.1).
+fn is_tidy(value: &HeaderValue) -> bool {
+    !matches!(value.as_bytes(), [b' ' | b'\t', ..] | [.., b' ' | b'\t'])
+}
+
+/// Takes white space off the ends of values. Services do write such, because in HTTP/1 nobody sees it.
+fn tidy(map: &mut HeaderMap) {
+    for value in map.values_mut().filter(|value| !is_tidy(value)) {
+        if let Ok(mut tidied) = HeaderValue::from_bytes(value.as_bytes().trim_ascii()) {
+            tidied.set_sensitive(value.is_sensitive());
+            *value = tidied;
+        }
+    }
 }
 
 /// Reads the body of a stream.
@@ -222,7 +242,8 @@ impl BodyReader {
         }
         if self.state == Reading::Trailers {
             self.state = Reading::Done;
-            if let Some(map) = self.stream.trailers().await.map_err(BodyError::Stream)? {
+            if let Some(mut map) = self.stream.trailers().await.map_err(BodyError::Stream)? {
+                tidy(&mut map);
                 let mut fields = Fields::default();
                 fields.lay_out(map);
                 return Ok(Some(Part::Trailers(fields)));

@@ -58,6 +58,8 @@ pub enum Known {
     GrpcStatus,
     /// `content-type`
     ContentType,
+    /// `date`
+    Date,
     /// `content_length` or `transfer_encoding`: no framing, but there are servers that take them for it
     Disguised,
 }
@@ -68,6 +70,7 @@ impl Known {
         let (text, known): (&[u8], Self) = match name.len() {
             2 => (b"te", Self::Te),
             3 => (b"via", Self::Via),
+            4 if starts(name, b'd') => (b"date", Self::Date),
             4 => (b"host", Self::Host),
             6 => (b"expect", Self::Expect),
             7 => (b"upgrade", Self::Upgrade),
@@ -188,6 +191,8 @@ mod tests {
         let all = [
             ("Host", Known::Host),
             ("CONTENT-LENGTH", Known::ContentLength),
+            ("dAte", Known::Date),
+            ("data", Known::Other),
             ("Transfer-Encoding", Known::TransferEncoding),
             ("connection", Known::Connection),
             ("Keep-Alive", Known::KeepAlive),

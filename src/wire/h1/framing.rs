@@ -44,6 +44,10 @@ pub fn request_framing(head: &RequestHead) -> Result<Framing, HeadError> {
 pub fn response_framing(head: &ResponseHead, verb: Verb) -> Result<Framing, HeadError> {
     let fields = &head.fields;
     if head.is_bodiless(verb) {
+        // It tells the length of another answer, and is passed on.
+        if fields.has(Known::ContentLength) && head.status != 204 {
+            content_length(fields)?;
+        }
         return Ok(Framing::Empty);
     }
     if fields.has(Known::TransferEncoding) {
@@ -151,5 +155,21 @@ mod tests {
         head.fields.push(b"content-length", b"10");
         assert_eq!(response_framing(&head, Verb::Head), Ok(Framing::Empty));
         assert_eq!(response_framing(&head, Verb::Get), Ok(Framing::Length(10)));
+    }
+
+    #[test]
+    fn a_length_that_is_passed_on_is_one_even_where_no_body_is() {
+        for (status, verb, expected) in [
+            (200, Verb::Head, Err(HeadError::CONTENT_LENGTH)),
+            (304, Verb::Get, Err(HeadError::CONTENT_LENGTH)),
+            // Here it ends.
+            (204, Verb::Get, Ok(Framing::Empty)),
+        ] {
+            for bad in ["-4x", "4, 5", ""] {
+                let mut head = ResponseHead::own(status);
+                head.fields.push(b"content-length", bad.as_bytes());
+                assert_eq!(response_framing(&head, verb), expected, "{status} {bad:?}");
+            }
+        }
     }
 }

@@ -235,8 +235,13 @@ fn place_target(head: &mut RequestHead, target: &str, base: usize) -> Result<(),
     }
     let start = rest.as_ptr() as usize - base;
     head.authority = Some(Span::new(start, start + end));
-    // `http://host?query` and `http://host` have an empty path, which is `/`.
-    let root = if rest[end..].starts_with('/') { "" } else { "/" };
+    // `http://host?query` and `http://host` have an empty path, which is `/`; of OPTIONS the second is about the server
+    // itself (RFC 9112 section 3.2.4).
+    let root = match &rest[end..] {
+        "" if head.verb == Verb::Options => "*",
+        rest if rest.starts_with('/') => "",
+        _ => "/",
+    };
     head.set_target(root, &rest[end..]);
     Ok(())
 }
@@ -325,6 +330,10 @@ mod tests {
         assert_eq!((head.path(), head.target()), ("/", "/?y"));
         let head = parse("GET http://a.example HTTP/1.1\r\nHost: b.example\r\n\r\n").unwrap();
         assert_eq!((head.path(), head.target(), head.query()), ("/", "/", None));
+        let head = parse("OPTIONS http://a.example HTTP/1.1\r\nHost: b.example\r\n\r\n").unwrap();
+        assert_eq!((head.path(), head.target()), ("*", "*"));
+        let head = parse("OPTIONS http://a.example?a HTTP/1.1\r\nHost: b.example\r\n\r\n").unwrap();
+        assert_eq!(head.target(), "/?a");
     }
 
     #[test]

@@ -101,3 +101,13 @@ fn row_23_an_early_answer_passes_and_the_connection_is_never_reused_dirty() {
         assert!(["POST", "GET"].contains(&request.head.method()));
     }
 }
+
+#[test]
+fn row_12_expectations_of_http_1_0_mean_nothing() {
+    let origin = Origin::lane("stable");
+    let sidecar = Sidecar::start(&Plan::to(origin.address()));
+    let request = b"POST / HTTP/1.0\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nok";
+    assert_eq!(sidecar.client().exchange(request).status(), 200);
+    let received = origin.only();
+    assert_eq!((received.head.get("expect"), &received.body[..]), (None, &b"ok"[..]));
+}

@@ -1,6 +1,8 @@
 //! Header fields on their way through, in both directions.
 
-use crate::harness::{Head, Origin, Plan, Response, Sidecar, answer};
+use http::Request;
+
+use crate::harness::{H2Origin, Head, Origin, Plan, Response, Sidecar, answer, h2_client, patient};
 
 fn through(request: &str, reply: &'static str) -> (Head, Response) {
     let origin = Origin::answering(move |_| reply.as_bytes().to_vec());
@@ -141,4 +143,54 @@ fn trace_context_passes_unharmed() {
     assert_eq!(head.get("traceparent").as_deref(), Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"));
     assert_eq!(head.get("tracestate").as_deref(), Some("shop=1"));
     assert_eq!(head.get("baggage").as_deref(), Some("user=7"));
+}
+
+#[test]
+fn row_25_an_answer_without_a_date_gets_one() {
+    let (_, passed) = through("GET / HTTP/1.1\r\nHost: a\r\n\r\n", EMPTY);
+    let nobody = Sidecar::start(&Plan::new().upstream("stable", "127.0.0.1:1").rest());
+    for response in [passed, nobody.get("/", "")] {
+        let date = response.get("date").expect("RFC 9110 section 6.6.1");
+        let read = jiff::fmt::rfc2822::parse(&date).expect("a date as mail and HTTP write it");
+        assert!(date.ends_with(" GMT") && date.len() == 29, "{date}");
+        assert!(read.timestamp().duration_since(jiff::Timestamp::now()).abs() < jiff::SignedDuration::from_mins(1));
+    }
+}
+
+#[tokio::test]
+async fn row_25_an_answer_without_a_date_gets_one_in_http_2_too() {
+    let origin = H2Origin::echo();
+    let sidecar = Sidecar::start(&Plan::new().upstream_h2("stable", origin.address()).rest());
+    let mut client = h2_client(sidecar.traffic()).await;
+    let request = Request::post("http://shop.test/").body(()).expect("a request");
+    let (response, mut body) = client.send_request(request, false).expect("a stream");
+    body.send_data("x".into(), true).expect("it has room");
+    let response = patient("an answer", response).await.expect("an answer");
+    assert_eq!(response.headers().get_all("date").iter().count(), 1);
+}
+
+#[tokio::test]
+async fn values_with_white_space_at_their_ends_are_none_in_http_2() {
+    let origin = Origin::lane("stable");
+    let sidecar = Sidecar::start(&Plan::to(origin.address()));
+    let mut client = h2_client(sidecar.traffic()).await;
+    for (value, status) in [(" a", 400), ("a\t", 400), ("a b", 200)] {
+        let request = Request::get("http://shop.test/").header("x-name", value).body(()).expect("a request");
+        let (response, _) = client.send_request(request, true).expect("a stream");
+        let response = patient("an answer", response).await.expect("an answer");
+        assert_eq!(response.status(), status, "{value:?}");
+    }
+}
+
+#[test]
+fn white_space_at_the_ends_of_values_of_an_http_2_service_ends_here() {
+    let origin = H2Origin::start(|_, mut respond| async move {
+        let answer = http::Response::builder().header("x-name", " a b\t").header("x-other", "c");
+        respond.send_response(answer.body(()).expect("an answer"), true).expect("it waits for the answer");
+    });
+    let sidecar = Sidecar::start(&Plan::new().upstream_h2("stable", origin.address()).rest());
+    let response = sidecar.get("/", "");
+    let value = |name| response.head.fields.iter().find(|(field, _)| field == name).map(|(_, value)| value.clone());
+    assert_eq!(value("x-name").as_deref(), Some(&b"a b"[..]));
+    assert_eq!(value("x-other").as_deref(), Some(&b"c"[..]));
 }

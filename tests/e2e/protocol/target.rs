@@ -85,3 +85,25 @@ fn row_11_max_forwards_is_honoured_for_trace_and_options() {
     assert_eq!(passed.method(), "GET");
     assert_eq!(passed.get("max-forwards").as_deref(), Some("0"));
 }
+
+#[test]
+fn options_about_the_server_itself_go_where_its_root_goes() {
+    let (sidecar, origin) = scene();
+    for target in ["*", "http://real.test"] {
+        let request = format!("OPTIONS {target} HTTP/1.1\r\nHost: real.test\r\n\r\n");
+        assert_eq!(sidecar.client().exchange(request.as_bytes()).status(), 200);
+        // RFC 9112 section 3.2.4: the last proxy sends an asterisk.
+        assert_eq!(origin.last().head.target(), "*");
+    }
+    let request = b"OPTIONS http://real.test/ HTTP/1.1\r\nHost: real.test\r\n\r\n";
+    sidecar.client().exchange(request);
+    assert_eq!(origin.last().head.target(), "/");
+}
+
+#[test]
+fn nothing_may_stand_before_the_preface_of_http_2() {
+    let (sidecar, _origin) = scene();
+    let mut client = sidecar.client();
+    client.send(b"\r\nPRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0");
+    assert!(client.rest().starts_with(b"HTTP/1.1 505"));
+}

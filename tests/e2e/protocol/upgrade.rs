@@ -89,3 +89,12 @@ fn row_14_an_upgrade_that_was_not_asked_for_is_a_bad_gateway() {
     let sidecar = Sidecar::start(&Plan::to(origin.address()));
     assert_eq!(sidecar.get("/", "").status(), 502);
 }
+
+#[test]
+fn row_14_a_change_to_another_protocol_than_was_asked_for_is_a_bad_gateway() {
+    let origin = Origin::answering(|_| ACCEPTED.replace("websocket", "h2c").into_bytes());
+    let sidecar = Sidecar::start(&Plan::to(origin.address()));
+    let mut client = sidecar.client();
+    client.send(UPGRADE.as_bytes());
+    assert_eq!(client.answer().status(), 502);
+}
