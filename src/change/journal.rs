@@ -8,7 +8,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
@@ -68,7 +68,7 @@ pub struct Journal {
 struct Inner {
     /// As written, each in one piece: dozens of small ones, kept among all that a change of the configuration takes and gives
     /// back, hold a page here and there for as long as the record is kept.
-    kept: VecDeque<Box<[u8]>>,
+    kept: VecDeque<Arc<[u8]>>,
     waiting: VecDeque<AuditRecord>,
     lost: u64,
     head: Head,
@@ -138,11 +138,13 @@ impl Journal {
 
     /// The last records, oldest first, those that wait included.
     pub fn entries(&self) -> Vec<Entry> {
-        let inner = self.locked();
-        let waiting =
-            inner.waiting.iter().map(|record| Entry { sequence: None, previous: None, record: record.clone() });
-        let kept =
-            inner.kept.iter().map(|line| serde_json::from_slice(line).expect("a record is read as it was written"));
+        // Read outside of the lock: a change that is noted waits for no reader.
+        let (kept, waiting): (Vec<Arc<[u8]>>, Vec<AuditRecord>) = {
+            let inner = self.locked();
+            (inner.kept.iter().cloned().collect(), inner.waiting.iter().cloned().collect())
+        };
+        let kept = kept.iter().map(|line| serde_json::from_slice(line).expect("a record is read as it was written"));
+        let waiting = waiting.into_iter().map(|record| Entry { sequence: None, previous: None, record });
         let mut entries: Vec<Entry> = kept.chain(waiting).collect();
         entries.drain(..entries.len().saturating_sub(KEPT));
         entries
@@ -166,7 +168,7 @@ impl Journal {
 
 impl Inner {
     /// The waiting records as lines that follow the head, and the head behind them.
-    fn chained(&mut self) -> (Vec<Box<[u8]>>, Vec<u8>, Head) {
+    fn chained(&mut self) -> (Vec<Arc<[u8]>>, Vec<u8>, Head) {
         if self.lost > 0 {
             let mut record = AuditRecord::now(AuditAction::Lost, "the audit trail");
             record.detail = Some(format!("{} records could not be kept", self.lost));
@@ -181,12 +183,12 @@ impl Inner {
             head = Head { sequence, hash: chain::hash(&line), ..head };
             bytes.extend(&line);
             bytes.push(b'\n');
-            entries.push(line.into_boxed_slice());
+            entries.push(line.into());
         }
         (entries, bytes, head)
     }
 
-    fn keep(&mut self, entries: Vec<Box<[u8]>>, head: Head) {
+    fn keep(&mut self, entries: Vec<Arc<[u8]>>, head: Head) {
         self.head = head;
         self.waiting.clear();
         self.kept.extend(entries);

@@ -1,7 +1,7 @@
 //! One entry of the audit trail.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -120,12 +120,13 @@ fn read_time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SystemTime, D
         time_unix_nano: String,
     }
     let nanos: i128 = Written::deserialize(deserializer)?.time_unix_nano.parse().map_err(serde::de::Error::custom)?;
-    // A clock that stood before 1970 was wrong anyway.
-    Ok(SystemTime::UNIX_EPOCH + Duration::from_nanos(u64::try_from(nanos).unwrap_or(0)))
+    Ok(Timestamp::from_nanosecond(nanos).map_err(serde::de::Error::custom)?.into())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -136,5 +137,19 @@ mod tests {
         assert_eq!(json["time"], "2026-11-22T10:23:01.000000007Z");
         assert_eq!(json["time_unix_nano"], "1795342981000000007");
         assert_eq!(json["action"], "applied");
+    }
+
+    #[test]
+    fn a_record_is_read_as_it_was_written_even_where_the_clock_was_wrong() {
+        for time in [
+            SystemTime::UNIX_EPOCH - Duration::new(86_400, 5),
+            SystemTime::UNIX_EPOCH + Duration::new(20_000_000_000, 1),
+        ] {
+            let mut record = AuditRecord::now(AuditAction::Applied, "config/goods.yaml");
+            record.time = time;
+            let line = serde_json::to_string(&record).unwrap();
+            let read: AuditRecord = serde_json::from_str(&line).unwrap();
+            assert_eq!(serde_json::to_string(&read).unwrap(), line);
+        }
     }
 }

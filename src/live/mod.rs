@@ -3,8 +3,8 @@
 //! A reader takes what is there and keeps it for as long as its request lasts, so that no request sees half of a
 //! change and no change waits for a request. The old value is freed when its last reader lets go.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 
@@ -13,18 +13,20 @@ pub struct Live<T> {
     value: ArcSwap<T>,
     /// Where the value is, for those who have one and want to know whether it is the same. Never followed.
     place: AtomicPtr<T>,
+    /// Two that publish at once would leave the place of the one beside the value of the other.
+    publishing: Mutex<()>,
 }
 
 impl<T> Live<T> {
     /// With the first value.
     pub fn new(value: Arc<T>) -> Self {
         let place = AtomicPtr::new(Arc::as_ptr(&value).cast_mut());
-        Self { value: ArcSwap::new(value), place }
+        Self { value: ArcSwap::new(value), place, publishing: Mutex::default() }
     }
 
-    /// Puts another value in force. Whoever publishes is one at a time: two at once could leave the place of the one beside the
-    /// value of the other.
+    /// Puts another value in force.
     pub fn publish(&self, value: Arc<T>) {
+        let _turn = self.publishing.lock().unwrap_or_else(PoisonError::into_inner);
         let place = Arc::as_ptr(&value).cast_mut();
         self.value.store(value);
         // Whoever sees the new place finds the new value, or a later one.
@@ -54,5 +56,17 @@ mod tests {
         live.publish(Arc::new(2));
         assert_eq!((*taken, *live.get()), (1, 2));
         assert!(!live.is_current(&taken));
+    }
+
+    #[test]
+    fn what_is_in_force_is_current_whoever_published_it() {
+        let live = Live::new(Arc::new(0));
+        std::thread::scope(|scope| {
+            for publisher in 0..4 {
+                let live = &live;
+                scope.spawn(move || (0..1000).for_each(|number| live.publish(Arc::new(publisher * 1000 + number))));
+            }
+        });
+        assert!(live.is_current(&live.get()));
     }
 }

@@ -1,7 +1,7 @@
 //! The breakers of all routes and lanes, and meters where there is none: the part workers ask, and the part one merger turns.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use super::failure::Failure;
@@ -140,6 +140,9 @@ pub struct Moved {
     pub transition: Transition,
 }
 
+/// How lanes without a breaker are metered: one plan for all of them.
+static METERED: LazyLock<Arc<Plan>> = LazyLock::new(|| Arc::new(Plan::DEFAULT));
+
 impl Succession {
     /// For the breakers of so many lanes: of many routes they are most of what there is, and growing would leave twice the room.
     pub(super) fn of(lanes: usize) -> Self {
@@ -179,7 +182,7 @@ impl Succession {
             let (meter, heir) = match before {
                 Some((place, meter)) => (meter, Heir::Kept(place)),
                 None => {
-                    let (meter, watch) = metered(Plan::DEFAULT, making.workers, making.now, bells.bell());
+                    let (meter, watch) = metered(METERED.clone(), making.workers, making.now, bells.bell());
                     (meter, Heir::New(Eye::Meter(watch)))
                 }
             };

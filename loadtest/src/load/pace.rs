@@ -14,7 +14,7 @@ use tokio::net::unix::pipe::Receiver;
 
 use super::Turn;
 
-/// How long is slept at least. To wake for each of forty thousand requests a second would take the core that the origin has to
+/// The time between two wake-ups at least. To wake for each of forty thousand requests a second would take the core that the origin has to
 /// live on as well; so requests that became due since are sent together, and each is counted from when it was due. The row of the
 /// origin has the same step in it.
 const STEP: Duration = Duration::from_micros(100);
@@ -25,6 +25,8 @@ pub async fn keep(turn: Rc<Turn>, per_second: f64) {
     let due_at = |number: u64| turn.started() + Duration::from_secs_f64(number as f64 / per_second);
     let end = turn.started() + turn.length();
     let mut number = 0;
+    // When it was to wake, not when it did: a late wake-up makes no other one later.
+    let mut woken = turn.started();
     loop {
         let now = Instant::now();
         while due_at(number) <= now.min(end) {
@@ -34,8 +36,9 @@ pub async fn keep(turn: Rc<Turn>, per_second: f64) {
         if now >= end {
             break;
         }
-        let pause = due_at(number).min(end).saturating_duration_since(Instant::now());
-        timer.sleep(pause.max(STEP)).await.expect("a timer that was made can be waited for");
+        woken = due_at(number).min(end).max(woken + STEP);
+        let pause = woken.saturating_duration_since(Instant::now());
+        timer.sleep(pause).await.expect("a timer that was made can be waited for");
     }
     turn.end().await;
 }
