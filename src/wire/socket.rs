@@ -271,3 +271,134 @@ fn moved(
         tried => Some(tried.map(|()| count)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use tokio::io::AsyncWriteExt as _;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// Both ends of a connection over TCP, and of one over a Unix socket.
+    async fn pairs() -> [(Socket, Socket); 2] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (theirs, ours) = tokio::join!(TcpStream::connect(address), listener.accept());
+        let (unix, other) = UnixStream::pair().unwrap();
+        [(Socket::Tcp(ours.unwrap().0), Socket::Tcp(theirs.unwrap())), (Socket::Unix(unix), Socket::Unix(other))]
+    }
+
+    async fn receive(half: &mut ReadHalf, room: usize) -> io::Result<Vec<u8>> {
+        let mut buf = Vec::with_capacity(room);
+        let count = poll_fn(|cx| half.poll_recv(cx, &mut buf)).await?;
+        assert_eq!(buf.len(), count);
+        Ok(buf)
+    }
+
+    async fn is_waiting(half: &mut ReadHalf) -> bool {
+        poll_fn(|cx| Poll::Ready(half.poll_readable(cx).is_pending())).await
+    }
+
+    #[tokio::test]
+    async fn a_read_that_fills_its_room_leaves_what_is_behind_it() {
+        for (ours, theirs) in pairs().await {
+            let ((mut read, _write), (_, mut sender)) = (ours.split(), theirs.split());
+            sender.write_all(b"abcdef").await.unwrap();
+            assert_eq!(receive(&mut read, 4).await.unwrap(), b"abcd");
+            assert_eq!(receive(&mut read, 4).await.unwrap(), b"ef");
+            assert!(is_waiting(&mut read).await, "a short read has taken all there was");
+            // Just full: whether there is more is not known, and asked.
+            sender.write_all(b"gh").await.unwrap();
+            assert_eq!(receive(&mut read, 2).await.unwrap(), b"gh");
+            let mut buf = Vec::with_capacity(2);
+            assert!(poll_fn(|cx| Poll::Ready(read.poll_recv(cx, &mut buf).is_pending())).await);
+            sender.write_all(b"i").await.unwrap();
+            assert_eq!(receive(&mut read, 2).await.unwrap(), b"i", "who waits is woken");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_end_that_came_with_the_last_bytes_is_seen_behind_a_short_read() {
+        for (ours, theirs) in pairs().await {
+            let ((mut read, _write), (_, mut sender)) = (ours.split(), theirs.split());
+            sender.write_all(b"last").await.unwrap();
+            sender.shutdown().await.unwrap();
+            // The end is there before anything is read.
+            while !matches!(read.try_read(&mut []), Ok(0)) {
+                tokio::task::yield_now().await;
+            }
+            assert_eq!(receive(&mut read, 100).await.unwrap(), b"last");
+            assert_eq!(receive(&mut read, 100).await.unwrap(), b"");
+            assert_eq!(receive(&mut read, 100).await.unwrap(), b"", "and again");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_full_socket_did_not_take_is_sent_when_there_is_room() {
+        for (ours, theirs) in pairs().await {
+            let ((_read, mut write), (mut taker, _)) = (ours.split(), theirs.split());
+            let all: Vec<u8> = (0..8 << 20).map(|n| (n % 251) as u8).collect();
+            let sending = async {
+                write.write_all(&all).await.unwrap();
+                write.shutdown().await.unwrap();
+            };
+            let taking = async {
+                let mut taken = Vec::new();
+                loop {
+                    let piece = receive(&mut taker, 100_000).await.unwrap();
+                    if piece.is_empty() {
+                        return taken;
+                    }
+                    taken.extend(piece);
+                }
+            };
+            let ((), taken) = tokio::join!(sending, taking);
+            assert!(taken == all);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_is_gone_is_an_error_and_no_signal() {
+        for (ours, theirs) in pairs().await {
+            let (_read, mut write) = ours.split();
+            drop(theirs);
+            let failed = loop {
+                // What the kernel takes before it hears of the end is no error yet.
+                if let Err(error) = write.write_all(b"into nothing").await {
+                    break error.kind();
+                }
+                tokio::task::yield_now().await;
+            };
+            assert!(matches!(failed, io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset), "{failed:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn readiness_that_was_none_is_waited_for_again() {
+        for (ours, theirs) in pairs().await {
+            let ((mut read, _write), (_, mut sender)) = (ours.split(), theirs.split());
+            sender.write_all(b"a").await.unwrap();
+            poll_fn(|cx| read.poll_readable(cx)).await.unwrap();
+            // Somebody else has taken it meanwhile, so the report was of nothing.
+            assert_eq!(take_behind_its_back(&read), 1);
+            let mut buf = Vec::with_capacity(10);
+            assert!(read.recv_now(&mut buf).is_none());
+            assert!(is_waiting(&mut read).await);
+            sender.write_all(b"b").await.unwrap();
+            assert_eq!(receive(&mut read, 10).await.unwrap(), b"b");
+        }
+    }
+
+    /// Reads by the descriptor, of which the reactor hears nothing.
+    fn take_behind_its_back(half: &ReadHalf) -> usize {
+        let mut buf = [0; 10];
+        let taken = match half {
+            ReadHalf::Tcp(half) => rustix::io::read(half.as_ref(), &mut buf),
+            ReadHalf::Unix(half) => rustix::io::read(half.as_ref(), &mut buf),
+            ReadHalf::Tls(_) => unreachable!("of the pairs none is TLS"),
+        };
+        taken.unwrap()
+    }
+}

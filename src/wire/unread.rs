@@ -89,4 +89,33 @@ mod tests {
         unread.room(4, 16).extend_from_slice(b"one");
         unread.consume(4);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn it_is_a_queue(acts in proptest::collection::vec((0..3_u8, 0..40_usize, 0..80_usize), 0..60)) {
+            let (mut unread, mut model, mut next) = (Unread::default(), std::collections::VecDeque::new(), 0_u8);
+            for (act, least, count) in acts {
+                match act {
+                    0 => {
+                        let room = unread.room(least, least + 8);
+                        assert!(room.capacity() - room.len() >= least);
+                        // As a read does: no more than there is room for.
+                        for _ in 0..count.min(room.capacity() - room.len()) {
+                            room.push(next);
+                            model.push_back(next);
+                            next = next.wrapping_add(1);
+                        }
+                    }
+                    1 => {
+                        let count = count.min(model.len());
+                        unread.consume(count);
+                        model.drain(..count);
+                    }
+                    _ if model.is_empty() => unread = Unread::of_memory(std::mem::take(&mut unread).into_memory()),
+                    _ => {}
+                }
+                assert!(unread.iter().eq(&model), "{unread:?} {model:?}");
+            }
+        }
+    }
 }

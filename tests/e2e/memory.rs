@@ -109,3 +109,61 @@ fn download(sent: Arc<AtomicU64>) -> Origin {
         }
     })
 }
+
+/// Whoever sends requests ahead of an answer is not read far ahead.
+#[test]
+fn requests_sent_ahead_of_a_slow_answer_take_little_memory() {
+    const WAITING: u64 = 100;
+    let (open, opened) = std::sync::mpsc::channel::<()>();
+    let opened = std::sync::Mutex::new(opened);
+    let origin = Origin::start(move |visit| {
+        let Some(_) = visit.request() else { return };
+        // Until the test has looked.
+        _ = opened.lock().expect("nobody panics with it").recv();
+    });
+    let sidecar = Sidecar::start(&Plan::to(origin.address()));
+    let before = sidecar.memory_kib("VmRSS:");
+    let ahead = format!("GET /ahead HTTP/1.1\r\nHost: a\r\nX-Long: {}\r\n\r\n", "x".repeat(6000)).repeat(20);
+    let waiting: Vec<_> = (0..WAITING)
+        .map(|_| {
+            let mut client = sidecar.client();
+            client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+            _ = client.try_send(ahead.as_bytes());
+            client
+        })
+        .collect();
+    sidecar.wait_for_metric("graylane_inflight_requests", &[("route", "rest")], WAITING as f64);
+    // A span in which it could read on.
+    std::thread::sleep(Duration::from_millis(500));
+    let taken = sidecar.memory_kib("VmRSS:").saturating_sub(before);
+    assert!(taken < 64 * WAITING, "{taken} KiB for {WAITING} connections");
+    drop((open, waiting));
+}
+
+/// A tunnel that was busy holds no more than one that never was.
+#[test]
+fn tunnels_that_are_silent_after_a_burst_take_little_memory() {
+    const TUNNELS: u64 = 100;
+    const BURST: usize = 300_000;
+    let origin = Origin::start(|visit| {
+        let Some(_) = visit.head() else { return };
+        let accepted = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+        _ = visit.send(accepted);
+        _ = visit.send(vec![b'x'; BURST]);
+        visit.wait_for_close();
+    });
+    let sidecar = Sidecar::start(&Plan::to(origin.address()));
+    let tunnel = || {
+        let mut client = sidecar.client();
+        client.send(b"GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+        assert_eq!(client.answer().status(), 101);
+        client.take(BURST);
+        client
+    };
+    let warm: Vec<_> = (0..10).map(|_| tunnel()).collect();
+    let before = sidecar.memory_kib("VmRSS:");
+    let tunnels: Vec<_> = (0..TUNNELS).map(|_| tunnel()).collect();
+    let taken = sidecar.memory_kib("VmRSS:").saturating_sub(before);
+    assert!(taken < 40 * TUNNELS, "{taken} KiB for {TUNNELS} tunnels");
+    drop((warm, tunnels));
+}

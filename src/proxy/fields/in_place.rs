@@ -159,6 +159,25 @@ mod tests {
         check_request(&[], true, Passing::AsIs);
     }
 
+    proptest::proptest! {
+        #[test]
+        fn any_lines_go_up_as_if_their_map_were_made_anew(
+            places in proptest::collection::vec(0..REQUEST.len(), 0..24),
+            trusted: bool,
+            restarted: bool,
+        ) {
+            // One length at most: others are refused before this.
+            let mut lines: Vec<_> = places.into_iter().map(|place| REQUEST[place]).collect();
+            let first = lines.iter().position(|(name, _)| *name == "content-length");
+            let mut place = 0..;
+            lines.retain(|(name, _)| {
+                let place = place.next();
+                !matches!(*name, "content-length" | "host") || (*name == "content-length" && place == first)
+            });
+            check_request(&lines, trusted, if restarted { Passing::Restarted } else { Passing::AsIs });
+        }
+    }
+
     #[test]
     fn cookies_that_came_in_crumbs_are_one_line() {
         let map = check_request(&REQUEST, true, Passing::AsIs);

@@ -18,7 +18,7 @@ pub(super) use framing::content_length;
 pub use framing::{Framing, request_framing, response_framing};
 pub(super) use parse::is_authority;
 pub use parse::{HeadError, Limits};
-pub use probe::{check_answer, check_chunked, check_head};
+pub use probe::{check_answer, check_arrival, check_chunked, check_head};
 pub use scan::HeadScan;
 
 use super::{Input, Output, Socket};

@@ -38,8 +38,48 @@ fn check_at_once(bytes: &[u8], found: Result<Option<usize>, HeadError>) {
     let Some(end) = request_at_once(bytes, &LIMITS, &mut once) else { return };
     assert_eq!(found, Ok(Some(end)), "one pass lets a head through that two do not");
     assert_eq!(parse_request(&bytes[..end], &LIMITS, &mut twice), Ok(()));
-    assert_eq!((once.method(), once.target(), once.authority()), (twice.method(), twice.target(), twice.authority()));
+    let told = |head: &RequestHead| {
+        let own = |text: &str| text.to_owned();
+        let query = head.query().map(own);
+        (
+            head.version,
+            own(head.method()),
+            own(head.target()),
+            own(head.path()),
+            query,
+            head.authority().map(<[u8]>::to_vec),
+        )
+    };
+    assert_eq!(told(&once), told(&twice));
     assert!(once.fields.iter().eq(twice.fields.iter()), "one pass reads other fields than two");
+}
+
+/// Reads bytes as the head of a request and of an answer as a connection does: what is there at each of several reads. Panics
+/// where that differs from reading them when all are there.
+pub fn check_arrival(bytes: &[u8]) {
+    let Some((size, bytes)) = bytes.split_first() else { return };
+    let piece = usize::from(*size).max(1);
+    let reads = || (1..).map(|read| (read * piece).min(bytes.len())).take(bytes.len().div_ceil(piece));
+    let (mut whole, mut pieces) = (RequestHead::default(), RequestHead::default());
+    let at_once = HeadScan::default().request(bytes, &LIMITS, &mut whole);
+    let mut scan = HeadScan::default();
+    let in_pieces =
+        reads().map(|read| scan.request(&bytes[..read], &LIMITS, &mut pieces)).find(|read| *read != Ok(None));
+    if let Some(Ok(Some(end))) = in_pieces {
+        assert_eq!(at_once, Ok(Some(end)), "a request that comes in pieces is let through");
+        assert_eq!((whole.target(), whole.method()), (pieces.target(), pieces.method()));
+        assert!(whole.fields.iter().eq(pieces.fields.iter()), "a request that comes in pieces has other fields");
+    }
+    let (mut whole, mut pieces) = (ResponseHead::default(), ResponseHead::default());
+    let at_once = HeadScan::default().response(bytes, &LIMITS, &mut whole);
+    let mut scan = HeadScan::default();
+    let in_pieces =
+        reads().map(|read| scan.response(&bytes[..read], &LIMITS, &mut pieces)).find(|read| *read != Ok(None));
+    if let Some(Ok(Some(end))) = in_pieces {
+        assert_eq!(at_once, Ok(Some(end)), "an answer that comes in pieces is let through");
+        assert_eq!((whole.status, whole.reason()), (pieces.status, pieces.reason()));
+        assert!(whole.fields.iter().eq(pieces.fields.iter()), "an answer that comes in pieces has other fields");
+    }
 }
 
 /// Reads bytes as the head of an answer, in one pass and in two, and panics where the two differ.
@@ -126,9 +166,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn heads_and_chunks_are_read_the_same_however_they_arrive(bytes in words()) {
+        fn heads_and_chunks_are_read_the_same_however_they_arrive(bytes in words(), size in 0..40_u8) {
+            check_arrival(&[&[size], &bytes[..]].concat());
             check_head(&bytes);
             check_answer(&bytes);
+            check_arrival(&bytes);
             check_chunked(&bytes);
         }
 
@@ -136,6 +178,7 @@ mod tests {
         fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
             check_head(&bytes);
             check_answer(&bytes);
+            check_arrival(&bytes);
             check_chunked(&bytes);
         }
     }
