@@ -11,15 +11,56 @@ pub(super) const PER_GROUP: usize = 1 << GROUP_BITS;
 /// Groups of so many buckets.
 pub(super) const GROUPS: usize = 22;
 /// All buckets.
-pub(super) const BUCKETS: usize = GROUPS * PER_GROUP;
+const BUCKETS: usize = GROUPS * PER_GROUP;
 
 const GROUP_BITS: u32 = 6;
 const UNIT_BITS: u32 = 9;
 /// What is longer goes into the last bucket: 2^36 ns, 68.7 s.
 const LONGEST: u64 = (1 << (UNIT_BITS + GROUP_BITS + GROUPS as u32 - 1)) - 1;
 
-/// A count for each bucket.
-pub(super) type Histogram = [u32; BUCKETS];
+/// A count for each bucket, with memory for those groups that have any: the calls of a lane fall into a few powers of two.
+///
+/// Counts wrap, so that taking out what was added is always exact.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Histogram {
+    /// The sum of each group.
+    sums: [u32; GROUPS],
+    groups: [Option<Box<Group>>; GROUPS],
+}
+
+/// The buckets of a group.
+pub(super) type Group = [u32; PER_GROUP];
+
+impl Histogram {
+    /// Without calls.
+    pub(super) const EMPTY: Self = Self { sums: [0; GROUPS], groups: [const { None }; GROUPS] };
+
+    /// Adds calls to a bucket.
+    pub(super) fn add(&mut self, bucket: usize, count: u32) {
+        let (group, at) = (bucket / PER_GROUP, bucket % PER_GROUP);
+        let counts = self.groups[group].get_or_insert_with(|| Box::new([0; PER_GROUP]));
+        counts[at] = counts[at].wrapping_add(count);
+        self.sums[group] = self.sums[group].wrapping_add(count);
+    }
+
+    /// Takes out what was added before.
+    pub(super) fn subtract(&mut self, old: &Self) {
+        let mine = self.groups.iter_mut().zip(&mut self.sums);
+        for ((counts, sum), (old, old_sum)) in mine.zip(old.groups.iter().zip(&old.sums)) {
+            let (Some(some), Some(old)) = (counts.as_mut(), old) else { continue };
+            some.iter_mut().zip(&**old).for_each(|(count, old)| *count = count.wrapping_sub(*old));
+            *sum = sum.wrapping_sub(*old_sum);
+            if *sum == 0 {
+                *counts = None;
+            }
+        }
+    }
+
+    /// Bytes at most: where every group had calls.
+    pub(super) const fn memory() -> usize {
+        size_of::<Self>() + GROUPS * size_of::<Group>()
+    }
+}
 
 /// The bucket of a latency.
 #[inline]
@@ -39,14 +80,21 @@ fn middle_of(bucket: usize) -> u64 {
 
 /// The latency that 99 % of the calls did not exceed: the one of rank `ceil(0.99 n)`. None without calls.
 pub(super) fn p99(histogram: &Histogram) -> Option<Duration> {
-    let total: u64 = histogram.iter().map(|count| u64::from(*count)).sum();
+    let total: u64 = histogram.sums.iter().map(|sum| u64::from(*sum)).sum();
     let mut above = total - rank_of_p99(total);
-    for (bucket, count) in histogram.iter().enumerate().rev() {
-        let count = u64::from(*count);
-        if count > above {
-            return Some(Duration::from_nanos(middle_of(bucket)));
+    for (group, sum) in histogram.sums.iter().enumerate().rev() {
+        let sum = u64::from(*sum);
+        if sum <= above {
+            above -= sum;
+            continue;
         }
-        above -= count;
+        for (at, count) in histogram.groups[group].as_deref()?.iter().enumerate().rev() {
+            let count = u64::from(*count);
+            if count > above {
+                return Some(Duration::from_nanos(middle_of(group * PER_GROUP + at)));
+            }
+            above -= count;
+        }
     }
     None
 }
@@ -63,9 +111,9 @@ mod tests {
 
     use super::*;
 
-    fn sketch(latencies: &[u64]) -> Box<Histogram> {
-        let mut histogram = Box::new([0; BUCKETS]);
-        latencies.iter().for_each(|nanos| histogram[bucket_of(*nanos)] += 1);
+    fn sketch(latencies: &[u64]) -> Histogram {
+        let mut histogram = Histogram::EMPTY;
+        latencies.iter().for_each(|nanos| histogram.add(bucket_of(*nanos), 1));
         histogram
     }
 
@@ -92,7 +140,7 @@ mod tests {
 
     #[test]
     fn nothing_has_no_quantile_and_one_is_its_own() {
-        assert_eq!(p99(&[0; BUCKETS]), None);
+        assert_eq!(p99(&Histogram::EMPTY), None);
         let one = p99(&sketch(&[1_000_000])).unwrap().as_nanos() as f64;
         assert!((one / 1e6 - 1.0).abs() < 0.01);
     }
@@ -108,6 +156,18 @@ mod tests {
         let calls = |slow: usize| [vec![1_000_000; 100 - slow], vec![2_000_000_000; slow]].concat();
         assert!(p99(&sketch(&calls(1))).unwrap() < Duration::from_millis(2));
         assert!(p99(&sketch(&calls(2))).unwrap() > Duration::from_secs(1));
+    }
+
+    #[test]
+    fn what_is_taken_out_takes_no_memory() {
+        let (mut histogram, old) = (sketch(&[1000, 1_000_000, 1_000_001]), sketch(&[1000, 1_000_000]));
+        let groups = |histogram: &Histogram| histogram.groups.iter().flatten().count();
+        assert_eq!(groups(&histogram), 2);
+        histogram.subtract(&old);
+        assert_eq!(groups(&histogram), 1);
+        assert_eq!(p99(&histogram), p99(&sketch(&[1_000_001])));
+        histogram.subtract(&sketch(&[1_000_001]));
+        assert_eq!((groups(&histogram), p99(&histogram)), (0, None));
     }
 
     #[test]

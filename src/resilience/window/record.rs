@@ -1,4 +1,4 @@
-//! What workers write: a few nanoseconds per call, no lock, nothing shared, nothing allocated after the first.
+//! What workers write: a few nanoseconds per call, no lock, nothing shared, nothing allocated after the first of a power of two.
 //!
 //! A shard comes with the first call, and a lane without calls sleeps: the merger does not look at it until its bell rings.
 //! Whether to ring is read from the counter of calls itself, by one atomic instruction of the worker against one of the
@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicU32, AtomicU64};
 
 use super::figures::Figures;
-use super::latency::{BUCKETS, GROUPS, Histogram, PER_GROUP, bucket_of};
+use super::latency::{GROUPS, Group, PER_GROUP, bucket_of};
 use crate::resilience::bell::Bell;
 use crate::resilience::outcome::Outcome;
 use crate::resilience::tick::Tick;
@@ -57,7 +57,8 @@ struct Shard {
     sum_nanos: AtomicU64,
     /// Calls by group of buckets, so that the merger looks only where something happened.
     groups: [AtomicU32; GROUPS],
-    buckets: [AtomicU32; BUCKETS],
+    /// The buckets of a group, from its first call on.
+    buckets: [OnceLock<Box<[AtomicU32; PER_GROUP]>>; GROUPS],
 }
 
 /// What came in since the last look.
@@ -76,7 +77,7 @@ pub(super) struct Seen {
     records: u64,
     figures: Figures,
     groups: [u32; GROUPS],
-    buckets: Histogram,
+    buckets: [Option<Box<Group>>; GROUPS],
 }
 
 impl Recorder {
@@ -163,20 +164,23 @@ impl Recorder {
                 continue;
             }
             seen.groups[group] = count;
-            for bucket in group * PER_GROUP..(group + 1) * PER_GROUP {
-                let count = shard.buckets[bucket].load(Relaxed);
-                if count != seen.buckets[bucket] {
-                    add(Added::Latencies(bucket, count.wrapping_sub(seen.buckets[bucket])));
-                    seen.buckets[bucket] = count;
+            // It is there: its calls were counted before those of the group.
+            let Some(buckets) = shard.buckets[group].get() else { continue };
+            let seen = seen.buckets[group].get_or_insert_with(|| Box::new([0; PER_GROUP]));
+            for (at, (bucket, seen)) in buckets.iter().zip(seen.iter_mut()).enumerate() {
+                let count = bucket.load(Relaxed);
+                if count != *seen {
+                    add(Added::Latencies(group * PER_GROUP + at, count.wrapping_sub(*seen)));
+                    *seen = count;
                 }
             }
         }
         true
     }
 
-    /// Bytes of the shards of so many workers, once all have recorded.
+    /// Bytes at most of the shards of so many workers, and of what was seen of them.
     pub(super) const fn memory(workers: usize) -> usize {
-        workers * size_of::<Shard>()
+        workers * (size_of::<Shard>() + size_of::<Seen>() + 2 * GROUPS * size_of::<Group>())
     }
 }
 
@@ -191,7 +195,7 @@ impl Shard {
             slow: AtomicU64::new(0),
             sum_nanos: AtomicU64::new(0),
             groups: [const { AtomicU32::new(0) }; GROUPS],
-            buckets: [const { AtomicU32::new(0) }; BUCKETS],
+            buckets: [const { OnceLock::new() }; GROUPS],
         }
     }
 
@@ -214,9 +218,11 @@ impl Shard {
                 grow(&self.slow, 1);
             }
             let bucket = bucket_of(nanos);
-            grow_32(&self.buckets[bucket]);
+            let (group, at) = (bucket / PER_GROUP, bucket % PER_GROUP);
+            let fresh = || Box::new([const { AtomicU32::new(0) }; PER_GROUP]);
+            grow_32(&self.buckets[group].get_or_init(fresh)[at]);
             // After its bucket, or the merger could take the group for read.
-            let group = &self.groups[bucket / PER_GROUP];
+            let group = &self.groups[group];
             group.store(group.load(Relaxed).wrapping_add(1), Release);
         }
         let was_asleep = self.records.fetch_add(1, AcqRel) & ASLEEP != 0;
@@ -241,7 +247,7 @@ impl Shard {
 
 impl Seen {
     pub(super) fn nothing() -> Self {
-        Seen { records: 0, figures: Figures::default(), groups: [0; GROUPS], buckets: [0; BUCKETS] }
+        Seen { records: 0, figures: Figures::default(), groups: [0; GROUPS], buckets: [const { None }; GROUPS] }
     }
 }
 

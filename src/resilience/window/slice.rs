@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::figures::Figures;
-use super::latency::{BUCKETS, Histogram, p99};
+use super::latency::{Histogram, p99};
 use super::record::Added;
 use super::slice_clock::SliceClock;
 use crate::resilience::tick::Tick;
@@ -16,22 +16,18 @@ struct Slice {
 }
 
 impl Slice {
-    const EMPTY: Slice = Slice { figures: Figures::NONE, latencies: [0; BUCKETS] };
+    const EMPTY: Slice = Slice { figures: Figures::NONE, latencies: Histogram::EMPTY };
 
     fn add(&mut self, added: Added) {
         match added {
             Added::Counts(figures) => self.figures.add(&figures),
-            Added::Latencies(bucket, count) => {
-                self.latencies[bucket] = self.latencies[bucket].wrapping_add(count);
-            }
+            Added::Latencies(bucket, count) => self.latencies.add(bucket, count),
         }
     }
 
     fn subtract(&mut self, old: &Slice) {
         self.figures.subtract(&old.figures);
-        for (count, old) in self.latencies.iter_mut().zip(&old.latencies) {
-            *count = count.wrapping_sub(*old);
-        }
+        self.latencies.subtract(&old.latencies);
     }
 }
 
@@ -113,8 +109,8 @@ impl Sliding {
         self.ring.as_ref().map_or(Figures::NONE, |ring| Figures { p99: p99(&ring.sum.latencies), ..ring.sum.figures })
     }
 
-    /// Bytes of a window of so many slices, and its sum, where each slice had calls.
+    /// Bytes at most of a window of so many slices, and its sum.
     pub(super) const fn memory(count: u32) -> usize {
-        (count as usize + 1) * size_of::<Slice>()
+        (count as usize + 1) * (size_of::<Figures>() + Histogram::memory())
     }
 }
