@@ -39,6 +39,7 @@ mod rota;
 mod tell;
 mod trace_context;
 mod traced;
+mod verdict;
 
 mod evidence;
 mod explain;
@@ -208,11 +209,11 @@ async fn judged<'c>(
         way.record.ended_grpc();
     }
     way.record.attempt_over(attempted.err());
-    let answer = breaker::answer(attempted, way.record);
+    let answer = verdict::answer(attempted, way.record);
     if let Some(room) = routed.room.take() {
         room.leave(load(answer), worker.tick(Instant::now()));
     }
-    let outcome = breaker::outcome(answer, way.record);
+    let outcome = verdict::outcome(answer, way.record);
     // The upstream's time is that to the head of its answer: what follows waits for the client as well.
     let ended = way.record.answered_at.filter(|at| *at >= began).unwrap_or_else(Instant::now);
     routed.compare(worker, route, outcome, ended.saturating_duration_since(began));
