@@ -204,7 +204,7 @@ impl Answer<'_, '_> {
         let responder = responder.take().expect("an exchange is answered once");
         let now = call.clock.now();
         call.clock.wait_for(Waiting::Download);
-        record.answered(self.head, now);
+        record.answered(self.head, &call.clock.client, now);
         if let (Responder::H1(h1), false) = (&responder, progress.sent.get()) {
             // The rest of the body will not be read, so no further request can be found behind it.
             h1.persistence.set(Persistence::Close);
@@ -220,9 +220,11 @@ impl Answer<'_, '_> {
                 record.bytes_out += data.len() as u64;
             }
             Moved::Trailers(trailers) => {
+                call.clock.wait_for(Waiting::Delivery);
                 record.note_grpc(trailers);
                 clean_trailers(trailers, &self.head.fields, |_| false);
             }
+            Moved::End => call.clock.wait_for(Waiting::Delivery),
             Moved::Dry => call.clock.wait_for(Waiting::Download),
         };
         let at_hand = if call.slow.is_none() { gather_whole(self.reader, &mut writer) } else { None };
@@ -322,12 +324,15 @@ async fn pass_interim(
         return Ok(());
     }
     let Some(responder) = responder else { return Ok(()) };
+    let began = call.clock.now();
     let passing = pin!(responder.interim(head));
-    let passed = beside(call, timer, side, progress, |_| Poll::Pending, passing).await?;
-    passed.map_err(|_| Failure::ClientGone)?;
+    let passed = beside(call, timer, side, progress, |_| Poll::Pending, passing).await;
+    // Whoever does not take it is the client.
+    call.clock.client.excuse(call.clock.now().saturating_duration_since(began));
+    passed.map_err(|failed| failed.failure.of_client())?.map_err(|_| Failure::ClientGone)?;
     if head.status == 100 && !progress.sent.get() {
         // Now it is the client's turn.
-        call.clock.wait_for(Waiting::Upload);
+        call.clock.wait_for_client(call.clock.now());
     }
     Ok(())
 }
@@ -351,7 +356,7 @@ async fn switch(
         return Err(Failure::BadAnswer.into());
     };
     let Some(Responder::H1(h1)) = responder.take() else { return Err(Failure::BadAnswer.into()) };
-    record.answered(head, Instant::now());
+    record.answered(head, &call.clock.client, Instant::now());
     let protocol = head.fields.first(Known::Upgrade).unwrap_or(protocol);
     let tunnel = super::upgrade::Tunnel {
         client_in: client.input(),

@@ -107,7 +107,7 @@ impl Replay {
                 self.complete = false;
                 self.clean(trailers, call);
             }
-            Moved::Dry => {}
+            Moved::Dry | Moved::End => {}
         }
     }
 
@@ -211,13 +211,17 @@ async fn send_body(
     // A client that asked whether to send its body waits for the upstream, not the other way round.
     let asks = call.head.fields.has(Known::Expect) && !*is_asked_for;
     let noted = |moved: Moved<'_>| {
-        // What is at hand waits for the upstream to take it.
-        let now = Instant::now();
         match &moved {
-            Moved::Dry if !asks || replay.bytes > 0 => call.clock.wait_for_body(pace.wait(now, replay.bytes), now),
+            Moved::Dry if !asks || replay.bytes > 0 => {
+                let now = Instant::now();
+                call.clock.wait_for_body(pace.wait(now, replay.bytes), now);
+            }
+            // What is at hand waits for the upstream to take it.
+            _ if !call.clock.client.is_waiting() => call.clock.wait_for(Waiting::FirstByte),
             _ => {
+                let now = Instant::now();
                 pace.came(now);
-                call.clock.wait_for(Waiting::FirstByte);
+                call.clock.client_came(now);
             }
         }
         replay.note(moved, call);

@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::failure::Failure;
 use super::fault_table::Fault;
 use super::outcome;
+use super::share::ClientShare;
 use super::traced::Trace;
 use crate::upstream::Report;
 use crate::wire::{Fields, Known, ResponseHead};
@@ -59,11 +60,13 @@ impl Record {
     }
 
     /// The upstream's final answer, or its change of protocol, has begun.
-    pub(super) fn answered(&mut self, head: &ResponseHead, now: Instant) {
+    pub(super) fn answered(&mut self, head: &ResponseHead, client: &ClientShare, now: Instant) {
         self.status = head.status;
         self.answered_at = Some(now);
+        // What is waited for from here on is not told by this wait.
+        client.came(now);
         if let Some(report) = &mut self.report {
-            report.answered(outcome::of_head(head), now);
+            report.answered(outcome::of_head(head), client.until(now), now);
         }
         self.grpc_status = None;
         self.note_grpc(&head.fields);

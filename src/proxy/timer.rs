@@ -15,6 +15,7 @@ use tokio::time::Sleep;
 use super::deadline::Passed;
 use super::failure::Failure;
 use super::gray_drain::GrayDrain;
+use super::share::ClientShare;
 use crate::config::Timeouts;
 
 /// The deadline passed before the work was done.
@@ -120,6 +121,8 @@ pub(super) struct Clock {
     /// What the time was, since when nothing was waited for.
     seen: Cell<Option<Instant>>,
     waiting: Cell<Waiting>,
+    /// The client's share of the time of the attempt under way.
+    pub(super) client: ClientShare,
 }
 
 impl Clock {
@@ -139,6 +142,7 @@ impl Clock {
             within: Cell::new(None),
             seen: Cell::new(Some(started)),
             waiting: Cell::new(Waiting::FirstByte),
+            client: ClientShare::default(),
         }
     }
 
@@ -163,7 +167,7 @@ impl Clock {
     /// answer is what is waited for: a body that still goes up then only shows that something moves. The time begins to run
     /// once there is something to wait for, so this costs no look at the clock.
     pub(super) fn wait_for(&self, waiting: Waiting) {
-        let answered = matches!(self.waiting.get(), Waiting::Download | Waiting::Delivery);
+        let answered = self.is_answered();
         let within = match waiting {
             Waiting::Upload if !answered => self.upload,
             Waiting::FirstByte if !answered => self.first_byte,
@@ -184,9 +188,27 @@ impl Clock {
         self.due.get()
     }
 
+    fn is_answered(&self) -> bool {
+        matches!(self.waiting.get(), Waiting::Download | Waiting::Delivery)
+    }
+
+    /// The client's body is waited for.
+    pub(super) fn wait_for_client(&self, now: Instant) {
+        self.wait_for(Waiting::Upload);
+        if !self.is_answered() {
+            self.client.wait(now);
+        }
+    }
+
+    /// The client is not waited for any more, but the upstream.
+    pub(super) fn client_came(&self, now: Instant) {
+        self.client.came(now);
+        self.wait_for(Waiting::FirstByte);
+    }
+
     /// The client's body is waited for, which on the whole has to come on by `by`.
     pub(super) fn wait_for_body(&self, by: Instant, now: Instant) {
-        self.wait_for(Waiting::Upload);
+        self.wait_for_client(now);
         if self.waiting.get() == Waiting::Upload && by < now + self.upload {
             self.waiting.set(Waiting::Drip);
             self.within.set(None);
@@ -197,6 +219,7 @@ impl Clock {
     /// What went wrong when the exchange got late: whatever it was waiting for.
     pub(super) fn lateness(&self) -> Failure {
         match self.waiting.get() {
+            Waiting::Upload | Waiting::Drip | Waiting::Delivery if self.is_over() => Failure::ClientOverdue,
             _ if self.is_over() => Failure::RequestLate,
             Waiting::Upload | Waiting::Delivery => Failure::ClientLate,
             Waiting::Drip => Failure::ClientDrips,
