@@ -203,8 +203,8 @@ impl Answer<'_, '_> {
     ) -> Result<bool, Failed> {
         let responder = responder.take().expect("an exchange is answered once");
         let now = call.clock.now();
-        call.clock.wait_for(Waiting::Download);
-        record.answered(self.head, &call.clock.client, now);
+        call.clock.answered(now);
+        record.answered(self.head, call.clock.client.until(now), now);
         if let (Responder::H1(h1), false) = (&responder, progress.sent.get()) {
             // The rest of the body will not be read, so no further request can be found behind it.
             h1.persistence.set(Persistence::Close);
@@ -320,7 +320,7 @@ async fn pass_interim(
     if count > MOST_INTERIM {
         return Err(Failure::BadAnswer.into());
     }
-    if head.status == 100 && progress.is_asked_for {
+    if head.status == 100 && progress.is_asked_for.get() {
         return Ok(());
     }
     let Some(responder) = responder else { return Ok(()) };
@@ -330,9 +330,9 @@ async fn pass_interim(
     // Whoever does not take it is the client.
     call.clock.client.excuse(call.clock.now().saturating_duration_since(began));
     passed.map_err(|failed| failed.failure.of_client())?.map_err(|_| Failure::ClientGone)?;
-    if head.status == 100 && !progress.sent.get() {
-        // Now it is the client's turn.
-        call.clock.wait_for_client(call.clock.now());
+    if head.status == 100 {
+        progress.is_asked_for.set(true);
+        call.clock.asked(call.clock.now());
     }
     Ok(())
 }
@@ -356,7 +356,9 @@ async fn switch(
         return Err(Failure::BadAnswer.into());
     };
     let Some(Responder::H1(h1)) = responder.take() else { return Err(Failure::BadAnswer.into()) };
-    record.answered(head, &call.clock.client, Instant::now());
+    let now = Instant::now();
+    call.clock.answered(now);
+    record.answered(head, call.clock.client.until(now), now);
     let protocol = head.fields.first(Known::Upgrade).unwrap_or(protocol);
     let tunnel = super::upgrade::Tunnel {
         client_in: client.input(),

@@ -71,6 +71,10 @@ pub(super) enum Failure {
     /// The upstream did not begin to answer in time.
     #[error("the upstream did not answer in time")]
     FirstByteLate,
+    /// The client expected to be asked for its body and did not send it, and the upstream said nothing: each may have waited for
+    /// the other, so it says nothing against the upstream.
+    #[error("the upstream did not answer in time")]
+    WordLate,
     /// The upstream stopped in the middle of its answer.
     #[error("the upstream stopped in the middle of its answer")]
     BodyLate,
@@ -98,7 +102,7 @@ impl Failure {
     /// What being late means where it was the client that was waited for.
     pub(super) fn of_client(self) -> Self {
         match self {
-            Self::FirstByteLate => Self::ClientLate,
+            Self::FirstByteLate | Self::WordLate => Self::ClientLate,
             Self::RequestLate => Self::ClientOverdue,
             other => other,
         }
@@ -118,7 +122,7 @@ impl Failure {
             Self::Injected(status) => status,
             Self::Limited { .. } => 429,
             Self::NoEndpoint | Self::BreakerOpen { .. } | Self::Overloaded { .. } | Self::GrayDrained => 503,
-            Self::ConnectLate | Self::FirstByteLate | Self::BodyLate => 504,
+            Self::ConnectLate | Self::FirstByteLate | Self::WordLate | Self::BodyLate => 504,
             Self::RequestLate | Self::ClientOverdue => 504,
             Self::Loop => 508,
         }
@@ -145,7 +149,7 @@ impl Failure {
             Self::Reset => "upstream_reset",
             Self::HeldBack(_) => "held_back",
             Self::BadAnswer => "bad_upstream_answer",
-            Self::FirstByteLate => "first_byte_timeout",
+            Self::FirstByteLate | Self::WordLate => "first_byte_timeout",
             Self::BodyLate => "idle_timeout",
             Self::RequestLate | Self::ClientOverdue => "request_timeout",
             Self::GrayDrained => "gray_drained",

@@ -75,6 +75,7 @@ mod tests {
         assert_eq!(failed(Failure::ClientGone), Outcome::Unknown);
         assert_eq!(failed(Failure::ClientLate), Outcome::Unknown);
         assert_eq!(failed(Failure::ClientOverdue), Outcome::Unknown);
+        assert_eq!(failed(Failure::WordLate), Outcome::Unknown);
         assert_eq!(of_end(&Ok(()), Some(Failure::ClientGone)), Outcome::Unknown);
         assert_eq!(failed(Failure::Reset), Outcome::Unavailable);
         assert_eq!(failed(Failure::HeldBack(503)), Outcome::Unavailable);

@@ -1,12 +1,11 @@
 //! What is remembered of an exchange while it goes on, to be told at its end.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::failure::Failure;
 use super::fault_table::Fault;
 use super::outcome;
-use super::share::ClientShare;
 use super::traced::Trace;
 use crate::upstream::Report;
 use crate::wire::{Fields, Known, ResponseHead};
@@ -60,13 +59,12 @@ impl Record {
     }
 
     /// The upstream's final answer, or its change of protocol, has begun.
-    pub(super) fn answered(&mut self, head: &ResponseHead, client: &ClientShare, now: Instant) {
+    /// `waited` is how long the client was waited for until then.
+    pub(super) fn answered(&mut self, head: &ResponseHead, waited: Duration, now: Instant) {
         self.status = head.status;
         self.answered_at = Some(now);
-        // What is waited for from here on is not told by this wait.
-        client.came(now);
         if let Some(report) = &mut self.report {
-            report.answered(outcome::of_head(head), client.until(now), now);
+            report.answered(outcome::of_head(head), waited, now);
         }
         self.grpc_status = None;
         self.note_grpc(&head.fields);

@@ -9,6 +9,10 @@
 //! that thinks from one that waits for the next message, and that is the client's time too: a stranger could make any lane
 //! look slow by saying nothing.
 //!
+//! A client that expects `100 Continue` waits for the upstream's word, and the upstream that says nothing may be waiting for the
+//! body. Which of them it was shows in what comes: a word of the upstream makes the time its own, a body, or nothing, the
+//! client's.
+//!
 //! A request whose body came with its head never waits, so it costs no look at the clock.
 
 use std::cell::Cell;
@@ -43,6 +47,11 @@ impl ClientShare {
     /// What was waited for has come.
     pub(super) fn came(&self, now: Instant) {
         self.waited.set(self.until(now));
+        self.since.set(None);
+    }
+
+    /// What was waited for since it is waited for was not the client after all.
+    pub(super) fn take_back(&self) {
         self.since.set(None);
     }
 
@@ -82,6 +91,8 @@ mod tests {
         share.came(at(7));
         assert_eq!(share.upstreams(began, at(8)), 3 * SECOND);
         share.came(at(9));
+        share.wait(at(9));
+        share.take_back();
         share.wait(at(10));
         share.came(at(20));
         assert_eq!((share.until(at(21)), share.upstreams(began, at(21))), (15 * SECOND, 6 * SECOND));
@@ -96,6 +107,10 @@ mod tests {
         share.begin();
         assert!(!share.is_waiting());
         assert_eq!(share.upstreams(start + 7 * SECOND, start + 8 * SECOND), SECOND);
-        assert_eq!(share.upstreams(start + 8 * SECOND, start + 7 * SECOND), Duration::ZERO, "a clock that went backwards");
+        assert_eq!(
+            share.upstreams(start + 8 * SECOND, start + 7 * SECOND),
+            Duration::ZERO,
+            "a clock that went backwards"
+        );
     }
 }

@@ -96,6 +96,8 @@ pub(super) enum Waiting {
     Upload,
     /// The client's body, which came too slowly so far.
     Drip,
+    /// The upstream's word that it wants the body, or the body without it.
+    Word,
     /// The upstream's first byte, or that it takes what is sent to it.
     FirstByte,
     /// The rest of the upstream's answer.
@@ -170,7 +172,7 @@ impl Clock {
         let answered = self.is_answered();
         let within = match waiting {
             Waiting::Upload if !answered => self.upload,
-            Waiting::FirstByte if !answered => self.first_byte,
+            Waiting::FirstByte | Waiting::Word if !answered => self.first_byte,
             _ => self.idle,
         };
         if !answered || matches!(waiting, Waiting::Download | Waiting::Delivery) {
@@ -200,6 +202,31 @@ impl Clock {
         }
     }
 
+    /// The client waits to be asked for its body, and the upstream may wait for the body.
+    pub(super) fn wait_for_word(&self, now: Instant) {
+        self.wait_for(Waiting::Word);
+        if !self.is_answered() {
+            self.client.wait(now);
+        }
+    }
+
+    /// The upstream asked for the body: if the client waited for that, it is its turn now.
+    pub(super) fn asked(&self, now: Instant) {
+        if self.waiting.get() == Waiting::Word {
+            self.client.take_back();
+            self.wait_for_client(now);
+        }
+    }
+
+    /// The upstream's answer has begun. What is waited for from here on is not told by the attempt's time.
+    pub(super) fn answered(&self, now: Instant) {
+        match self.waiting.get() {
+            Waiting::Word => self.client.take_back(),
+            _ => self.client.came(now),
+        }
+        self.wait_for(Waiting::Download);
+    }
+
     /// The client is not waited for any more, but the upstream.
     pub(super) fn client_came(&self, now: Instant) {
         self.client.came(now);
@@ -219,8 +246,9 @@ impl Clock {
     /// What went wrong when the exchange got late: whatever it was waiting for.
     pub(super) fn lateness(&self) -> Failure {
         match self.waiting.get() {
-            Waiting::Upload | Waiting::Drip | Waiting::Delivery if self.is_over() => Failure::ClientOverdue,
-            _ if self.is_over() => Failure::RequestLate,
+            Waiting::FirstByte | Waiting::Download if self.is_over() => Failure::RequestLate,
+            _ if self.is_over() => Failure::ClientOverdue,
+            Waiting::Word => Failure::WordLate,
             Waiting::Upload | Waiting::Delivery => Failure::ClientLate,
             Waiting::Drip => Failure::ClientDrips,
             Waiting::FirstByte => Failure::FirstByteLate,
@@ -287,6 +315,42 @@ mod tests {
         clock.wait_for(Waiting::Download);
         clock.wait_for(Waiting::FirstByte);
         assert_eq!((clock.waiting.get(), clock.within.get()), (Waiting::Download, Some(Duration::from_secs(60))));
+    }
+
+    #[test]
+    fn the_upstreams_word_makes_the_wait_for_it_the_upstreams() {
+        let (start, second) = (Instant::now(), Duration::from_secs(1));
+        let clock = || {
+            let clock = Clock::new(start, None, &Timeouts::default(), 5 * second);
+            clock.wait_for_word(start + second);
+            assert_eq!((clock.waiting.get(), clock.lateness()), (Waiting::Word, Failure::WordLate));
+            clock
+        };
+        let upstreams = |clock: &Clock| clock.client.upstreams(start, start + 9 * second);
+        assert_eq!(upstreams(&clock()), second, "nobody said anything");
+        let answered = clock();
+        answered.answered(start + 9 * second);
+        assert_eq!(upstreams(&answered), 9 * second);
+        let asked = clock();
+        asked.asked(start + 4 * second);
+        assert_eq!((asked.waiting.get(), upstreams(&asked)), (Waiting::Upload, 4 * second));
+        let sent = clock();
+        sent.client_came(start + 4 * second);
+        sent.asked(start + 5 * second);
+        assert_eq!((sent.waiting.get(), upstreams(&sent)), (Waiting::FirstByte, 6 * second));
+    }
+
+    #[test]
+    fn what_a_request_is_late_for_is_whom_it_waited_for() {
+        let late = Instant::now().checked_sub(Duration::from_secs(9)).expect("the machine runs for longer");
+        let clock = Clock::new(late, Some(Duration::from_secs(1)), &Timeouts::default(), Duration::from_secs(5));
+        assert_eq!(clock.lateness(), Failure::RequestLate);
+        clock.wait_for_client(late);
+        assert_eq!(clock.lateness(), Failure::ClientOverdue);
+        clock.answered(late);
+        assert_eq!(clock.lateness(), Failure::RequestLate);
+        clock.wait_for(Waiting::Delivery);
+        assert_eq!(clock.lateness(), Failure::ClientOverdue);
     }
 
     #[test]

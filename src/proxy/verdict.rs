@@ -36,7 +36,11 @@ fn fault(failure: Failure) -> Option<Fault> {
         Failure::BadAnswer => Fault::BadAnswer,
         Failure::ConnectLate | Failure::FirstByteLate | Failure::BodyLate | Failure::RequestLate => Fault::TimeOut,
         Failure::ClientGone => Fault::ClientGone,
-        Failure::ClientLate | Failure::ClientDrips | Failure::ClientBody | Failure::ClientOverdue => Fault::Client,
+        Failure::ClientLate
+        | Failure::ClientDrips
+        | Failure::ClientBody
+        | Failure::ClientOverdue
+        | Failure::WordLate => Fault::Client,
         Failure::Refused(_)
         | Failure::Path
         | Failure::NoRoute
@@ -62,6 +66,7 @@ mod tests {
         assert_eq!(outcome(Err(Failure::ClientGone), &record), Outcome::Cancelled);
         assert_eq!(outcome(Err(Failure::ClientBody), &record), Outcome::NotCounted);
         assert_eq!(outcome(Err(Failure::ClientOverdue), &record), Outcome::NotCounted);
+        assert_eq!(outcome(Err(Failure::WordLate), &record), Outcome::NotCounted);
         assert_eq!(outcome(Err(Failure::RequestLate), &record), Outcome::Failure);
         record.deadline_is_callers = true;
         assert_eq!(outcome(Err(Failure::RequestLate), &record), Outcome::CallerDeadline);

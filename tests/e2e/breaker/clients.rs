@@ -1,7 +1,7 @@
 //! What clients do, or leave undone, is no verdict over a lane that answers at once.
 
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::Request;
@@ -187,4 +187,62 @@ fn a_client_that_gives_up_a_lane_that_is_slow_behind_its_upload_tells_of_it() {
     sleep(PAUSE);
     drop(clients);
     sidecar.wait_for_metric("graylane_breaker_state", &[("route", "all"), ("lane", "stable")], 2.0);
+}
+
+#[test]
+fn an_expectation_that_is_none_leaves_the_client_the_slow_one() {
+    let stable = Origin::lane("stable");
+    let sidecar = Sidecar::start(&plan(&stable, "first_byte: 300ms", "body_idle: 600ms"));
+    for expect in ["", "x", "y 100-continue"] {
+        let request = format!("POST / HTTP/1.1\r\nHost: a\r\nExpect: {expect}\r\nContent-Length: 1\r\n\r\n");
+        assert_eq!(sidecar.client().exchange(request.as_bytes()).status(), 408, "{expect:?}");
+    }
+}
+
+#[test]
+fn silence_behind_an_empty_expectation_is_no_verdict() {
+    let stable = Origin::lane("stable");
+    let sidecar = Sidecar::start(&plan(&stable, "first_byte: 300ms", "body_idle: 600ms"));
+    let mut clients = crowd(&sidecar, "POST / HTTP/1.1\r\nHost: a\r\nExpect:\r\nContent-Length: 1\r\n\r\n");
+    assert_eq!(statuses(&mut clients), [408; CALLS]);
+    sidecar.wait_for_metric("graylane_slow_clients_total", &[("reason", "body_pause")], CALLS as f64);
+    check_no_verdict(&sidecar);
+}
+
+const ASK: &str = "POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n";
+
+#[test]
+fn a_client_that_waits_for_100_of_a_lane_that_waits_for_the_body_is_no_verdict() {
+    // It reads the body and says nothing before.
+    let stable = Origin::lane("stable");
+    let sidecar = Sidecar::start(&plan(&stable, "first_byte: 400ms", "body_idle: 20s"));
+    let mut clients = crowd(&sidecar, ASK);
+    assert_eq!(statuses(&mut clients), [504; CALLS]);
+    check_no_verdict(&sidecar);
+    // One that sends the body after a while is served, and has waited for nobody but itself.
+    let mut client = sidecar.client();
+    client.send(ASK.as_bytes());
+    sleep(Duration::from_millis(200));
+    client.send(b"x");
+    assert_eq!(client.answer_to("POST").status(), 200);
+}
+
+#[test]
+fn behind_a_100_it_is_the_clients_turn() {
+    let stable = Origin::start(|visit| {
+        while let Some(head) = visit.head() {
+            if head.method() == "POST" {
+                let _ = visit.send("HTTP/1.1 100 Continue\r\n\r\n");
+            }
+            if visit.rest_of(head).is_none() || visit.send(answer("200 OK", "", b"")).is_none() {
+                return;
+            }
+        }
+    });
+    let sidecar = Sidecar::start(&plan(&stable, "first_byte: 300ms", "body_idle: 600ms"));
+    let start = Instant::now();
+    let mut clients = crowd(&sidecar, ASK);
+    assert_eq!(statuses(&mut clients), [408; CALLS]);
+    assert!(start.elapsed() >= Duration::from_millis(600));
+    check_no_verdict(&sidecar);
 }
