@@ -23,6 +23,8 @@ pub(super) fn of_head(head: &ResponseHead) -> Outcome {
 fn of_status(status: u16) -> Outcome {
     match status {
         502..=504 => Outcome::Unavailable,
+        // What the client chose to ask by, no error of the service.
+        501 | 505 => Outcome::Answered,
         500..=599 => Outcome::Erred,
         _ => Outcome::Answered,
     }
@@ -63,6 +65,7 @@ mod tests {
         assert_eq!(of_head(&head(200, None)), Outcome::Answered);
         assert_eq!(of_head(&head(404, None)), Outcome::Answered);
         assert_eq!(of_head(&head(500, None)), Outcome::Erred);
+        assert_eq!([501, 505].map(|status| of_head(&head(status, None))), [Outcome::Answered; 2]);
         assert_eq!([502, 503, 504].map(|status| of_head(&head(status, None))), [Outcome::Unavailable; 3]);
         assert_eq!(of_head(&head(200, Some(b"14"))), Outcome::Unavailable);
         assert_eq!(of_head(&head(200, Some(b"13"))), Outcome::Erred);

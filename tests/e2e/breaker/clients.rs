@@ -246,3 +246,15 @@ fn behind_a_100_it_is_the_clients_turn() {
     assert!(start.elapsed() >= Duration::from_millis(600));
     check_no_verdict(&sidecar);
 }
+
+#[test]
+fn a_method_that_the_lane_does_not_know_is_not_its_failure() {
+    let stable = Origin::answering(|request| {
+        let status = if request.head.method() == "GET" { "200 OK" } else { "501 Not Implemented" };
+        answer(status, "", b"")
+    });
+    let sidecar = Sidecar::start(&plan(&stable, "", ""));
+    let mut clients = crowd(&sidecar, "FOO / HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(statuses(&mut clients), [501; CALLS]);
+    check_no_verdict(&sidecar);
+}
