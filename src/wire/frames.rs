@@ -51,7 +51,7 @@ impl FrameWatch {
         self.flood.get()
     }
 
-    /// Since when a header section is under way that has not ended.
+    /// Since when a header section is under way of which not all has come.
     pub fn head_since(&self) -> Option<Instant> {
         self.head_since.get()
     }
@@ -132,10 +132,22 @@ enum At {
     Head(usize),
 }
 
+/// How far a header section has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Section {
+    /// None is under way.
+    None,
+    /// More frames of it are to come.
+    Open,
+    /// It ends with the frame under way.
+    Last,
+}
+
 struct Meter {
     limits: FrameLimits,
     watch: Rc<FrameWatch>,
     at: At,
+    section: Section,
     head: [u8; HEAD + 4],
     last_stream: u32,
     opened: u32,
@@ -152,6 +164,7 @@ impl Meter {
             limits,
             watch,
             at: At::Skipping(PREFACE),
+            section: Section::None,
             head: [0; HEAD + 4],
             last_stream: 0,
             opened: 0,
@@ -169,7 +182,7 @@ impl Meter {
                 At::Skipping(left) => {
                     let n = left.min(bytes.len());
                     bytes = &bytes[n..];
-                    self.at = if n == left { At::Head(0) } else { At::Skipping(left - n) };
+                    self.carry(left - n);
                 }
                 At::Head(have) => {
                     let n = (self.wanted(have) - have).min(bytes.len());
@@ -182,6 +195,26 @@ impl Meter {
                     }
                 }
             }
+        }
+        self.watch_section();
+    }
+
+    /// So much of what the frame carries is still to come.
+    fn carry(&mut self, left: usize) {
+        self.at = if left == 0 { At::Head(0) } else { At::Skipping(left) };
+        if left == 0 && self.section == Section::Last {
+            self.section = Section::None;
+        }
+    }
+
+    /// All that was read was looked at. A section whose rest is still to come may drip, within a frame as well as between two; one
+    /// that came whole costs no look at the clock.
+    fn watch_section(&self) {
+        let since = &self.watch.head_since;
+        match self.section {
+            Section::None => since.set(None),
+            _ if since.get().is_none() => since.set(Some(Instant::now())),
+            _ => {}
         }
     }
 
@@ -202,14 +235,17 @@ impl Meter {
     /// A frame begins; `have` bytes of it are in `head`.
     fn frame(&mut self, have: usize) {
         let (length, kind, flags, stream) = (self.length(), self.head[3], self.head[4], self.number(5));
-        let left = length - (have - HEAD);
-        self.at = if left == 0 { At::Head(0) } else { At::Skipping(left) };
+        if kind == HEADERS || kind == CONTINUATION {
+            if kind == HEADERS {
+                // What another one began was broken off: the codec ends the connection.
+                self.watch.head_since.set(None);
+            }
+            self.section = if flags & END_HEADERS == 0 { Section::Open } else { Section::Last };
+        }
+        self.carry(length - (have - HEAD));
         match kind {
             DATA if length > 0 || flags & END_STREAM != 0 => {}
             HEADERS => {
-                if flags & END_HEADERS == 0 {
-                    self.watch.head_since.set(Some(Instant::now()));
-                }
                 if stream > self.last_stream {
                     self.last_stream = stream;
                     self.opened = self.opened.saturating_add(1);
@@ -217,12 +253,7 @@ impl Meter {
                     self.reset_rate.earn(0.25);
                 }
             }
-            CONTINUATION => {
-                if flags & END_HEADERS != 0 {
-                    self.watch.head_since.set(None);
-                }
-                self.control(1);
-            }
+            CONTINUATION => self.control(1),
             RST_STREAM => self.reset(),
             WINDOW_UPDATE if have > HEAD && self.number(HEAD) >= SMALL_WINDOW => {}
             // Each value has to be taken: a frame of thousands is as much work as many frames (CVE-2020-11080).
@@ -385,6 +416,25 @@ mod tests {
         meter.read(&frame(HEADERS, 0, 1, b"some"));
         assert!(meter.watch.head_since().is_some());
         meter.read(&frame(CONTINUATION, END_HEADERS, 1, b"more"));
+        assert!(meter.watch.head_since().is_none());
+    }
+
+    #[test]
+    fn a_header_section_is_under_way_until_the_last_byte_of_its_last_frame() {
+        let mut meter = meter();
+        meter.read(&[0; PREFACE]);
+        let whole = frame(HEADERS, END_HEADERS, 1, b"some head");
+        meter.read(&whole);
+        assert!(meter.watch.head_since().is_none(), "it came at once");
+        let next = [frame(DATA, 0, 1, b"x"), frame(HEADERS, END_HEADERS, 3, b"some head")].concat();
+        let (first, rest) = next.split_at(next.len() - 5);
+        meter.read(first);
+        let since = meter.watch.head_since();
+        assert!(since.is_some());
+        let (most, last) = rest.split_at(4);
+        most.iter().for_each(|byte| meter.read(&[*byte]));
+        assert_eq!(meter.watch.head_since(), since, "dripping does not begin it anew");
+        meter.read(&[last, &frame(DATA, 0, 1, b"x")[..4]].concat());
         assert!(meter.watch.head_since().is_none());
     }
 }
