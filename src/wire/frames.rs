@@ -27,6 +27,14 @@ pub struct FrameLimits {
     pub control_frames_per_second: u32,
 }
 
+impl FrameLimits {
+    /// Streams that a peer can have opened and reset before we count too many resets a second: those that it may at once, and a
+    /// quarter of each such row besides.
+    pub(super) fn resets_at_once(&self) -> usize {
+        (self.resets_per_second as usize).saturating_mul(RESET_SECONDS as usize + 1).max(LEAST_RESETS)
+    }
+}
+
 /// What a peer did too much of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flood {
@@ -43,12 +51,18 @@ pub enum Flood {
 pub struct FrameWatch {
     flood: Cell<Option<Flood>>,
     head_since: Cell<Option<Instant>>,
+    has_resets: Cell<bool>,
 }
 
 impl FrameWatch {
     /// What the peer did too much of. From then on nothing more is read from it.
     pub fn flood(&self) -> Option<Flood> {
         self.flood.get()
+    }
+
+    /// Whether the peer has ever reset a stream.
+    pub fn has_resets(&self) -> bool {
+        self.has_resets.get()
     }
 
     /// Since when a header section is under way of which not all has come.
@@ -109,6 +123,10 @@ const HEAD: usize = 9;
 const SMALL_WINDOW: u32 = 256;
 /// Bytes of settings that count as one frame: ten values, more than anybody has to send.
 const USUAL_SETTINGS: usize = 60;
+/// The seconds whose resets may come at once.
+const RESET_SECONDS: u32 = 2;
+/// Streams that a peer may always reset before they are served, as `h2` has it.
+const LEAST_RESETS: usize = 20;
 /// Frames that carry nothing and that one request explains: windows for its answer, a change of its priority.
 const FRAMES_OF_A_REQUEST: f64 = 4.0;
 /// Bytes of answers that explain one such frame. A ping's answer has 17, so pings do not pay for themselves.
@@ -159,7 +177,7 @@ struct Meter {
 impl Meter {
     fn new(limits: FrameLimits, watch: Rc<FrameWatch>, now: Instant) -> Self {
         Self {
-            reset_rate: Allowance::new(limits.resets_per_second, 2, now),
+            reset_rate: Allowance::new(limits.resets_per_second, RESET_SECONDS, now),
             control: Allowance::new(limits.control_frames_per_second, 10, now),
             limits,
             watch,
@@ -272,6 +290,7 @@ impl Meter {
 
     fn reset(&mut self) {
         self.resets = self.resets.saturating_add(1);
+        self.watch.has_resets.set(true);
         if !self.reset_rate.spend(1.0, Instant::now()) {
             self.watch.flood.set(Some(Flood::ResetRate));
         } else if self.resets > self.limits.resets && self.resets > self.opened / 2 {

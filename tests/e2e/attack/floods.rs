@@ -252,6 +252,22 @@ fn row_22_a_head_that_drips_within_its_frame_is_timed_out() {
 }
 
 #[test]
+fn row_21_resets_within_the_limit_of_a_second_are_taken_however_they_come() {
+    let (sidecar, origin) = limited("h2_resets: 100000, h2_resets_per_second: 500");
+    let mut raw = Raw::connect(sidecar.traffic(), &[]);
+    // All of them in one piece, so that they are reset before any is served.
+    let pairs = (0..400).map(|turn| [get(stream(turn)), frame(RST_STREAM, 0, stream(turn), &CANCEL)].concat());
+    raw.send(&pairs.collect::<Vec<_>>().concat());
+    raw.send(&get(stream(400)));
+    let heard = raw.leave_after("the answer to the last stream", |heard| {
+        heard.goaway().is_some()
+            || heard.frames.iter().any(|(kind, _, number, _)| (*kind, *number) == (HEADERS, stream(400)))
+    });
+    assert_eq!(heard.goaway(), None);
+    assert!(origin.connections() < 100, "{} upstream connections for nobody", origin.connections());
+}
+
+#[test]
 fn row_21_a_header_list_that_unfolds_is_refused() {
     // RFC 7541: one entry of 4000 bytes goes into the table, and each further byte is that entry once more.
     let (sidecar, origin) = limited("h2_streams: 128");
