@@ -62,7 +62,7 @@ impl Call<'_> {
 pub(super) struct Failed {
     pub(super) failure: Failure,
     /// The upstream cannot have begun to work on the request, so that far as it is concerned it may be sent again:
-    /// a kept connection that closed without a byte, or a stream refused.
+    /// a kept connection that closed without a byte, an interim answer neither, or a stream refused.
     pub(super) untouched: bool,
 }
 
@@ -96,7 +96,7 @@ pub(super) async fn over_h1(call: &Call<'_>, mut lease: H1Lease, exchange: Excha
                 let reading = pin!(read_head(input, &call.limits, call.worker));
                 beside(call, timer, side.as_mut(), &progress, |cx| reset(responder, cx), reading).await?
             };
-            let head = read.map_err(|error| error.into_failed(reused))?;
+            let head = read.map_err(|error| error.into_failed(reused && progress.interim.get() == 0))?;
             match head.status {
                 101 => break (head, None),
                 100..=199 => pass_interim(call, timer, side.as_mut(), &progress, responder, &head).await?,
@@ -130,12 +130,12 @@ pub(super) async fn over_h2(call: &Call<'_>, lease: H2Lease, exchange: Exchange<
     let has_body = call.framing != Framing::Empty;
     let request = h2_request(call, lease.scheme(), record)?;
     let reused = lease.reused;
-    let failed = |error| stream_failed(error, reused);
     // What the codec does not take was not sent, not a byte of it.
     let sent = lease.send(request, !has_body).map_err(|_| Failed { failure: Failure::Reset, untouched: true });
     let (mut response, stream) = sent?;
     let mut head = call.worker.response_head();
     let progress = Progress::of(body);
+    let failed = |error| stream_failed(error, reused && progress.interim.get() == 0);
     let writer = BodyWriter::H2(h2::BodyWriter::new(stream, !has_body).to_upstream());
     let mut side = pin!(upload(body, writer, call, &progress));
     let response = loop {
