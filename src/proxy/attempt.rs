@@ -17,6 +17,7 @@ use super::failure::Failure;
 use super::fault::trickle;
 use super::fields::{Told, clean_trailers};
 use super::gray_drain::{self, Ended};
+use super::outcome;
 use super::outgoing::{h2_request, upstream_framing, write_head};
 use super::record::Record;
 use super::respond::{Mark, Responder};
@@ -203,8 +204,8 @@ impl Answer<'_, '_> {
     ) -> Result<bool, Failed> {
         let responder = responder.take().expect("an exchange is answered once");
         let now = call.clock.now();
-        call.clock.answered(now);
-        record.answered(self.head, call.clock.client.until(now), now);
+        call.clock.answered(now, || outcome::of_head(self.head).is_failure());
+        record.answered(self.head, &call.clock.client, now);
         if let (Responder::H1(h1), false) = (&responder, progress.sent.get()) {
             // The rest of the body will not be read, so no further request can be found behind it.
             h1.persistence.set(Persistence::Close);
@@ -357,8 +358,8 @@ async fn switch(
     };
     let Some(Responder::H1(h1)) = responder.take() else { return Err(Failure::BadAnswer.into()) };
     let now = Instant::now();
-    call.clock.answered(now);
-    record.answered(head, call.clock.client.until(now), now);
+    call.clock.answered(now, || false);
+    record.answered(head, &call.clock.client, now);
     let protocol = head.fields.first(Known::Upgrade).unwrap_or(protocol);
     let tunnel = super::upgrade::Tunnel {
         client_in: client.input(),

@@ -211,8 +211,8 @@ async fn judged<'c>(
         way.record.ended_grpc();
     }
     way.record.attempt_over(attempted.err());
-    let answer = verdict::answer(attempted, way.record);
     let ended = way.record.answered_at.filter(|at| *at >= began).unwrap_or_else(Instant::now);
+    let answer = verdict::answer(attempted, way.record, clock.client.kept_waiting(ended));
     let took = clock.client.upstreams(began, ended);
     if let Some(room) = routed.room.take() {
         room.leave(load(answer), took, worker.tick(Instant::now()));
@@ -300,7 +300,8 @@ async fn attempt<'c>(
             upstream::Lease::H2(lease) => over_h2(&call, lease, exchange).await,
         };
         if let Some(report) = way.record.report.take() {
-            let (outcome, now) = (outcome::of_end(&attempted, way.record.failure), Instant::now());
+            let now = Instant::now();
+            let outcome = outcome::of_end(&attempted, way.record.failure, clock.client.kept_waiting(now));
             report.ended(outcome, clock.client.until(now), now);
         }
         match attempted {

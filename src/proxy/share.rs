@@ -13,10 +13,16 @@
 //! body. Which of them it was shows in what comes: a word of the upstream makes the time its own, a body, or nothing, the
 //! client's.
 //!
+//! What an upstream does after its client kept it waiting for long is the client's doing as well: servers give up bodies that
+//! stop, some by closing the connection, some by a 500. Whether an upstream that failed was kept waiting is told here too.
+//!
 //! A request whose body came with its head never waits, so it costs no look at the clock.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
+
+/// An upstream that fails although it waits for its client fails sooner; one that was kept waiting for longer gave the client up.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The client's share of an attempt's time.
 #[derive(Debug, Default)]
@@ -25,6 +31,8 @@ pub(super) struct ClientShare {
     waited: Cell<Duration>,
     /// Since when it is waited for.
     since: Cell<Option<Instant>>,
+    /// The upstream had been kept waiting when it answered that it failed.
+    was_kept: Cell<bool>,
 }
 
 impl ClientShare {
@@ -32,6 +40,7 @@ impl ClientShare {
     pub(super) fn begin(&self) {
         self.waited.set(Duration::ZERO);
         self.since.set(None);
+        self.was_kept.set(false);
     }
 
     /// The client is waited for, from now on unless it was before.
@@ -48,6 +57,21 @@ impl ClientShare {
     pub(super) fn came(&self, now: Instant) {
         self.waited.set(self.until(now));
         self.since.set(None);
+    }
+
+    /// The upstream's answer has come; `failed` is whether its head says that the request failed. What an answer that begins well
+    /// comes to is the upstream's, however long it waited before.
+    pub(super) fn answered(&self, now: Instant, failed: impl FnOnce() -> bool) {
+        if self.is_waiting() {
+            self.was_kept.set(self.kept_waiting(now) && failed());
+            self.came(now);
+        }
+    }
+
+    /// Whether the upstream had been kept waiting for long until then, or until it failed by its answer: then it gave its client up.
+    pub(super) fn kept_waiting(&self, then: Instant) -> bool {
+        let since = self.since.get();
+        self.was_kept.get() || since.is_some_and(|since| then.saturating_duration_since(since) >= PATIENCE)
     }
 
     /// What was waited for since it is waited for was not the client after all.
@@ -96,6 +120,24 @@ mod tests {
         share.wait(at(10));
         share.came(at(20));
         assert_eq!((share.until(at(21)), share.upstreams(began, at(21))), (15 * SECOND, 6 * SECOND));
+    }
+
+    #[test]
+    fn an_upstream_was_kept_waiting_if_the_wait_lasts_when_it_fails() {
+        let (share, start) = (ClientShare::default(), Instant::now());
+        assert!(!share.kept_waiting(start + 9 * SECOND));
+        share.wait(start);
+        assert!(!share.kept_waiting(start + SECOND / 2) && share.kept_waiting(start + SECOND));
+        share.came(start + 5 * SECOND);
+        assert!(!share.kept_waiting(start + 9 * SECOND), "what it waited for came");
+        share.wait(start + 10 * SECOND);
+        share.answered(start + 12 * SECOND, || true);
+        assert!(share.kept_waiting(start + 12 * SECOND), "it answered because nothing came");
+        share.begin();
+        assert!(!share.kept_waiting(start + 12 * SECOND));
+        share.wait(start);
+        share.answered(start + 2 * SECOND, || false);
+        assert!(!share.kept_waiting(start + 9 * SECOND), "what follows an answer that begins well is the upstream's");
     }
 
     #[test]

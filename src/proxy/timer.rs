@@ -218,11 +218,12 @@ impl Clock {
         }
     }
 
-    /// The upstream's answer has begun. What is waited for from here on is not told by the attempt's time.
-    pub(super) fn answered(&self, now: Instant) {
+    /// The upstream's answer has begun; `failed` is whether its head says that the request failed. What is waited for from here
+    /// on is not told by the attempt's time.
+    pub(super) fn answered(&self, now: Instant, failed: impl FnOnce() -> bool) {
         match self.waiting.get() {
             Waiting::Word => self.client.take_back(),
-            _ => self.client.came(now),
+            _ => self.client.answered(now, failed),
         }
         self.wait_for(Waiting::Download);
     }
@@ -329,7 +330,7 @@ mod tests {
         let upstreams = |clock: &Clock| clock.client.upstreams(start, start + 9 * second);
         assert_eq!(upstreams(&clock()), second, "nobody said anything");
         let answered = clock();
-        answered.answered(start + 9 * second);
+        answered.answered(start + 9 * second, || true);
         assert_eq!(upstreams(&answered), 9 * second);
         let asked = clock();
         asked.asked(start + 4 * second);
@@ -347,7 +348,7 @@ mod tests {
         assert_eq!(clock.lateness(), Failure::RequestLate);
         clock.wait_for_client(late);
         assert_eq!(clock.lateness(), Failure::ClientOverdue);
-        clock.answered(late);
+        clock.answered(late, || false);
         assert_eq!(clock.lateness(), Failure::RequestLate);
         clock.wait_for(Waiting::Delivery);
         assert_eq!(clock.lateness(), Failure::ClientOverdue);

@@ -12,8 +12,8 @@ pub(super) fn outcome(answer: Answer, record: &Record) -> Outcome {
     classify(answer, TooManyRequests::Success)
 }
 
-/// How an attempt ended.
-pub(super) fn answer(attempted: Result<(), Failure>, record: &Record) -> Answer {
+/// How an attempt ended. An upstream that was `kept_waiting` by its client for long and failed then gave the client up.
+pub(super) fn answer(attempted: Result<(), Failure>, record: &Record, kept_waiting: bool) -> Answer {
     let failure = attempted.err().or(record.failure);
     let unseen = match failure {
         Some(Failure::HeldBack(status) | Failure::Injected(status)) => Some(status),
@@ -24,7 +24,11 @@ pub(super) fn answer(attempted: Result<(), Failure>, record: &Record) -> Answer 
         Some(Failure::RequestLate) if record.deadline_is_callers => Some(Fault::CallerDeadline),
         failure => failure.and_then(fault),
     };
-    Answer { status, grpc: record.grpc_status, fault }
+    let answer = Answer { status, grpc: record.grpc_status, fault };
+    if kept_waiting && classify(answer, TooManyRequests::Success) == Outcome::Failure {
+        return Answer { fault: Some(Fault::Client), ..answer };
+    }
+    answer
 }
 
 fn fault(failure: Failure) -> Option<Fault> {
@@ -59,7 +63,7 @@ mod tests {
 
     #[test]
     fn what_the_upstream_did_counts_and_what_others_did_does_not() {
-        let outcome = |attempted, record: &Record| outcome(answer(attempted, record), record);
+        let outcome = |attempted, record: &Record| outcome(answer(attempted, record, false), record);
         let mut record = Record::default();
         assert_eq!(outcome(Err(Failure::Connect), &record), Outcome::Failure);
         assert_eq!(outcome(Err(Failure::HeldBack(503)), &record), Outcome::Failure);
@@ -82,15 +86,28 @@ mod tests {
     }
 
     #[test]
+    fn an_upstream_that_gave_its_client_up_did_not_fail() {
+        let kept = |attempted, status| {
+            let record = Record { status, ..Record::default() };
+            outcome(answer(attempted, &record, true), &record)
+        };
+        assert_eq!(kept(Err(Failure::Reset), 0), Outcome::NotCounted);
+        assert_eq!(kept(Ok(()), 500), Outcome::NotCounted);
+        assert_eq!(kept(Ok(()), 200), Outcome::Success);
+        assert_eq!(kept(Ok(()), 408), Outcome::Success);
+        assert_eq!(kept(Err(Failure::ClientGone), 0), Outcome::Cancelled);
+    }
+
+    #[test]
     fn a_fault_on_purpose_counts_only_where_it_is_to() {
         let mut record = Record::default();
         for failure in [Failure::Injected(503), Failure::InjectedReset, Failure::FirstByteLate] {
             record.is_drill = false;
-            assert_eq!(outcome(answer(Err(failure), &record), &record), Outcome::Failure);
+            assert_eq!(outcome(answer(Err(failure), &record, false), &record), Outcome::Failure);
             record.is_drill = true;
-            assert_eq!(outcome(answer(Err(failure), &record), &record), Outcome::NotCounted);
+            assert_eq!(outcome(answer(Err(failure), &record, false), &record), Outcome::NotCounted);
         }
         record.is_drill = false;
-        assert_eq!(outcome(answer(Err(Failure::Injected(404)), &record), &record), Outcome::Success);
+        assert_eq!(outcome(answer(Err(Failure::Injected(404)), &record, false), &record), Outcome::Success);
     }
 }

@@ -18,6 +18,13 @@ pub enum Outcome {
     Unknown,
 }
 
+impl Outcome {
+    /// Whether it says that the request failed.
+    pub fn is_failure(self) -> bool {
+        matches!(self, Self::Erred | Self::Unavailable)
+    }
+}
+
 /// A request on its way, where somebody wants to know what becomes of it. Dropped without a word, its client left.
 pub struct Report {
     endpoint: Rc<Endpoint>,
@@ -48,7 +55,7 @@ impl Report {
     pub fn ended(mut self, outcome: Outcome, waited: Duration, now: Instant) {
         let took = self.took(waited, now);
         match (self.head.replace(outcome), outcome) {
-            (Some(Outcome::Unavailable), _) | (Some(_), Outcome::Unknown) => {}
+            (Some(Outcome::Unavailable | Outcome::Unknown), _) | (Some(_), Outcome::Unknown) => {}
             (Some(_), Outcome::Answered | Outcome::Erred) => self.endpoint.succeeded(),
             (None, Outcome::Answered | Outcome::Erred) => {
                 self.endpoint.timed(outcome, took, now);

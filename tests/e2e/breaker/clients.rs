@@ -71,6 +71,47 @@ fn a_client_that_leaves_within_its_upload_has_not_waited_for_the_lane() {
     check_no_verdict(&sidecar);
 }
 
+/// Gives a body up that does not come for a while, with these last words.
+fn impatient(words: &'static [u8]) -> Origin {
+    Origin::start(move |visit| {
+        let Some(head) = visit.head() else { return };
+        if head.method() == "GET" {
+            let _ = visit.send(answer("200 OK", "Connection: close\r\n", b""));
+        } else {
+            // Its patience.
+            sleep(Duration::from_millis(1300));
+            let _ = visit.send(words);
+        }
+    })
+}
+
+#[test]
+fn an_upstream_that_gives_up_a_body_that_stops_has_not_failed() {
+    for (words, status) in [(&b""[..], 502), (b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n", 503)] {
+        let stable = impatient(words);
+        let endpoints = format!("endpoints: [\"{}\"], ejection: {{ failures: 5 }}", stable.address());
+        let plan =
+            Plan::new().upstream_of("stable", &endpoints).more(&format!("{BREAKER}limits: {{ body_idle: 20s }}"));
+        let keys = "breaker: b\ntimeouts: { first_byte: 20s }";
+        let sidecar = Sidecar::start(&plan.route("all", "/{*rest}", "stable: stable", keys));
+        let mut clients = crowd(&sidecar, UPLOAD);
+        assert_eq!(statuses(&mut clients), [status; CALLS]);
+        check_no_verdict(&sidecar);
+        assert_eq!(sidecar.metric("graylane_endpoint_ejections_total", &[]), 0.0);
+    }
+}
+
+#[test]
+fn an_upstream_that_breaks_off_within_an_upload_has_failed() {
+    let stable = Origin::start(|visit| {
+        let _ = visit.head();
+    });
+    let sidecar = Sidecar::start(&plan(&stable, "", "body_idle: 20s"));
+    let mut clients = crowd(&sidecar, UPLOAD);
+    assert!(statuses(&mut clients).iter().all(|status| [502, 503].contains(status)));
+    sidecar.wait_for_metric("graylane_breaker_state", &[("route", "all"), ("lane", "stable")], 2.0);
+}
+
 #[test]
 fn a_request_whose_time_ends_within_its_upload_is_not_the_lanes_failure() {
     let stable = Origin::lane("stable");
