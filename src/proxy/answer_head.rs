@@ -18,10 +18,11 @@ pub(super) enum ReadError {
 }
 
 impl ReadError {
-    /// What it means for the attempt; `reused` where the connection had carried an exchange before.
-    pub(super) fn into_failed(self, reused: bool) -> Failed {
+    /// What it means for the attempt; `is_race` where the connection had carried an exchange before, and nothing came of this
+    /// one: then the upstream may have closed it before it saw the request.
+    pub(super) fn into_failed(self, is_race: bool) -> Failed {
         match self {
-            Self::Closed => Failed { failure: Failure::Reset, untouched: reused },
+            Self::Closed => Failed { failure: Failure::Reset, untouched: is_race },
             Self::Cut => Failure::Reset.into(),
             Self::Malformed => Failure::BadAnswer.into(),
         }

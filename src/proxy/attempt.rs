@@ -17,6 +17,7 @@ use super::failure::Failure;
 use super::fault::trickle;
 use super::fields::{Told, clean_trailers};
 use super::gray_drain::{self, Ended};
+use super::outcome;
 use super::outgoing::{h2_request, upstream_framing, write_head};
 use super::record::Record;
 use super::respond::{Mark, Responder};
@@ -62,7 +63,7 @@ impl Call<'_> {
 pub(super) struct Failed {
     pub(super) failure: Failure,
     /// The upstream cannot have begun to work on the request, so that far as it is concerned it may be sent again:
-    /// a kept connection that closed without a byte, or a stream refused.
+    /// a kept connection that closed without a byte, an interim answer neither, or a stream refused.
     pub(super) untouched: bool,
 }
 
@@ -96,7 +97,7 @@ pub(super) async fn over_h1(call: &Call<'_>, mut lease: H1Lease, exchange: Excha
                 let reading = pin!(read_head(input, &call.limits, call.worker));
                 beside(call, timer, side.as_mut(), &progress, |cx| reset(responder, cx), reading).await?
             };
-            let head = read.map_err(|error| error.into_failed(reused))?;
+            let head = read.map_err(|error| error.into_failed(reused && progress.interim.get() == 0))?;
             match head.status {
                 101 => break (head, None),
                 100..=199 => pass_interim(call, timer, side.as_mut(), &progress, responder, &head).await?,
@@ -130,12 +131,12 @@ pub(super) async fn over_h2(call: &Call<'_>, lease: H2Lease, exchange: Exchange<
     let has_body = call.framing != Framing::Empty;
     let request = h2_request(call, lease.scheme(), record)?;
     let reused = lease.reused;
-    let failed = |error| stream_failed(error, reused);
     // What the codec does not take was not sent, not a byte of it.
     let sent = lease.send(request, !has_body).map_err(|_| Failed { failure: Failure::Reset, untouched: true });
     let (mut response, stream) = sent?;
     let mut head = call.worker.response_head();
     let progress = Progress::of(body);
+    let failed = |error| stream_failed(error, reused && progress.interim.get() == 0);
     let writer = BodyWriter::H2(h2::BodyWriter::new(stream, !has_body).to_upstream());
     let mut side = pin!(upload(body, writer, call, &progress));
     let response = loop {
@@ -203,8 +204,8 @@ impl Answer<'_, '_> {
     ) -> Result<bool, Failed> {
         let responder = responder.take().expect("an exchange is answered once");
         let now = call.clock.now();
-        call.clock.wait_for(Waiting::Download);
-        record.answered(self.head, now);
+        call.clock.answered(now, || outcome::of_head(self.head).is_failure());
+        record.answered(self.head, &call.clock.client, now);
         if let (Responder::H1(h1), false) = (&responder, progress.sent.get()) {
             // The rest of the body will not be read, so no further request can be found behind it.
             h1.persistence.set(Persistence::Close);
@@ -220,9 +221,11 @@ impl Answer<'_, '_> {
                 record.bytes_out += data.len() as u64;
             }
             Moved::Trailers(trailers) => {
+                call.clock.wait_for(Waiting::Delivery);
                 record.note_grpc(trailers);
                 clean_trailers(trailers, &self.head.fields, |_| false);
             }
+            Moved::End => call.clock.wait_for(Waiting::Delivery),
             Moved::Dry => call.clock.wait_for(Waiting::Download),
         };
         let at_hand = if call.slow.is_none() { gather_whole(self.reader, &mut writer) } else { None };
@@ -318,16 +321,19 @@ async fn pass_interim(
     if count > MOST_INTERIM {
         return Err(Failure::BadAnswer.into());
     }
-    if head.status == 100 && progress.is_asked_for {
+    if head.status == 100 && progress.is_asked_for.get() {
         return Ok(());
     }
     let Some(responder) = responder else { return Ok(()) };
+    let began = call.clock.now();
     let passing = pin!(responder.interim(head));
-    let passed = beside(call, timer, side, progress, |_| Poll::Pending, passing).await?;
-    passed.map_err(|_| Failure::ClientGone)?;
-    if head.status == 100 && !progress.sent.get() {
-        // Now it is the client's turn.
-        call.clock.wait_for(Waiting::Upload);
+    let passed = beside(call, timer, side, progress, |_| Poll::Pending, passing).await;
+    // Whoever does not take it is the client.
+    call.clock.client.excuse(call.clock.now().saturating_duration_since(began));
+    passed.map_err(|failed| failed.failure.of_client())?.map_err(|_| Failure::ClientGone)?;
+    if head.status == 100 {
+        progress.is_asked_for.set(true);
+        call.clock.asked(call.clock.now());
     }
     Ok(())
 }
@@ -355,7 +361,9 @@ async fn switch(
         return Err(Failure::BadAnswer.into());
     }
     let Some(Responder::H1(h1)) = responder.take() else { return Err(Failure::BadAnswer.into()) };
-    record.answered(head, Instant::now());
+    let now = Instant::now();
+    call.clock.answered(now, || false);
+    record.answered(head, &call.clock.client, now);
     let tunnel = super::upgrade::Tunnel {
         client_in: client.input(),
         client_out: h1.switch(head, protocol),

@@ -12,7 +12,7 @@ use super::fields::clean_trailers;
 use super::pace::Pace;
 use super::respond::Responder;
 use super::timer::Waiting;
-use crate::wire::{BodyError, BodyReader, BodyWriter, Fields, Known, Moved, Part, PumpError, pump};
+use crate::wire::{BodyError, BodyReader, BodyWriter, Fields, Moved, Part, PumpError, pump};
 
 /// The body of one request.
 pub(super) struct RequestBody<'c> {
@@ -107,7 +107,7 @@ impl Replay {
                 self.complete = false;
                 self.clean(trailers, call);
             }
-            Moved::Dry => {}
+            Moved::Dry | Moved::End => {}
         }
     }
 
@@ -134,14 +134,14 @@ pub(super) struct Progress {
     /// Everything taken off the body so far is still at hand.
     pub(super) at_hand: Cell<bool>,
     /// The client has been asked for its body already.
-    pub(super) is_asked_for: bool,
+    pub(super) is_asked_for: Cell<bool>,
     /// Interim answers so far.
     pub(super) interim: Cell<u32>,
 }
 
 impl Progress {
     pub(super) fn of(body: &RequestBody<'_>) -> Self {
-        let (at_hand, is_asked_for) = (Cell::new(body.replay.is_complete()), body.is_asked_for);
+        let (at_hand, is_asked_for) = (Cell::new(body.replay.is_complete()), Cell::new(body.is_asked_for));
         Self { sent: Cell::new(false), at_hand, is_asked_for, interim: Cell::new(0) }
     }
 }
@@ -197,7 +197,7 @@ async fn send_body(
     call: &Call<'_>,
     progress: &Progress,
 ) -> Result<(), PumpError> {
-    let RequestBody { reader, replay, pace, is_asked_for } = body;
+    let RequestBody { reader, replay, pace, .. } = body;
     if !replay.taken.is_empty() {
         upstream.data(&replay.taken).await.map_err(PumpError::Sink)?;
     }
@@ -208,16 +208,22 @@ async fn send_body(
     if reader.is_done() {
         return upstream.end().await.map_err(PumpError::Sink);
     }
-    // A client that asked whether to send its body waits for the upstream, not the other way round.
-    let asks = call.head.fields.has(Known::Expect) && !*is_asked_for;
     let noted = |moved: Moved<'_>| {
-        // What is at hand waits for the upstream to take it.
-        let now = Instant::now();
         match &moved {
-            Moved::Dry if !asks || replay.bytes > 0 => call.clock.wait_for_body(pace.wait(now, replay.bytes), now),
+            // A client that asked whether to send its body waits for the upstream's word.
+            Moved::Dry if replay.bytes == 0 && call.head.expects_continue() && !progress.is_asked_for.get() => {
+                call.clock.wait_for_word(Instant::now());
+            }
+            Moved::Dry => {
+                let now = Instant::now();
+                call.clock.wait_for_body(pace.wait(now, replay.bytes), now);
+            }
+            // What is at hand waits for the upstream to take it.
+            _ if !call.clock.client.is_waiting() => call.clock.wait_for(Waiting::FirstByte),
             _ => {
+                let now = Instant::now();
                 pace.came(now);
-                call.clock.wait_for(Waiting::FirstByte);
+                call.clock.client_came(now);
             }
         }
         replay.note(moved, call);

@@ -4,16 +4,14 @@ use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
-use super::failure::Failure;
-use super::record::Record;
 use super::rota::Rota;
 use super::snapshot::{Route, Snapshot};
 use super::worker::Worker;
 use crate::decide::{LaneId, ReleaseId};
 use crate::latch::LaneFigures;
 use crate::resilience::{
-    Answer, Bell, BellMaker, Cause, Fault, Figures, Guard, Lease, Meter, MeterWatch, Outcome, Plan, Rest, Thresholds,
-    Tick, TooManyRequests, Transition, Watch, classify, guarded_with, metered,
+    Bell, BellMaker, Cause, Figures, Guard, Lease, Meter, MeterWatch, Outcome, Plan, Rest, Thresholds, Tick,
+    Transition, Watch, guarded_with, metered,
 };
 use crate::telemetry::BreakerCause;
 use crate::trace::Tracer;
@@ -354,89 +352,4 @@ fn cause(cause: Cause) -> BreakerCause {
 /// When to ask again, for `Retry-After`: never at once.
 pub(super) fn whole_seconds(time: Duration) -> u32 {
     u32::try_from(time.as_millis().div_ceil(1000)).unwrap_or(u32::MAX).max(1)
-}
-
-/// What the end of an attempt says about its lane.
-pub(super) fn outcome(answer: Answer, record: &Record) -> Outcome {
-    if record.is_drill {
-        return Outcome::NotCounted;
-    }
-    classify(answer, TooManyRequests::Success)
-}
-
-/// How an attempt ended.
-pub(super) fn answer(attempted: Result<(), Failure>, record: &Record) -> Answer {
-    let failure = attempted.err().or(record.failure);
-    let unseen = match failure {
-        Some(Failure::HeldBack(status) | Failure::Injected(status)) => Some(status),
-        _ => None,
-    };
-    let status = unseen.or((record.status != 0).then_some(record.status));
-    let fault = match failure {
-        Some(Failure::RequestLate) if record.deadline_is_callers => Some(Fault::CallerDeadline),
-        failure => failure.and_then(fault),
-    };
-    Answer { status, grpc: record.grpc_status, fault }
-}
-
-fn fault(failure: Failure) -> Option<Fault> {
-    Some(match failure {
-        // Its status says it all.
-        Failure::HeldBack(_) | Failure::Injected(_) => return None,
-        Failure::NoEndpoint | Failure::Connect => Fault::Connect,
-        Failure::Reset | Failure::Aborted | Failure::InjectedReset => Fault::Reset,
-        Failure::BadAnswer => Fault::BadAnswer,
-        Failure::ConnectLate | Failure::FirstByteLate | Failure::BodyLate | Failure::RequestLate => Fault::TimeOut,
-        Failure::ClientGone => Fault::ClientGone,
-        Failure::ClientLate | Failure::ClientDrips | Failure::ClientBody => Fault::Client,
-        Failure::Refused(_)
-        | Failure::Path
-        | Failure::NoRoute
-        | Failure::NoForwards
-        | Failure::Loop
-        | Failure::BreakerOpen { .. }
-        | Failure::Limited { .. }
-        | Failure::Overloaded { .. }
-        | Failure::GrayDrained => Fault::Own,
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_the_upstream_did_counts_and_what_others_did_does_not() {
-        let outcome = |attempted, record: &Record| outcome(answer(attempted, record), record);
-        let mut record = Record::default();
-        assert_eq!(outcome(Err(Failure::Connect), &record), Outcome::Failure);
-        assert_eq!(outcome(Err(Failure::HeldBack(503)), &record), Outcome::Failure);
-        assert_eq!(outcome(Err(Failure::ClientGone), &record), Outcome::Cancelled);
-        assert_eq!(outcome(Err(Failure::ClientBody), &record), Outcome::NotCounted);
-        assert_eq!(outcome(Err(Failure::RequestLate), &record), Outcome::Failure);
-        record.deadline_is_callers = true;
-        assert_eq!(outcome(Err(Failure::RequestLate), &record), Outcome::CallerDeadline);
-        assert_eq!(outcome(Err(Failure::FirstByteLate), &record), Outcome::Failure);
-        record.status = 404;
-        assert_eq!(outcome(Ok(()), &record), Outcome::Success);
-        record.status = 200;
-        record.grpc_status = Some(14);
-        assert_eq!(outcome(Ok(()), &record), Outcome::Failure);
-        record.grpc_status = None;
-        record.broken(Failure::Aborted);
-        assert_eq!(outcome(Ok(()), &record), Outcome::Failure);
-    }
-
-    #[test]
-    fn a_fault_on_purpose_counts_only_where_it_is_to() {
-        let mut record = Record::default();
-        for failure in [Failure::Injected(503), Failure::InjectedReset, Failure::FirstByteLate] {
-            record.is_drill = false;
-            assert_eq!(outcome(answer(Err(failure), &record), &record), Outcome::Failure);
-            record.is_drill = true;
-            assert_eq!(outcome(answer(Err(failure), &record), &record), Outcome::NotCounted);
-        }
-        record.is_drill = false;
-        assert_eq!(outcome(answer(Err(Failure::Injected(404)), &record), &record), Outcome::Success);
-    }
 }

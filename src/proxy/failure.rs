@@ -71,12 +71,19 @@ pub(super) enum Failure {
     /// The upstream did not begin to answer in time.
     #[error("the upstream did not answer in time")]
     FirstByteLate,
+    /// The client expected to be asked for its body and did not send it, and the upstream said nothing: each may have waited for
+    /// the other, so it says nothing against the upstream.
+    #[error("the upstream did not answer in time")]
+    WordLate,
     /// The upstream stopped in the middle of its answer.
     #[error("the upstream stopped in the middle of its answer")]
     BodyLate,
     /// The time for the whole request is over.
     #[error("the time for the request is over")]
     RequestLate,
+    /// The time for the whole request was over while the client was waited for, so it says nothing against the upstream.
+    #[error("the time for the request is over")]
+    ClientOverdue,
     /// Its release was taken back, and what ran on gray has had its time.
     #[error("the release that answered was taken back; ask again")]
     GrayDrained,
@@ -92,6 +99,15 @@ pub(super) enum Failure {
 }
 
 impl Failure {
+    /// What being late means where it was the client that was waited for.
+    pub(super) fn of_client(self) -> Self {
+        match self {
+            Self::FirstByteLate | Self::WordLate => Self::ClientLate,
+            Self::RequestLate => Self::ClientOverdue,
+            other => other,
+        }
+    }
+
     /// The status the client gets, or would have got; 499 (nginx's) for a client that went away.
     pub(super) fn status(self) -> u16 {
         match self {
@@ -106,7 +122,8 @@ impl Failure {
             Self::Injected(status) => status,
             Self::Limited { .. } => 429,
             Self::NoEndpoint | Self::BreakerOpen { .. } | Self::Overloaded { .. } | Self::GrayDrained => 503,
-            Self::ConnectLate | Self::FirstByteLate | Self::BodyLate | Self::RequestLate => 504,
+            Self::ConnectLate | Self::FirstByteLate | Self::WordLate | Self::BodyLate => 504,
+            Self::RequestLate | Self::ClientOverdue => 504,
             Self::Loop => 508,
         }
     }
@@ -132,9 +149,9 @@ impl Failure {
             Self::Reset => "upstream_reset",
             Self::HeldBack(_) => "held_back",
             Self::BadAnswer => "bad_upstream_answer",
-            Self::FirstByteLate => "first_byte_timeout",
+            Self::FirstByteLate | Self::WordLate => "first_byte_timeout",
             Self::BodyLate => "idle_timeout",
-            Self::RequestLate => "request_timeout",
+            Self::RequestLate | Self::ClientOverdue => "request_timeout",
             Self::GrayDrained => "gray_drained",
             Self::Aborted => "upstream_aborted",
             Self::Injected(_) => "fault_abort",

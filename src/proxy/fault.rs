@@ -96,7 +96,10 @@ pub(super) async fn trickle(
     let mut pace = Pace { rate, next: Instant::now() };
     loop {
         let taken = match next_part(source, sink, &mut moved).await? {
-            None => return sink.end().await.map_err(PumpError::Sink),
+            None => {
+                moved(Moved::End);
+                return sink.end().await.map_err(PumpError::Sink);
+            }
             Some(Part::Trailers(mut fields)) => {
                 moved(Moved::Trailers(&mut fields));
                 return sink.part(Part::Trailers(fields)).await.map(|_| ()).map_err(PumpError::Sink);

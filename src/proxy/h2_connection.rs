@@ -46,7 +46,8 @@ pub(super) async fn serve_client(worker: Rc<Worker>, guest: Guest, connection: h
     let Ok(Ok((mut server, frames, outbox))) = tokio::time::timeout(GREETING, greeting).await else { return };
     let totals = worker.telemetry.totals();
     totals.client_enters(worker.id, ConnectionState::Active);
-    let client = Rc::new(Client { peer, streams: Cell::new(0), quiet_since: Cell::new(Instant::now()) });
+    let quiet_since = Cell::new(Instant::now());
+    let client = Rc::new(Client { peer, frames: frames.clone(), streams: Cell::new(0), quiet_since });
     let mut timer = Timer::default();
     let mut watch = Watch { guest, frames, client: client.clone(), times, leaving: None };
     let why = loop {
@@ -197,6 +198,7 @@ enum Event {
 
 struct Client {
     peer: Peer,
+    frames: Rc<FrameWatch>,
     streams: Cell<usize>,
     /// Until when there was a stream, as far as was looked.
     quiet_since: Cell<Instant>,
@@ -222,7 +224,12 @@ impl Stream {
     pub(super) async fn serve(&self, worker: &Worker, accepted: Box<Accepted>, timer: &mut Timer) {
         let started = Instant::now();
         self.client.quiet_since.set(started);
-        let (request, answer) = *accepted;
+        let (request, mut answer) = *accepted;
+        // Nobody waits for a stream that was reset before it is served, so no upstream hears of it (CVE-2023-44487). Only
+        // connections on which streams are reset are asked.
+        if self.client.frames.has_resets() && poll_fn(|cx| Poll::Ready(answer.poll_reset(cx).is_ready())).await {
+            return;
+        }
         let (mut parts, stream) = request.into_parts();
         let mut head = worker.request_head();
         let limits = worker.view().snapshot.limits;

@@ -109,10 +109,10 @@ impl Limits {
 }
 
 impl Room {
-    /// The attempt is over; what it says of the upstream's load moves an adaptive limit.
-    pub(super) fn leave(self, load: Load, now: Tick) {
+    /// The attempt is over and took the upstream so long; what that says of its load moves an adaptive limit.
+    pub(super) fn leave(self, load: Load, took: Duration, now: Tick) {
         if let Some(adaptive) = self.adaptive {
-            adaptive.done(load, now);
+            adaptive.done(load, took, now);
         }
     }
 }
@@ -266,7 +266,7 @@ mod tests {
         let limits = Limits::new(&LaneLimits { adaptive, ..NONE });
         let all: Vec<Room> = (0..10).map(|_| limits.enter(Tick::START).ok().expect("room")).collect();
         assert_eq!(reached(limits.enter(Tick::START)), Some((Limit::Adaptive, WHEN_FULL)));
-        all.into_iter().for_each(|room| room.leave(Load::TooMuch, Tick::from_nanos(1)));
+        all.into_iter().for_each(|room| room.leave(Load::TooMuch, Duration::ZERO, Tick::from_nanos(1)));
         let left = std::iter::from_fn(|| limits.enter(Tick::from_nanos(2)).ok()).collect::<Vec<_>>();
         assert_eq!(left.len(), 9);
     }

@@ -28,6 +28,7 @@ mod limit;
 mod outgoing;
 mod pace;
 mod peek;
+mod share;
 mod shield;
 mod upgrade;
 
@@ -39,6 +40,7 @@ mod rota;
 mod tell;
 mod trace_context;
 mod traced;
+mod verdict;
 
 mod evidence;
 mod explain;
@@ -203,20 +205,21 @@ async fn judged<'c>(
 ) -> Result<(), Failure> {
     let route = &view.snapshot.routes[routed.route.index()];
     let (began, lease) = (routed.began, routed.lease.take());
+    clock.client.begin();
     let attempted = attempt(worker, view, routed, request, way, clock, guard).await;
     if request.head.is_grpc() {
         way.record.ended_grpc();
     }
     way.record.attempt_over(attempted.err());
-    let answer = breaker::answer(attempted, way.record);
-    if let Some(room) = routed.room.take() {
-        room.leave(load(answer), worker.tick(Instant::now()));
-    }
-    let outcome = breaker::outcome(answer, way.record);
-    // The upstream's time is that to the head of its answer: what follows waits for the client as well.
     let ended = way.record.answered_at.filter(|at| *at >= began).unwrap_or_else(Instant::now);
-    routed.compare(worker, route, outcome, ended.saturating_duration_since(began));
-    route.record(worker, routed.target.lane, lease, outcome, (began, ended));
+    let answer = verdict::answer(attempted, way.record, clock.client.kept_waiting(ended));
+    let took = clock.client.upstreams(began, ended);
+    if let Some(room) = routed.room.take() {
+        room.leave(load(answer), took, worker.tick(Instant::now()));
+    }
+    let outcome = verdict::outcome(answer, way.record);
+    routed.compare(worker, route, outcome, took);
+    route.record(worker, routed.target.lane, lease, outcome, (began, began + took));
     if outcome.is_failure() {
         tell::failed(worker, &route.series, routed.target.lane, request.head, attempted.err(), way.record);
     }
@@ -290,14 +293,16 @@ async fn attempt<'c>(
             }
         };
         clock.wait_for(Waiting::FirstByte);
-        record.reached(&lease);
+        record.reached(&lease, clock.client.until(now));
         let exchange = Exchange { body: &mut request.body, responder, timer, record };
         let attempted = match lease {
             upstream::Lease::H1(lease) => over_h1(&call, lease, exchange).await,
             upstream::Lease::H2(lease) => over_h2(&call, lease, exchange).await,
         };
         if let Some(report) = way.record.report.take() {
-            report.ended(outcome::of_end(&attempted, way.record.failure), Instant::now());
+            let now = Instant::now();
+            let outcome = outcome::of_end(&attempted, way.record.failure, clock.client.kept_waiting(now));
+            report.ended(outcome, clock.client.until(now), now);
         }
         match attempted {
             Ok(()) => return Ok(()),
@@ -309,6 +314,7 @@ async fn attempt<'c>(
                 way.record.replayed = true;
                 now = Instant::now();
                 clock.note_now(now);
+                clock.client.came(now);
             }
         }
     }

@@ -23,14 +23,18 @@ pub(super) fn of_head(head: &ResponseHead) -> Outcome {
 fn of_status(status: u16) -> Outcome {
     match status {
         502..=504 => Outcome::Unavailable,
+        // What the client chose to ask by, no error of the service.
+        501 | 505 => Outcome::Answered,
         500..=599 => Outcome::Erred,
         _ => Outcome::Answered,
     }
 }
 
-/// What the end of an exchange says: `broken` is why an answer was broken off.
-pub(super) fn of_end(attempted: &Result<(), Failed>, broken: Option<Failure>) -> Outcome {
+/// What the end of an exchange says: `broken` is why an answer was broken off. An endpoint that was `kept_waiting` by its client
+/// for long and failed then gave the client up.
+pub(super) fn of_end(attempted: &Result<(), Failed>, broken: Option<Failure>, kept_waiting: bool) -> Outcome {
     match (attempted, broken) {
+        (Err(_), _) if kept_waiting => Outcome::Unknown,
         (Ok(()), None) => Outcome::Answered,
         (Ok(()), Some(Failure::Aborted)) => Outcome::Unavailable,
         // The client left, or was slow to take the answer: that cannot be told from an endpoint that pauses.
@@ -63,6 +67,7 @@ mod tests {
         assert_eq!(of_head(&head(200, None)), Outcome::Answered);
         assert_eq!(of_head(&head(404, None)), Outcome::Answered);
         assert_eq!(of_head(&head(500, None)), Outcome::Erred);
+        assert_eq!([501, 505].map(|status| of_head(&head(status, None))), [Outcome::Answered; 2]);
         assert_eq!([502, 503, 504].map(|status| of_head(&head(status, None))), [Outcome::Unavailable; 3]);
         assert_eq!(of_head(&head(200, Some(b"14"))), Outcome::Unavailable);
         assert_eq!(of_head(&head(200, Some(b"13"))), Outcome::Erred);
@@ -71,19 +76,22 @@ mod tests {
 
     #[test]
     fn a_client_that_leaves_says_nothing_against_an_endpoint() {
-        let failed = |failure: Failure| of_end(&Err(failure.into()), None);
+        let failed = |failure: Failure| of_end(&Err(failure.into()), None, false);
         assert_eq!(failed(Failure::ClientGone), Outcome::Unknown);
         assert_eq!(failed(Failure::ClientLate), Outcome::Unknown);
-        assert_eq!(of_end(&Ok(()), Some(Failure::ClientGone)), Outcome::Unknown);
+        assert_eq!(failed(Failure::ClientOverdue), Outcome::Unknown);
+        assert_eq!(failed(Failure::WordLate), Outcome::Unknown);
+        assert_eq!(of_end(&Ok(()), Some(Failure::ClientGone), false), Outcome::Unknown);
         assert_eq!(failed(Failure::Reset), Outcome::Unavailable);
         assert_eq!(failed(Failure::HeldBack(503)), Outcome::Unavailable);
         assert_eq!(failed(Failure::HeldBack(500)), Outcome::Erred);
         assert_eq!(failed(Failure::FirstByteLate), Outcome::Unavailable);
-        assert_eq!(of_end(&Ok(()), Some(Failure::Aborted)), Outcome::Unavailable);
-        assert_eq!(of_end(&Ok(()), None), Outcome::Answered);
+        assert_eq!(of_end(&Ok(()), Some(Failure::Aborted), false), Outcome::Unavailable);
+        assert_eq!(of_end(&Ok(()), None, false), Outcome::Answered);
         assert_eq!(failed(Failure::HeldBack(503)), Outcome::Unavailable, "the shield kept it from the client");
         assert_eq!(failed(Failure::HeldBack(500)), Outcome::Erred);
         let stale = Failed { failure: Failure::Reset, untouched: true };
-        assert_eq!(of_end(&Err(stale), None), Outcome::Unknown, "it is an ordinary race");
+        assert_eq!(of_end(&Err(stale), None, false), Outcome::Unknown, "it is an ordinary race");
+        assert_eq!(of_end(&Err(Failure::Reset.into()), None, true), Outcome::Unknown, "it gave its client up");
     }
 }

@@ -15,7 +15,7 @@ use super::worker::{View, Worker};
 use super::{Request, Snapshot};
 use crate::decide::Found;
 use crate::extract::{self, Ahead, Body, TOO_LONG, unread};
-use crate::wire::{BodyError, Known, RequestHead, ResponseHead};
+use crate::wire::{BodyError, ResponseHead};
 
 /// Brings what deciding on the route of `request` has to wait for; on most routes nothing, at once.
 pub(super) async fn ahead<'c>(
@@ -68,7 +68,7 @@ async fn look(
     due: &Deadlines,
     most: usize,
 ) -> Result<Option<&'static str>, Failure> {
-    if expects(request.head) && !request.body.reader.is_done() {
+    if request.head.expects_continue() && !request.body.reader.is_done() {
         // The client waits to be asked, and the upstream cannot be asked before it is chosen.
         if let Some(responder) = responder {
             let go_on = ResponseHead::own(100);
@@ -94,10 +94,6 @@ async fn look(
             Peeked::TooLong => return Ok(Some(TOO_LONG)),
         }
     }
-}
-
-fn expects(head: &RequestHead) -> bool {
-    head.fields.all(Known::Expect).any(|value| value.eq_ignore_ascii_case(b"100-continue"))
 }
 
 fn failure(error: BodyError) -> Failure {

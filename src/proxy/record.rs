@@ -6,8 +6,9 @@ use std::time::Instant;
 use super::failure::Failure;
 use super::fault_table::Fault;
 use super::outcome;
+use super::share::ClientShare;
 use super::traced::Trace;
-use crate::upstream::Report;
+use crate::upstream::{Outcome, Report};
 use crate::wire::{Fields, Known, ResponseHead};
 
 /// UNKNOWN of gRPC: what a status that cannot be read is to be taken for.
@@ -59,11 +60,15 @@ impl Record {
     }
 
     /// The upstream's final answer, or its change of protocol, has begun.
-    pub(super) fn answered(&mut self, head: &ResponseHead, now: Instant) {
+    pub(super) fn answered(&mut self, head: &ResponseHead, client: &ClientShare, now: Instant) {
         self.status = head.status;
         self.answered_at = Some(now);
         if let Some(report) = &mut self.report {
-            report.answered(outcome::of_head(head), now);
+            let outcome = match outcome::of_head(head) {
+                failed if failed.is_failure() && client.kept_waiting(now) => Outcome::Unknown,
+                outcome => outcome,
+            };
+            report.answered(outcome, client.until(now), now);
         }
         self.grpc_status = None;
         self.note_grpc(&head.fields);

@@ -77,7 +77,8 @@ pub(super) fn told(
             if failure == Some(Failure::ClientGone) {
                 series.client_disconnected(worker.id);
             }
-            if failure == Some(Failure::RequestLate) && record.deadline_is_callers {
+            let is_over = matches!(failure, Some(Failure::RequestLate | Failure::ClientOverdue));
+            if is_over && record.deadline_is_callers {
                 series.deadline_expired(worker.id);
             }
             if record.replayed {

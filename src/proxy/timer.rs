@@ -15,6 +15,7 @@ use tokio::time::Sleep;
 use super::deadline::Passed;
 use super::failure::Failure;
 use super::gray_drain::GrayDrain;
+use super::share::ClientShare;
 use crate::config::Timeouts;
 
 /// The deadline passed before the work was done.
@@ -95,6 +96,8 @@ pub(super) enum Waiting {
     Upload,
     /// The client's body, which came too slowly so far.
     Drip,
+    /// The upstream's word that it wants the body, or the body without it.
+    Word,
     /// The upstream's first byte, or that it takes what is sent to it.
     FirstByte,
     /// The rest of the upstream's answer.
@@ -120,6 +123,8 @@ pub(super) struct Clock {
     /// What the time was, since when nothing was waited for.
     seen: Cell<Option<Instant>>,
     waiting: Cell<Waiting>,
+    /// The client's share of the time of the attempt under way.
+    pub(super) client: ClientShare,
 }
 
 impl Clock {
@@ -139,6 +144,7 @@ impl Clock {
             within: Cell::new(None),
             seen: Cell::new(Some(started)),
             waiting: Cell::new(Waiting::FirstByte),
+            client: ClientShare::default(),
         }
     }
 
@@ -163,10 +169,10 @@ impl Clock {
     /// answer is what is waited for: a body that still goes up then only shows that something moves. The time begins to run
     /// once there is something to wait for, so this costs no look at the clock.
     pub(super) fn wait_for(&self, waiting: Waiting) {
-        let answered = matches!(self.waiting.get(), Waiting::Download | Waiting::Delivery);
+        let answered = self.is_answered();
         let within = match waiting {
             Waiting::Upload if !answered => self.upload,
-            Waiting::FirstByte if !answered => self.first_byte,
+            Waiting::FirstByte | Waiting::Word if !answered => self.first_byte,
             _ => self.idle,
         };
         if !answered || matches!(waiting, Waiting::Download | Waiting::Delivery) {
@@ -184,9 +190,53 @@ impl Clock {
         self.due.get()
     }
 
+    fn is_answered(&self) -> bool {
+        matches!(self.waiting.get(), Waiting::Download | Waiting::Delivery)
+    }
+
+    /// The client's body is waited for.
+    pub(super) fn wait_for_client(&self, now: Instant) {
+        self.wait_for(Waiting::Upload);
+        if !self.is_answered() {
+            self.client.wait(now);
+        }
+    }
+
+    /// The client waits to be asked for its body, and the upstream may wait for the body.
+    pub(super) fn wait_for_word(&self, now: Instant) {
+        self.wait_for(Waiting::Word);
+        if !self.is_answered() {
+            self.client.wait(now);
+        }
+    }
+
+    /// The upstream asked for the body: if the client waited for that, it is its turn now.
+    pub(super) fn asked(&self, now: Instant) {
+        if self.waiting.get() == Waiting::Word {
+            self.client.take_back();
+            self.wait_for_client(now);
+        }
+    }
+
+    /// The upstream's answer has begun; `failed` is whether its head says that the request failed. What is waited for from here
+    /// on is not told by the attempt's time.
+    pub(super) fn answered(&self, now: Instant, failed: impl FnOnce() -> bool) {
+        match self.waiting.get() {
+            Waiting::Word => self.client.take_back(),
+            _ => self.client.answered(now, failed),
+        }
+        self.wait_for(Waiting::Download);
+    }
+
+    /// The client is not waited for any more, but the upstream.
+    pub(super) fn client_came(&self, now: Instant) {
+        self.client.came(now);
+        self.wait_for(Waiting::FirstByte);
+    }
+
     /// The client's body is waited for, which on the whole has to come on by `by`.
     pub(super) fn wait_for_body(&self, by: Instant, now: Instant) {
-        self.wait_for(Waiting::Upload);
+        self.wait_for_client(now);
         if self.waiting.get() == Waiting::Upload && by < now + self.upload {
             self.waiting.set(Waiting::Drip);
             self.within.set(None);
@@ -197,7 +247,9 @@ impl Clock {
     /// What went wrong when the exchange got late: whatever it was waiting for.
     pub(super) fn lateness(&self) -> Failure {
         match self.waiting.get() {
-            _ if self.is_over() => Failure::RequestLate,
+            Waiting::FirstByte | Waiting::Download if self.is_over() => Failure::RequestLate,
+            _ if self.is_over() => Failure::ClientOverdue,
+            Waiting::Word => Failure::WordLate,
             Waiting::Upload | Waiting::Delivery => Failure::ClientLate,
             Waiting::Drip => Failure::ClientDrips,
             Waiting::FirstByte => Failure::FirstByteLate,
@@ -264,6 +316,42 @@ mod tests {
         clock.wait_for(Waiting::Download);
         clock.wait_for(Waiting::FirstByte);
         assert_eq!((clock.waiting.get(), clock.within.get()), (Waiting::Download, Some(Duration::from_secs(60))));
+    }
+
+    #[test]
+    fn the_upstreams_word_makes_the_wait_for_it_the_upstreams() {
+        let (start, second) = (Instant::now(), Duration::from_secs(1));
+        let clock = || {
+            let clock = Clock::new(start, None, &Timeouts::default(), 5 * second);
+            clock.wait_for_word(start + second);
+            assert_eq!((clock.waiting.get(), clock.lateness()), (Waiting::Word, Failure::WordLate));
+            clock
+        };
+        let upstreams = |clock: &Clock| clock.client.upstreams(start, start + 9 * second);
+        assert_eq!(upstreams(&clock()), second, "nobody said anything");
+        let answered = clock();
+        answered.answered(start + 9 * second, || true);
+        assert_eq!(upstreams(&answered), 9 * second);
+        let asked = clock();
+        asked.asked(start + 4 * second);
+        assert_eq!((asked.waiting.get(), upstreams(&asked)), (Waiting::Upload, 4 * second));
+        let sent = clock();
+        sent.client_came(start + 4 * second);
+        sent.asked(start + 5 * second);
+        assert_eq!((sent.waiting.get(), upstreams(&sent)), (Waiting::FirstByte, 6 * second));
+    }
+
+    #[test]
+    fn what_a_request_is_late_for_is_whom_it_waited_for() {
+        let late = Instant::now().checked_sub(Duration::from_secs(9)).expect("the machine runs for longer");
+        let clock = Clock::new(late, Some(Duration::from_secs(1)), &Timeouts::default(), Duration::from_secs(5));
+        assert_eq!(clock.lateness(), Failure::RequestLate);
+        clock.wait_for_client(late);
+        assert_eq!(clock.lateness(), Failure::ClientOverdue);
+        clock.answered(late, || false);
+        assert_eq!(clock.lateness(), Failure::RequestLate);
+        clock.wait_for(Waiting::Delivery);
+        assert_eq!(clock.lateness(), Failure::ClientOverdue);
     }
 
     #[test]

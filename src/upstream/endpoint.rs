@@ -91,10 +91,10 @@ impl Endpoint {
     }
 
     /// Follows a request, where what becomes of it changes anything.
-    pub(super) fn report(self: &Rc<Self>) -> Option<Report> {
+    pub(super) fn report(self: &Rc<Self>, waited: Duration) -> Option<Report> {
         let policy = &self.upstream.spec.policy;
         let judged = policy.ejection.is_some() || policy.balance == Balance::LeastLatency;
-        judged.then(|| Report::new(self.clone(), Instant::now()))
+        judged.then(|| Report::new(self.clone(), Instant::now(), waited))
     }
 
     /// The TLS that a connection in this dialect begins with.

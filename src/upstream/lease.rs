@@ -1,7 +1,7 @@
 //! A connection on loan, for one exchange.
 
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ::h2::SendStream;
 use ::h2::client::ResponseFuture;
@@ -34,11 +34,11 @@ pub enum Lease {
 
 impl Lease {
     /// Follows the request that is now sent, where its outcome changes anything: what it returns is told how the
-    /// exchange goes.
-    pub fn report(&self) -> Option<Report> {
+    /// exchange goes. `waited` is how long its client was waited for so far.
+    pub fn report(&self, waited: Duration) -> Option<Report> {
         match self {
-            Self::H1(lease) => lease.hold.endpoint.report(),
-            Self::H2(lease) => lease.hold.endpoint.report(),
+            Self::H1(lease) => lease.hold.endpoint.report(waited),
+            Self::H2(lease) => lease.hold.endpoint.report(waited),
         }
     }
 

@@ -250,7 +250,8 @@ mod tests {
             let Lease::H1(h1) = &lease else { unreachable!("it was HTTP/1") };
             let outcome = if h1.authority() == bad { Outcome::Unavailable } else { Outcome::Answered };
             failures += usize::from(outcome == Outcome::Unavailable);
-            lease.report().expect("failures are counted").ended(outcome, Instant::now());
+            let report = lease.report(Duration::ZERO).expect("failures are counted");
+            report.ended(outcome, Duration::ZERO, Instant::now());
         }
         assert_eq!(failures, 4, "over both workers");
     }

@@ -172,7 +172,10 @@ pub async fn pump(
 ) -> Result<(), PumpError> {
     loop {
         let taken = match next_part(source, sink, &mut moved).await? {
-            None => return sink.end().await.map_err(PumpError::Sink),
+            None => {
+                moved(Moved::End);
+                return sink.end().await.map_err(PumpError::Sink);
+            }
             Some(Part::Trailers(mut fields)) => {
                 moved(Moved::Trailers(&mut fields));
                 return sink.part(Part::Trailers(fields)).await.map(|_| ()).map_err(PumpError::Sink);
@@ -238,4 +241,6 @@ pub enum Moved<'p> {
     Trailers(&'p mut Fields),
     /// Nothing more for now: all there was has been passed on, and the source is waited for.
     Dry,
+    /// The end, on its way without trailers.
+    End,
 }

@@ -27,6 +27,14 @@ pub struct FrameLimits {
     pub control_frames_per_second: u32,
 }
 
+impl FrameLimits {
+    /// Streams that a peer can have opened and reset before we count too many resets a second: those that it may at once, and a
+    /// quarter of each such row besides.
+    pub(super) fn resets_at_once(&self) -> usize {
+        (self.resets_per_second as usize).saturating_mul(RESET_SECONDS as usize + 1).max(LEAST_RESETS)
+    }
+}
+
 /// What a peer did too much of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flood {
@@ -43,6 +51,7 @@ pub enum Flood {
 pub struct FrameWatch {
     flood: Cell<Option<Flood>>,
     head_since: Cell<Option<Instant>>,
+    has_resets: Cell<bool>,
 }
 
 impl FrameWatch {
@@ -51,7 +60,12 @@ impl FrameWatch {
         self.flood.get()
     }
 
-    /// Since when a header section is under way that has not ended.
+    /// Whether the peer has ever reset a stream.
+    pub fn has_resets(&self) -> bool {
+        self.has_resets.get()
+    }
+
+    /// Since when a header section is under way of which not all has come.
     pub fn head_since(&self) -> Option<Instant> {
         self.head_since.get()
     }
@@ -109,6 +123,10 @@ const HEAD: usize = 9;
 const SMALL_WINDOW: u32 = 256;
 /// Bytes of settings that count as one frame: ten values, more than anybody has to send.
 const USUAL_SETTINGS: usize = 60;
+/// The seconds whose resets may come at once.
+const RESET_SECONDS: u32 = 2;
+/// Streams that a peer may always reset before they are served, as `h2` has it.
+const LEAST_RESETS: usize = 20;
 /// Frames that carry nothing and that one request explains: windows for its answer, a change of its priority.
 const FRAMES_OF_A_REQUEST: f64 = 4.0;
 /// Bytes of answers that explain one such frame. A ping's answer has 17, so pings do not pay for themselves.
@@ -132,10 +150,22 @@ enum At {
     Head(usize),
 }
 
+/// How far a header section has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Section {
+    /// None is under way.
+    None,
+    /// More frames of it are to come.
+    Open,
+    /// It ends with the frame under way.
+    Last,
+}
+
 struct Meter {
     limits: FrameLimits,
     watch: Rc<FrameWatch>,
     at: At,
+    section: Section,
     head: [u8; HEAD + 4],
     last_stream: u32,
     opened: u32,
@@ -147,11 +177,12 @@ struct Meter {
 impl Meter {
     fn new(limits: FrameLimits, watch: Rc<FrameWatch>, now: Instant) -> Self {
         Self {
-            reset_rate: Allowance::new(limits.resets_per_second, 2, now),
+            reset_rate: Allowance::new(limits.resets_per_second, RESET_SECONDS, now),
             control: Allowance::new(limits.control_frames_per_second, 10, now),
             limits,
             watch,
             at: At::Skipping(PREFACE),
+            section: Section::None,
             head: [0; HEAD + 4],
             last_stream: 0,
             opened: 0,
@@ -169,7 +200,7 @@ impl Meter {
                 At::Skipping(left) => {
                     let n = left.min(bytes.len());
                     bytes = &bytes[n..];
-                    self.at = if n == left { At::Head(0) } else { At::Skipping(left - n) };
+                    self.carry(left - n);
                 }
                 At::Head(have) => {
                     let n = (self.wanted(have) - have).min(bytes.len());
@@ -182,6 +213,26 @@ impl Meter {
                     }
                 }
             }
+        }
+        self.watch_section();
+    }
+
+    /// So much of what the frame carries is still to come.
+    fn carry(&mut self, left: usize) {
+        self.at = if left == 0 { At::Head(0) } else { At::Skipping(left) };
+        if left == 0 && self.section == Section::Last {
+            self.section = Section::None;
+        }
+    }
+
+    /// All that was read was looked at. A section whose rest is still to come may drip, within a frame as well as between two; one
+    /// that came whole costs no look at the clock.
+    fn watch_section(&self) {
+        let since = &self.watch.head_since;
+        match self.section {
+            Section::None => since.set(None),
+            _ if since.get().is_none() => since.set(Some(Instant::now())),
+            _ => {}
         }
     }
 
@@ -202,14 +253,17 @@ impl Meter {
     /// A frame begins; `have` bytes of it are in `head`.
     fn frame(&mut self, have: usize) {
         let (length, kind, flags, stream) = (self.length(), self.head[3], self.head[4], self.number(5));
-        let left = length - (have - HEAD);
-        self.at = if left == 0 { At::Head(0) } else { At::Skipping(left) };
+        if kind == HEADERS || kind == CONTINUATION {
+            if kind == HEADERS {
+                // What another one began was broken off: the codec ends the connection.
+                self.watch.head_since.set(None);
+            }
+            self.section = if flags & END_HEADERS == 0 { Section::Open } else { Section::Last };
+        }
+        self.carry(length - (have - HEAD));
         match kind {
             DATA if length > 0 || flags & END_STREAM != 0 => {}
             HEADERS => {
-                if flags & END_HEADERS == 0 {
-                    self.watch.head_since.set(Some(Instant::now()));
-                }
                 if stream > self.last_stream {
                     self.last_stream = stream;
                     self.opened = self.opened.saturating_add(1);
@@ -217,12 +271,7 @@ impl Meter {
                     self.reset_rate.earn(0.25);
                 }
             }
-            CONTINUATION => {
-                if flags & END_HEADERS != 0 {
-                    self.watch.head_since.set(None);
-                }
-                self.control(1);
-            }
+            CONTINUATION => self.control(1),
             RST_STREAM => self.reset(),
             WINDOW_UPDATE if have > HEAD && self.number(HEAD) >= SMALL_WINDOW => {}
             // Each value has to be taken: a frame of thousands is as much work as many frames (CVE-2020-11080).
@@ -241,6 +290,7 @@ impl Meter {
 
     fn reset(&mut self) {
         self.resets = self.resets.saturating_add(1);
+        self.watch.has_resets.set(true);
         if !self.reset_rate.spend(1.0, Instant::now()) {
             self.watch.flood.set(Some(Flood::ResetRate));
         } else if self.resets > self.limits.resets && self.resets > self.opened / 2 {
@@ -385,6 +435,25 @@ mod tests {
         meter.read(&frame(HEADERS, 0, 1, b"some"));
         assert!(meter.watch.head_since().is_some());
         meter.read(&frame(CONTINUATION, END_HEADERS, 1, b"more"));
+        assert!(meter.watch.head_since().is_none());
+    }
+
+    #[test]
+    fn a_header_section_is_under_way_until_the_last_byte_of_its_last_frame() {
+        let mut meter = meter();
+        meter.read(&[0; PREFACE]);
+        let whole = frame(HEADERS, END_HEADERS, 1, b"some head");
+        meter.read(&whole);
+        assert!(meter.watch.head_since().is_none(), "it came at once");
+        let next = [frame(DATA, 0, 1, b"x"), frame(HEADERS, END_HEADERS, 3, b"some head")].concat();
+        let (first, rest) = next.split_at(next.len() - 5);
+        meter.read(first);
+        let since = meter.watch.head_since();
+        assert!(since.is_some());
+        let (most, last) = rest.split_at(4);
+        most.iter().for_each(|byte| meter.read(&[*byte]));
+        assert_eq!(meter.watch.head_since(), since, "dripping does not begin it anew");
+        meter.read(&[last, &frame(DATA, 0, 1, b"x")[..4]].concat());
         assert!(meter.watch.head_since().is_none());
     }
 }

@@ -79,6 +79,8 @@ pub async fn serve(
         .initial_connection_window_size(limits.connection_window)
         .max_header_list_size(limits.head_bytes)
         .max_send_buffer_size(ANSWER_BUFFER)
+        // The watch counts these before the codec does; its own bound would forbid what `h2_resets_per_second` allows.
+        .max_pending_accept_reset_streams(frames.resets_at_once())
         // Resets that a peer makes us send by breaking its streams (CVE-2025-8671).
         .max_local_error_reset_streams(Some(frames.resets as usize))
         .handshake(metered)

@@ -142,6 +142,14 @@ impl RequestHead {
         self.version == Version::H2 && content_type.is_some_and(|value| value.starts_with(b"application/grpc"))
     }
 
+    /// Whether the client waits to be asked for its body. No other expectation is known, and HTTP/1.0 has none (RFC 9110
+    /// section 10.1.1).
+    pub fn expects_continue(&self) -> bool {
+        let mut members = self.fields.all(Known::Expect).flat_map(|value| value.split(|byte| *byte == b','));
+        self.version != Version::Http10
+            && members.any(|member| member.trim_ascii().eq_ignore_ascii_case(b"100-continue"))
+    }
+
     /// Sets path and query, in two pieces.
     pub(super) fn set_target(&mut self, begin: &str, end: &str) {
         self.target.clear();
@@ -187,5 +195,26 @@ impl ResponseHead {
     /// Whether a response of this status to a request of this method ends with its head (RFC 9112 section 6.3).
     pub fn is_bodiless(&self, verb: Verb) -> bool {
         verb == Verb::Head || matches!(self.status, 100..=199 | 204 | 304)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_100_continue_is_an_expectation() {
+        let expects = |version, lines: &[&str]| {
+            let mut head = RequestHead { version, ..RequestHead::default() };
+            lines.iter().for_each(|value| head.fields.push(b"expect", value.as_bytes()));
+            head.expects_continue()
+        };
+        for lines in [&["100-continue"][..], &["100-Continue"], &["x", "100-continue"], &["x, 100-continue"]] {
+            assert!(expects(Version::Http11, lines) && expects(Version::H2, lines), "{lines:?}");
+            assert!(!expects(Version::Http10, lines), "{lines:?}");
+        }
+        for lines in [&[][..], &[""], &["x"], &["y 100-continue"], &["100-continues"]] {
+            assert!(!expects(Version::Http11, lines), "{lines:?}");
+        }
     }
 }

@@ -5,7 +5,7 @@
 
 mod attributes;
 
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use smallvec::SmallVec;
 
@@ -123,9 +123,9 @@ impl Recording {
 }
 
 impl Record {
-    /// The attempt under way has a connection.
-    pub(super) fn reached(&mut self, lease: &Lease) {
-        self.report = lease.report();
+    /// The attempt under way has a connection; `waited` is how long the client was waited for before.
+    pub(super) fn reached(&mut self, lease: &Lease, waited: Duration) {
+        self.report = lease.report(waited);
         let attempt = self.trace.recording.as_mut().and_then(|recording| recording.attempts.last_mut());
         if let Some(attempt) = attempt {
             let version = if matches!(lease, Lease::H2(_)) { Version::H2 } else { Version::Http11 };

@@ -137,9 +137,9 @@ impl AdaptiveLimit {
     }
 
     /// A call went well; where latency is learned, it may have shown a queue all the same.
-    fn went_well(&self, began: Tick, now: Tick) {
+    fn went_well(&self, began: Tick, took: Duration, now: Tick) {
         let Some(queueing) = &self.queueing else { return self.increase() };
-        if queueing.note(began, now) {
+        if queueing.note(began, took, now) {
             self.window_closed(queueing, now);
         } else if !queueing.is_queueing() && self.held.load(Relaxed) == 0 {
             self.increase();
@@ -215,13 +215,13 @@ impl AdaptiveLimit {
 }
 
 impl AdaptivePermit {
-    /// The call has ended. Dropped without this, it only gives its room back.
-    pub fn done(self, load: Load, now: Tick) {
-        let is_late = self.limit.plan.latency.is_some_and(|most| now.since(self.began) > most);
+    /// The call has ended; `took` is what of its time was the upstream's. Dropped without this, it only gives its room back.
+    pub fn done(self, load: Load, took: Duration, now: Tick) {
+        let is_late = self.limit.plan.latency.is_some_and(|most| took > most);
         match load {
             _ if is_late => self.limit.decrease(self.began, now),
             Load::TooMuch => self.limit.decrease(self.began, now),
-            Load::Fine => self.limit.went_well(self.began, now),
+            Load::Fine => self.limit.went_well(self.began, took, now),
             Load::Unknown => {}
         }
     }
@@ -256,7 +256,8 @@ mod tests {
     fn round(limit: &Arc<AdaptiveLimit>, began: u64, ended: u64, load: Load) -> usize {
         let permits: Vec<_> = std::iter::from_fn(|| limit.enter(at(began))).collect();
         let count = permits.len();
-        permits.into_iter().for_each(|permit| permit.done(load, at(ended)));
+        let took = at(ended).since(at(began));
+        permits.into_iter().for_each(|permit| permit.done(load, took, at(ended)));
         count
     }
 
@@ -282,6 +283,14 @@ mod tests {
     }
 
     #[test]
+    fn a_call_whose_client_took_its_time_is_not_late() {
+        let limit = AdaptiveLimit::new(PLAN).unwrap();
+        let permit = limit.enter(at(10)).expect("room");
+        permit.done(Load::Fine, Duration::from_millis(5), at(60_000));
+        assert_eq!(limit.limit(), 20);
+    }
+
+    #[test]
     fn it_stays_within_its_bounds() {
         let limit = AdaptiveLimit::new(PLAN).unwrap();
         (0..100).for_each(|step| _ = round(&limit, 10 * step, 10 * step + 5, Load::TooMuch));
@@ -293,7 +302,8 @@ mod tests {
     #[test]
     fn a_limit_that_is_not_used_does_not_grow() {
         let limit = AdaptiveLimit::new(PLAN).unwrap();
-        (0..1000).for_each(|now| limit.enter(at(now)).expect("room").done(Load::Fine, at(now + 1)));
+        let took = Duration::from_millis(1);
+        (0..1000).for_each(|now| limit.enter(at(now)).expect("room").done(Load::Fine, took, at(now + 1)));
         assert_eq!(limit.limit(), 20);
     }
 
@@ -336,7 +346,7 @@ mod tests {
         for step in 1..2000 {
             let permits: Vec<_> = std::iter::from_fn(|| limit.enter(at(step * 10))).collect();
             let load = if permits.len() > 40 { Load::TooMuch } else { Load::Fine };
-            permits.into_iter().for_each(|permit| permit.done(load, at(step * 10 + 5)));
+            permits.into_iter().for_each(|permit| permit.done(load, Duration::from_millis(5), at(step * 10 + 5)));
             seen.push(limit.limit());
         }
         assert!(seen[1000..].iter().all(|limit| (35..=41).contains(limit)), "{:?}", &seen[1900..]);

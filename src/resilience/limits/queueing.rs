@@ -16,7 +16,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 use std::time::Duration;
 
-use crate::resilience::tick::Tick;
+use crate::resilience::tick::{Tick, nanos_of};
 
 /// The shortest window, and the fewest calls in it.
 const WINDOW: Duration = Duration::from_millis(100);
@@ -64,14 +64,14 @@ impl Queueing {
         self.since.store(now.nanos(), Relaxed);
     }
 
-    /// Takes in a call that went well; whether it closed a window, for one caller alone.
-    pub(super) fn note(&self, began: Tick, now: Tick) -> bool {
+    /// Takes in a call that went well and took the upstream so long; whether it closed a window, for one caller alone.
+    pub(super) fn note(&self, began: Tick, took: Duration, now: Tick) -> bool {
         let since = self.since.load(Relaxed);
         // A start that is still to come was noted before the clock went backwards.
         if began.nanos() < since && since <= now.nanos() {
             return false;
         }
-        let nanos = u64::try_from(now.since(began).as_nanos()).unwrap_or(u64::MAX);
+        let nanos = nanos_of(took);
         self.buckets[bucket_of(nanos)].fetch_add(1, Relaxed);
         let calls = self.calls.fetch_add(1, Relaxed).saturating_add(1);
         let closes = self.closes.load(Relaxed);
@@ -129,7 +129,8 @@ mod tests {
     /// A window of so many calls, each of which took so long; it ends so many milliseconds after the start.
     fn window(queueing: &Queueing, ends: u64, calls: &[(u32, u64)]) -> bool {
         for (count, millis) in calls {
-            (0..*count).for_each(|_| _ = queueing.note(at(ends - millis), at(ends)));
+            let took = Duration::from_millis(*millis);
+            (0..*count).for_each(|_| _ = queueing.note(at(ends - millis), took, at(ends)));
         }
         queueing.is_queueing()
     }

@@ -51,7 +51,7 @@ fn run(upstream: &Upstream, per_second: u64, seconds: u64, most: u32) -> Ran {
         while let Some(Reverse((done, which))) = busy.peek().copied().filter(|Reverse((done, _))| *done <= arrives) {
             busy.pop();
             let Waiting { permit, arrived, .. } = served.remove(&which).unwrap();
-            permit.done(Load::Fine, Tick::from_nanos(done));
+            permit.done(Load::Fine, Duration::from_nanos(done - arrived), Tick::from_nanos(done));
             if done > end / 2 {
                 ran.answered += 1;
                 sum += done - arrived;

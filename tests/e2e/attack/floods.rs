@@ -234,6 +234,40 @@ fn row_22_a_header_section_that_is_never_ended_is_timed_out() {
 }
 
 #[test]
+fn row_22_a_head_that_drips_within_its_frame_is_timed_out() {
+    let origin = silent_but_for_others();
+    let sidecar = Sidecar::start(&Plan::to(origin.address()).more("limits: { header_time: 300ms, idle: 60s }"));
+    attacked(&sidecar, "a head that drips within one HEADERS frame, beside an open stream", || {
+        let mut raw = Raw::connect(sidecar.traffic(), &[]);
+        let head = get(3);
+        raw.send(&[get(1), head[..12].to_vec()].concat());
+        let mut rest = head[12..head.len() - 1].iter();
+        check_calm(&raw.until_ended(|_| {
+            // The attacker's pace.
+            sleep(Duration::from_millis(50));
+            rest.next().map(|byte| vec![*byte]).unwrap_or_default()
+        }));
+        closed_for(&sidecar, &["slow_head"])
+    });
+}
+
+#[test]
+fn row_21_resets_within_the_limit_of_a_second_are_taken_however_they_come() {
+    let (sidecar, origin) = limited("h2_resets: 100000, h2_resets_per_second: 500");
+    let mut raw = Raw::connect(sidecar.traffic(), &[]);
+    // All of them in one piece, so that they are reset before any is served.
+    let pairs = (0..400).map(|turn| [get(stream(turn)), frame(RST_STREAM, 0, stream(turn), &CANCEL)].concat());
+    raw.send(&pairs.collect::<Vec<_>>().concat());
+    raw.send(&get(stream(400)));
+    let heard = raw.leave_after("the answer to the last stream", |heard| {
+        heard.goaway().is_some()
+            || heard.frames.iter().any(|(kind, _, number, _)| (*kind, *number) == (HEADERS, stream(400)))
+    });
+    assert_eq!(heard.goaway(), None);
+    assert!(origin.connections() < 100, "{} upstream connections for nobody", origin.connections());
+}
+
+#[test]
 fn row_21_a_header_list_that_unfolds_is_refused() {
     // RFC 7541: one entry of 4000 bytes goes into the table, and each further byte is that entry once more.
     let (sidecar, origin) = limited("h2_streams: 128");

@@ -185,3 +185,20 @@ fn bytes_that_no_request_asked_for_spoil_the_upstream_connection() {
     assert_eq!(client.get("/second", "").text(), "/second");
     assert_eq!(sidecar.get("/third", "").text(), "/third");
 }
+
+#[test]
+fn a_kept_connection_that_closes_behind_an_interim_answer_was_no_race() {
+    for interim in ["103 Early Hints", "100 Continue"] {
+        let origin = Origin::start(move |visit| {
+            if visit.request().is_some() && visit.send(answer("200 OK", "", b"")).is_some() && visit.request().is_some()
+            {
+                let _ = visit.send(format!("HTTP/1.1 {interim}\r\n\r\n"));
+            }
+        });
+        let sidecar = Sidecar::start(&Plan::to(origin.address()));
+        assert_eq!(sidecar.get("/first", "").status(), 200);
+        let response = sidecar.get("/second", "");
+        assert_eq!((response.status(), response.failure().as_str()), (502, "upstream_reset"), "{interim}");
+        assert_eq!(origin.requests().len(), 2, "it was begun, so it is not sent once more");
+    }
+}
