@@ -12,7 +12,7 @@ use super::release::{Accepted, Release};
 use super::route::{RouteId, RouteSpec};
 use super::token::OverrideError;
 use super::trace::{
-    CompositeTrace, DecidedTrace, FactTrace, KeyTrace, LevelTrace, MarkTrace, OverrideTrace, Reasoning,
+    CompositeTrace, DecidedTrace, FactTrace, KeyTrace, LevelTrace, MarkTrace, OverrideTrace, Reasoning, Tried,
 };
 use super::word::{Level, Reason};
 
@@ -100,12 +100,10 @@ impl Program {
     fn fact_traces<F: Facts>(&self, route: RouteId, facts: &F) -> Vec<(String, FactTrace)> {
         let looked_at = self.facts_of(route);
         let trace = |fact: FactId| {
-            let mut trace = facts.trace(fact);
-            let follows = fact == FactId::PROVINCE_CODE && self.facts().kind(fact) == FactKind::Region;
-            if let (None, true) = (&trace.value, follows) {
-                trace.value = region::read(facts, fact).map(Cow::into_owned);
-                trace.source = trace.value.is_some().then(|| String::from("city_id"));
-            }
+            let trace = match self.facts().kind(fact) {
+                FactKind::Region => region_trace(fact, facts),
+                _ => facts.trace(fact),
+            };
             (self.facts().name(fact).to_owned(), trace)
         };
         self.facts()
@@ -160,6 +158,24 @@ impl Program {
             Err(error) => OverrideTrace { lane: None, subject: None, expires_unix: None, rejected: Some(*error) },
         }
     }
+}
+
+/// A region as it is compared: in six digits, and the province of the city where one is known. What a source said of the
+/// province then stands among those that were tried.
+fn region_trace<F: Facts>(fact: FactId, facts: &F) -> FactTrace {
+    let mut trace = facts.trace(fact);
+    let value = region::read(facts, fact).map(Cow::into_owned);
+    let follows = fact == FactId::PROVINCE_CODE && region::read(facts, FactId::CITY_ID).is_some();
+    if let (true, Some(province)) = (follows, value.as_deref()) {
+        if let (Some(source), Some(said)) = (trace.source.take(), trace.value.take()) {
+            let same = region::province_of(said.trim()) == Some(province);
+            let why = if same { String::from("the same") } else { format!("`{said}` is not the province of the city") };
+            trace.tried.push(Tried { source, why });
+        }
+        trace.source = Some(String::from("city_id"));
+    }
+    trace.value = value;
+    trace
 }
 
 fn developer(release: &Release, outcome: Option<&Result<Accepted, OverrideError>>) -> LevelTrace {

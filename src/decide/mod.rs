@@ -61,7 +61,7 @@ pub use number::{Scalar, number};
 pub use operator::Operator;
 pub use path::{AllowEncoded, NormalPath, PathError};
 pub use program::Program;
-pub use region::{RegionCodes, RegionError, Regions};
+pub use region::{RegionCodes, RegionError, Regions, region};
 pub use release::{Developer, HashKey, LoggedKey, Release, ReleaseId};
 pub use request::RequestParts;
 pub use route::{HeaderMatch, HeaderPattern, RouteError, RouteId, RouteSpec};

@@ -9,12 +9,13 @@ use smallvec::SmallVec;
 use super::ahead::{Ahead, Token};
 use super::client::{Peer, client_ip};
 use super::extractor::{Extractor, FactSources};
+use super::fit::Fit;
 use super::json::{JsonText, Scalar};
 use super::jwt::{TokenFault, Verifier};
 use super::pointer::Pointer;
 use super::source::{Reading, Region, Repeated, Source, cookie, header};
 use crate::config::TokenPlace;
-use crate::decide::{FactId, FactTrace, Facts, Found, RequestParts, Tried};
+use crate::decide::{FactId, FactTrace, Facts, Found, RegionCodes, RequestParts, Tried, region};
 
 /// The facts of one request.
 #[derive(Debug)]
@@ -166,6 +167,19 @@ impl<'a, R: RequestParts> RequestFacts<'a, R> {
         })
     }
 
+    /// The value as its source gave it.
+    fn written(&self, fact: FactId) -> Option<Cow<'_, str>> {
+        let plan = self.extractor.sources.of(fact)?;
+        for source in &plan.sources {
+            match self.ask(source, plan) {
+                Outcome::Value(value) => return Some(value),
+                Outcome::Refused(_) => self.count_refused(fact),
+                Outcome::Absent(_) => {}
+            }
+        }
+        if fact == FactId::CLIENT_IP { self.client_address() } else { None }
+    }
+
     fn count_refused(&self, fact: FactId) {
         let mut refused = self.refused.borrow_mut();
         if !refused.contains(&fact) {
@@ -190,16 +204,13 @@ fn brought<'b>(found: Option<Result<Option<&'b str>, &'static str>>) -> Outcome<
 }
 
 impl<R: RequestParts> Facts for RequestFacts<'_, R> {
+    /// A region comes in six digits, the province of the city where one is known: what is logged and what a store is asked
+    /// for is what conditions see.
     fn get(&self, fact: FactId) -> Option<Cow<'_, str>> {
-        let plan = self.extractor.sources.of(fact)?;
-        for source in &plan.sources {
-            match self.ask(source, plan) {
-                Outcome::Value(value) => return Some(value),
-                Outcome::Refused(_) => self.count_refused(fact),
-                Outcome::Absent(_) => {}
-            }
+        match self.extractor.sources.of(fact)?.fit {
+            Fit::Region(RegionCodes::GbT2260) => region(fact, |fact| self.written(fact)),
+            _ => self.written(fact),
         }
-        if fact == FactId::CLIENT_IP { self.client_address() } else { None }
     }
 
     fn expression_failed(&self) {

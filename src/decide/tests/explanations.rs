@@ -71,7 +71,7 @@ fn people_read_an_explanation() {
       user_tier      -
       stock_level    501
       province_code  110000  city_id
-      city_id        1101
+      city_id        110100
     "#);
 }
 
@@ -112,7 +112,7 @@ fn people_read_why_a_latched_release_does_nothing() {
       user_tier      -
       stock_level    501
       province_code  110000  city_id
-      city_id        1101
+      city_id        110100
     "#);
 }
 

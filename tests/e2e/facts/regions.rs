@@ -47,6 +47,16 @@ fn provinces_and_cities_follow_from_the_address() {
 }
 
 #[test]
+fn a_province_that_is_not_the_citys_admits_nobody() {
+    let scene = placed("{ key: province_code, operator: EQ, value: \"440000\" }");
+    let fields = "X-Forwarded-For: 203.0.113.7\r\nX-Province: 44\r\n";
+    assert_eq!(scene.lane(fields), "stable", "the address lies in Hangzhou");
+    assert_eq!(scene.lane("X-Forwarded-For: 198.51.100.7\r\nX-Province: 44\r\n"), "gray", "no city is known");
+    let question = json!({ "url": "/", "client_ip": "203.0.113.7", "headers": { "x-province": "44" } });
+    assert_eq!(scene.explained(question, "province_code")["value"], "330000");
+}
+
+#[test]
 fn the_database_is_read_again_when_it_is_replaced() {
     let scene = placed("{ key: province_code, operator: EQ, value: \"440000\" }");
     let fields = "X-Forwarded-For: 203.0.113.7\r\n";
