@@ -13,6 +13,8 @@ mod fence;
 mod functions;
 mod names;
 mod node;
+mod regions;
+mod syntax;
 
 #[cfg(test)]
 mod tests;
