@@ -104,6 +104,8 @@ fn repeated_headers_count_once_except_for_sets() {
     check("/sku/1", &["x-user-id: u1", "x-user-id: u2"], "user_id", Some("u1"));
     check("/sku/1", &["x-user-tags: a, b"], "tags", Some("a, b"));
     check("/sku/1", &["x-user-tags: a, b", "x-user-tags: c"], "tags", Some("a, b,c"));
+    check_refused("/sku/1", &["x-user-tags:"], "tags", None);
+    check_refused("/sku/1", &["x-user-tags: ,", "x-user-tags: , "], "tags", None);
 }
 
 #[test]
@@ -226,7 +228,7 @@ fn an_explanation_tells_where_facts_come_from() {
 
     facts
       user_id        u2        cookie uid, after header x-user-id: empty
-      device_id      -
+      device_id      -         no source
       sku_id         7         path sku_id
       category_id    -         header x-category-id: not in the list
       province_code  330000    city_id, after header x-province-code: absent
