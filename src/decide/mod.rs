@@ -57,7 +57,7 @@ pub use fact_table::{FactError, FactTable};
 pub use gbt2260::odd_city;
 pub use index::Found;
 pub use lane::{LaneId, Lanes};
-pub use number::{Scalar, number};
+pub use number::{Scalar, is_too_long, number};
 pub use operator::Operator;
 pub use path::{AllowEncoded, NormalPath, PathError};
 pub use program::Program;

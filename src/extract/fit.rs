@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use regex::Regex;
 
-use crate::decide::{FactId, FactKind, FactTable, RegionCodes, is_sku_code, number};
+use crate::decide::{FactId, FactKind, FactTable, RegionCodes, is_sku_code, is_too_long, number};
 
 /// The most bytes of an id.
 const LONGEST_ID: usize = 256;
@@ -58,6 +58,7 @@ impl Fit {
             Fit::SkuCode => must(is_sku_code(value), "not a SKU code"),
             Fit::Format(format) => must(format.is_match(value), "not in the format"),
             Fit::OneOf(list) => must(list.contains(value), "not in the list"),
+            Fit::Number if is_too_long(value) => Err("a number of more digits than are compared exactly"),
             Fit::Number => must(number(value).is_some(), "not a number"),
             Fit::Region(codes) => must(codes.accept(value), "not a region code"),
         }
@@ -83,6 +84,7 @@ mod tests {
             (&Fit::Number, "12.50", Ok(())),
             (&Fit::Number, "1e999", Err("not a number")),
             (&Fit::Number, "NaN", Err("not a number")),
+            (&Fit::Number, &*"9".repeat(29), Err("a number of more digits than are compared exactly")),
             (&Fit::Tags, "vip, new", Ok(())),
             (&Fit::Tags, "", Err("empty")),
             (&Fit::Tags, " , ,", Err("empty")),
