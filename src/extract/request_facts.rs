@@ -180,6 +180,15 @@ impl<'a, R: RequestParts> RequestFacts<'a, R> {
         if fact == FactId::CLIENT_IP { self.client_address() } else { None }
     }
 
+    /// Why the client's address gives no region: what an explanation says and a decision has no time for.
+    fn why_no_region(&self, region: Region) -> Option<String> {
+        let (geoip, address) = self.extractor.beyond.geoip.as_ref().zip(self.client_ip())?;
+        Some(match region {
+            Region::Province => geoip.why_no_province(address),
+            Region::City => geoip.why_no_city(address),
+        })
+    }
+
     fn count_refused(&self, fact: FactId) {
         let mut refused = self.refused.borrow_mut();
         if !refused.contains(&fact) {
@@ -231,11 +240,19 @@ impl<R: RequestParts> Facts for RequestFacts<'_, R> {
                 }
                 Outcome::Refused(why) | Outcome::Absent(why) => why,
             };
-            trace.tried.push(Tried { source: source.to_string(), why: why.to_owned() });
+            let why = match source {
+                Source::Geoip(region) => self.why_no_region(*region),
+                _ => None,
+            }
+            .unwrap_or_else(|| why.to_owned());
+            trace.tried.push(Tried { source: source.to_string(), why });
         }
-        if let (FactId::CLIENT_IP, Some(address)) = (fact, self.client_address()) {
-            trace.value = Some(address.into_owned());
-            trace.source = Some(String::from("client address"));
+        if fact == FactId::CLIENT_IP {
+            let source = String::from("client address");
+            match self.client_address() {
+                Some(address) => (trace.value, trace.source) = (Some(address.into_owned()), Some(source)),
+                None => trace.tried.push(Tried { source, why: String::from("absent") }),
+            }
         }
         trace
     }

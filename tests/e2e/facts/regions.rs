@@ -42,8 +42,11 @@ fn provinces_and_cities_follow_from_the_address() {
     let hong_kong = ask("198.51.100.200", "province_code");
     assert_eq!((&hong_kong["value"], &hong_kong["source"]), (&json!("810000"), &json!("geoip province")));
     let unmapped = ask("198.51.100.7", "city_id");
-    assert_eq!(unmapped["tried"][0]["why"], "the address is not in the database, or not mapped");
-    assert_eq!(ask("192.0.2.1", "province_code")["value"], json!(null), "Hessen is not Hebei");
+    assert_eq!(unmapped["tried"][0]["why"], "198.51.100.7 lies in `7`, which `cities` does not map");
+    let hessen = ask("192.0.2.1", "province_code");
+    assert_eq!(hessen["value"], json!(null), "Hessen is not Hebei");
+    assert_eq!(hessen["tried"][1]["why"], "192.0.2.1 lies in `DE`, of which no province is mapped");
+    assert_eq!(ask("203.0.114.1", "city_id")["tried"][0]["why"], "203.0.114.1 is not in the database");
 }
 
 #[test]
