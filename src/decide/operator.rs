@@ -1,7 +1,7 @@
 //! The operators of conditions, and which of them make sense for which kind of fact.
 
 use super::fact::FactKind;
-use super::word::words;
+use super::word::{nearest, words};
 
 words! {
     /// How a condition compares a fact with its values.
@@ -60,9 +60,11 @@ impl Operator {
             let named = Operator::ALL.iter().find(|operator| operator.as_str().replace('_', "") == rest).copied();
             named.or_else(|| Operator::meant_by_plain(rest))
         };
+        let like = |rest: &str| nearest(rest, Operator::NAMES.iter().copied()).and_then(|name| name.parse().ok());
         let denial = ["DOESNOT", "ISNOT", "NOT", "!"].iter().find_map(|denial| plain.strip_prefix(denial));
         // `N` is the beginning of many a word.
-        denial.map(|rest| known(rest)).or_else(|| plain.strip_prefix('N').and_then(known).map(Some))
+        let short = || plain.strip_prefix('N').and_then(known).map(Some);
+        denial.map(|rest| known(rest).or_else(|| like(rest))).or_else(short)
     }
 
     fn meant_by_plain(plain: &str) -> Option<Operator> {
