@@ -174,6 +174,9 @@ fn region_trace<F: Facts>(fact: FactId, facts: &F) -> FactTrace {
         }
         trace.source = Some(String::from("city_id"));
     }
+    if fact == FactId::PROVINCE_CODE && value.is_none() {
+        trace.tried.push(Tried { source: String::from("city_id"), why: String::from("absent") });
+    }
     trace.value = value;
     trace
 }
@@ -211,17 +214,24 @@ impl<F: Facts> Tries<'_, F> {
             (Some(ab), Some((_, key))) => {
                 let name = ab.experiment().name();
                 let hit = self.release.admits_group(self.facts, self.key);
-                match ab.experiment().group(ab.experiment().bucket(key)) {
-                    Some(group) if hit => (true, format!("group `{group}` of `{name}` sees gray")),
-                    Some(group) => (false, format!("group `{group}` of `{name}` sees stable")),
-                    None => (false, format!("in no group of `{name}`")),
-                }
+                let bucket = ab.experiment().bucket(key);
+                let lane = if hit { "gray" } else { "stable" };
+                let why = match ab.experiment().group_with_range(bucket) {
+                    Some((group, [first, last])) => {
+                        format!("group `{group}` of `{name}` sees {lane}: bucket {bucket} of {first} to {last}")
+                    }
+                    None => format!("in no group of `{name}`: bucket {bucket}"),
+                };
+                (hit, why)
             }
         });
-        let bucket = self.release.ab.as_ref().zip(self.key).map(|(ab, (_, key))| (ab, ab.experiment().bucket(key)));
+        let experiment = self.release.ab.as_ref().map(|ab| ab.experiment());
+        let bucket = experiment.zip(self.key).map(|(experiment, (_, key))| experiment.bucket(key));
+        let group = experiment.zip(bucket).and_then(|(experiment, bucket)| experiment.group_with_range(bucket));
         LevelTrace {
-            bucket: bucket.map(|(_, bucket)| bucket),
-            group: bucket.and_then(|(ab, bucket)| ab.experiment().group(bucket)).map(str::to_owned),
+            bucket,
+            group: group.map(|(name, _)| name.to_owned()),
+            range: group.map(|(_, range)| range),
             ..bare
         }
     }
@@ -274,7 +284,7 @@ impl<F: Facts> Tries<'_, F> {
 
 impl LevelTrace {
     fn new(level: Level, open: bool, hit: bool, why: impl Into<String>) -> LevelTrace {
-        LevelTrace { level, open, hit, bucket: None, permille: None, group: None, why: why.into() }
+        LevelTrace { level, open, hit, bucket: None, permille: None, group: None, range: None, why: why.into() }
     }
 }
 

@@ -64,11 +64,13 @@ pub(super) struct Compiler<'c> {
     pub(super) table: &'c mut FactTable,
     pub(super) vocabulary: &'c Vocabulary,
     pub(super) facts: Vec<FactId>,
+    /// The named values, which an explanation shows beside the facts.
+    pub(super) named: Vec<(Box<str>, Arc<Value>)>,
 }
 
 impl<'c> Compiler<'c> {
     pub(super) fn new(parsed: &'c Parsed, table: &'c mut FactTable, vocabulary: &'c Vocabulary) -> Compiler<'c> {
-        Compiler { parsed, table, vocabulary, facts: Vec::new() }
+        Compiler { parsed, table, vocabulary, facts: Vec::new(), named: Vec::new() }
     }
 
     pub(super) fn whole_test(&mut self) -> Compiled<Test> {

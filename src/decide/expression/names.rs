@@ -65,6 +65,9 @@ impl Compiler<'_> {
         }
         if let Some((_, value)) = self.vocabulary.values.iter().find(|(known, _)| *known == name) {
             self.facts.extend_from_slice(&value.facts);
+            if !self.named.iter().any(|(known, _)| **known == *name) {
+                self.named.push((name.into(), Arc::clone(&value.value)));
+            }
             return Ok(Named::Value(Arc::clone(&value.value)));
         }
         if let Some(fact) = alias(&name).and_then(|name| self.table.id(&name)) {

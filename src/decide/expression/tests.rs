@@ -264,6 +264,20 @@ fn a_function_that_there_is_not_is_told_wherever_it_stands() {
 }
 
 #[test]
+fn an_explanation_shows_the_named_values_that_were_compared() {
+    let mut table = table();
+    let half = NumberExpression::compile(&parse("stock_level / 2").unwrap(), &mut table, &vocabulary()).unwrap();
+    let words = Vocabulary { values: vec![("half".to_owned(), half)], ..vocabulary() };
+    let source = "half > 79 && half < 100";
+    let expression = Expression::compile(&parse(source).unwrap(), &mut table, &words).unwrap();
+    let told = |facts| expression.trace(&table, &facts).actual;
+    let of_79 = told(Known { facts: HashMap::from([(FactId::STOCK_LEVEL, "79".to_owned())]), ..Known::default() });
+    let named = |name: &str, value: Option<&str>| (name.to_owned(), value.map(str::to_owned));
+    assert_eq!(of_79, [named("stock_level", Some("79")), named("half", Some("39.5"))]);
+    assert_eq!(told(Known::default()), [named("stock_level", None), named("half", None)]);
+}
+
+#[test]
 fn what_would_cost_too_much_is_refused_before_it_is_parsed() {
     let start = Instant::now();
     let mut five = String::from("true");
