@@ -280,7 +280,7 @@ fn breaker_and_upstream(snapshot: &Snapshot, reasoning: &mut Reasoning) {
 fn asked(request: &ExplainRequest) -> Result<extract::ExplainRequest, extract::ExplainRequestError> {
     let mut asked = extract::ExplainRequest::new(request.method.as_str(), &request.uri.to_string())?;
     for (name, value) in &request.headers {
-        asked = asked.with_header(name.as_str(), &String::from_utf8_lossy(value.as_bytes()))?;
+        asked = asked.with_header(name.as_str(), value.as_bytes())?;
     }
     if let Some(body) = &request.body {
         asked = asked.with_body(body.as_str());

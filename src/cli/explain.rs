@@ -1,6 +1,8 @@
 //! `graylane explain`: the decision for one request and its whole reasoning.
 
 use std::cell::OnceCell;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
 
 use tokio::runtime::{Builder, Runtime};
 
@@ -16,7 +18,7 @@ pub struct Asked<'a> {
     /// An absolute URL, or a path.
     pub url: &'a str,
     /// Headers, each `name: value`.
-    pub headers: &'a [String],
+    pub headers: &'a [OsString],
     /// The body.
     pub body: Option<&'a str>,
     /// The address of the peer; without one, a trusted peer speaks.
@@ -54,7 +56,7 @@ pub fn answer(
 ) -> Result<Reasoning, Failure> {
     let mut request = ExplainRequest::new(asked.method, asked.url)?;
     for line in asked.headers {
-        request = request.with_header_line(line)?;
+        request = request.with_header_line(line.as_bytes())?;
     }
     if let Some(body) = asked.body {
         request = request.with_body(body);
@@ -165,7 +167,7 @@ mod tests {
     #[test]
     fn the_json_answer_has_the_fields_of_the_surface() {
         let (program, extractor) = world();
-        let headers = ["X-User-Id: u1".to_owned()];
+        let headers = ["X-User-Id: u1".into()];
         let asked = Asked { method: "GET", url: "/api", headers: &headers, ..Asked::default() };
         let reasoning = answer(&program, &extractor, AllowEncoded::default(), &asked, 0).unwrap();
         let json: serde_json::Value = serde_json::from_str(&written(&reasoning, Form::Json)).unwrap();
@@ -182,7 +184,7 @@ mod tests {
     #[test]
     fn colours_leave_every_character_where_it_is() {
         let (program, extractor) = world();
-        let headers = ["X-User-Id: u1".to_owned()];
+        let headers = ["X-User-Id: u1".into()];
         let asked = Asked { method: "GET", url: "/api", headers: &headers, ..Asked::default() };
         let reasoning = answer(&program, &extractor, AllowEncoded::default(), &asked, 0).unwrap();
         let text = written(&reasoning, Form::Text);

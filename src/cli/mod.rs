@@ -16,6 +16,7 @@ pub mod run;
 pub mod schema;
 pub mod token;
 
+use std::ffi::OsString;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -87,7 +88,7 @@ struct ExplainArgs {
     url: String,
     /// A header, as 'name: value'
     #[arg(short = 'H', long = "header", value_name = "LINE")]
-    headers: Vec<String>,
+    headers: Vec<OsString>,
     /// The body
     #[arg(short = 'd', long = "data", value_name = "BODY")]
     body: Option<String>,

@@ -111,12 +111,23 @@ impl GeoipData {
         Ok(GeoipData { reader, cities })
     }
 
+    /// Whether there is a record of an address.
+    fn holds(&self, address: IpAddr) -> bool {
+        self.reader.lookup(address).is_ok_and(|found| found.has_data())
+    }
+
     fn word(&self, address: IpAddr, path: &GeoipPath) -> Option<String> {
         let found = self.reader.lookup(address).ok()?;
         match found.decode_path::<Word>(&path.elements()).ok()?? {
             Word::Text(text) => Some(text),
             Word::Number(number) => Some(number.to_string()),
         }
+    }
+}
+
+impl std::fmt::Display for GeoipPath {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0.join("/"))
     }
 }
 
@@ -152,6 +163,30 @@ impl GeoipPlan {
         let mapped = data.cities.get(word.as_str()).map(|code| code.to_string());
         mapped.or_else(|| (self.codes == RegionCodes::Custom).then_some(word))
     }
+
+    /// Why [`GeoipPlan::province_of`] gives nothing, for an explanation.
+    pub fn why_no_province(&self, address: IpAddr) -> String {
+        let data = self.data.get();
+        let country = data.word(address, &self.country).filter(|country| country != "CN");
+        match (country, data.word(address, &self.province)) {
+            _ if !data.holds(address) => format!("{address} is not in the database"),
+            (Some(country), _) if self.codes == RegionCodes::GbT2260 => {
+                format!("{address} lies in `{country}`, of which no province is mapped")
+            }
+            (_, None) => format!("the record of {address} has no `{}`", self.province),
+            (_, Some(word)) => format!("{address} lies in `{word}`, which is no province of ISO 3166-2:CN"),
+        }
+    }
+
+    /// Why [`GeoipPlan::city_of`] gives nothing, for an explanation.
+    pub fn why_no_city(&self, address: IpAddr) -> String {
+        let data = self.data.get();
+        match data.word(address, &self.city) {
+            _ if !data.holds(address) => format!("{address} is not in the database"),
+            None => format!("the record of {address} has no `{}`", self.city),
+            Some(word) => format!("{address} lies in `{word}`, which `cities` does not map"),
+        }
+    }
 }
 
 /// The province of a subdivision's code: `ZJ`, `CN-ZJ`, `33`, `CN-33`, or the six digits themselves.
@@ -161,7 +196,7 @@ pub fn province(code: &str) -> Option<&'static str> {
     PROVINCES.iter().find(known).map(|(_, digits)| *digits)
 }
 
-/// Lines `id: code` or `id,code`, `#` before a comment.
+/// Lines `id: code` or `id,code`, `#` before a comment. A province is no city, and no city has two codes.
 fn read_cities(path: &Path, codes: RegionCodes) -> Result<HashMap<Box<str>, Box<str>>, String> {
     let length = std::fs::metadata(path).map_err(|error| error.to_string())?.len();
     if length > MOST_CITY_BYTES {
@@ -169,20 +204,24 @@ fn read_cities(path: &Path, codes: RegionCodes) -> Result<HashMap<Box<str>, Box<
     }
     let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
     let bare = |part: &str| part.trim().trim_matches(['"', '\'']).to_owned();
-    let mut cities = HashMap::new();
+    let mut cities: HashMap<Box<str>, Box<str>> = HashMap::new();
     for (number, line) in text.lines().enumerate() {
         let line = line.split('#').next().unwrap_or_default().trim();
         if line.is_empty() {
             continue;
         }
+        let at = |why: String| Err(format!("line {}: {why}", number + 1));
         let pair = line.rsplit_once([':', ',']).map(|(name, code)| (bare(name), bare(code)));
         let Some((name, code)) = pair.filter(|(name, code)| !name.is_empty() && codes.accept(code)) else {
-            return Err(format!(
-                "line {}: write `1808926: \"330100\"`, a name or number and a region code",
-                number + 1
-            ));
+            return at(String::from("write `1808926: \"330100\"`, a name or number and a region code"));
         };
-        cities.insert(name.into_boxed_str(), code.into_boxed_str());
+        if codes == RegionCodes::GbT2260 && province(&code).is_some() {
+            return at(format!("`{code}` is a province, and a city is wanted, such as \"330100\""));
+        }
+        match cities.get(name.as_str()) {
+            Some(known) if **known != *code => return at(format!("`{name}` is `{known}` on an earlier line")),
+            _ => _ = cities.insert(name.into_boxed_str(), code.into_boxed_str()),
+        }
     }
     Ok(cities)
 }
@@ -225,6 +264,12 @@ mod tests {
         assert_eq!((cities.get("1808926").map(|code| &**code), cities.len()), (Some("330100"), 2));
         assert!(read("1: 330100\n2: moon\n").unwrap_err().starts_with("line 2"));
         assert!(read("330100\n").is_err());
+        for province in ["33", "330000"] {
+            let why = read(&format!("1: 330100\n2: {province}\n")).unwrap_err();
+            assert!(why.starts_with(&format!("line 2: `{province}` is a province")), "{why}");
+        }
+        assert_eq!(read("1: 330100\n1: 440100\n").unwrap_err(), "line 2: `1` is `330100` on an earlier line");
+        assert_eq!(read("1: 330100\n1: \"330100\"\n").unwrap().len(), 1);
     }
 
     #[test]

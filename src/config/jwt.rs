@@ -3,7 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, PublicKeyUse};
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ParsedPublicKey};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, PublicKeyUse, RSAKeyParameters};
 use jsonwebtoken::{Algorithm, DecodingKey};
 
 use super::watched::Watched;
@@ -12,6 +15,10 @@ use super::watched::Watched;
 const MOST_BYTES: u64 = 1 << 20;
 /// Most keys of a file.
 const MOST_KEYS: usize = 64;
+/// The fewest bits of a secret.
+const SECRET_BITS: usize = 256;
+/// The bits of an RSA key.
+const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
 
 /// The algorithms that tokens may be signed with.
 pub const JWT_ALGORITHMS: [(&str, Algorithm); 3] =
@@ -80,11 +87,20 @@ impl KeySet {
         KeySet::parse(&std::fs::read(path).map_err(|error| error.to_string())?)
     }
 
-    /// The usable keys of a JWKS text. Keys for other purposes are passed over, as one file may serve several.
+    /// The usable keys of a JWKS text. Keys for other purposes are passed over, as one file may serve several; one that is for
+    /// ours and weak or broken is an error, as it would let anybody in, or nobody.
     pub fn parse(text: &[u8]) -> Result<KeySet, String> {
         let file: File = serde_json::from_slice(text).map_err(|error| format!("it is no JWKS: {error}"))?;
-        let keys = file.keys.into_iter().filter_map(|value| serde_json::from_value::<Jwk>(value).ok());
-        let keys: Vec<VerifyKey> = keys.filter_map(|jwk| usable(&jwk)).take(MOST_KEYS).collect();
+        let mut keys = Vec::new();
+        for (place, value) in file.keys.into_iter().enumerate() {
+            let Ok(jwk) = serde_json::from_value::<Jwk>(value) else { continue };
+            let named = |why: String| match &jwk.common.key_id {
+                Some(id) => format!("key `{id}`: {why}"),
+                None => format!("key {} of the list, which has no `kid`: {why}", place + 1),
+            };
+            keys.extend(usable(&jwk).map_err(named)?);
+        }
+        keys.truncate(MOST_KEYS);
         if keys.is_empty() {
             return Err("it holds no key for HS256, RS256 or ES256".to_owned());
         }
@@ -105,9 +121,10 @@ impl KeySet {
     }
 }
 
-fn usable(jwk: &Jwk) -> Option<VerifyKey> {
+/// The key for tokens; nothing where it is for something else.
+fn usable(jwk: &Jwk) -> Result<Option<VerifyKey>, String> {
     if matches!(jwk.common.public_key_use, Some(PublicKeyUse::Encryption)) {
-        return None;
+        return Ok(None);
     }
     let (algorithm, named) = match &jwk.algorithm {
         AlgorithmParameters::OctetKey(_) => (Algorithm::HS256, KeyAlgorithm::HS256),
@@ -115,17 +132,49 @@ fn usable(jwk: &Jwk) -> Option<VerifyKey> {
         AlgorithmParameters::EllipticCurve(key) if key.curve == EllipticCurve::P256 => {
             (Algorithm::ES256, KeyAlgorithm::ES256)
         }
-        _ => return None,
+        _ => return Ok(None),
     };
     if jwk.common.key_algorithm.is_some_and(|said| said != named) {
-        return None;
+        return Ok(None);
     }
-    let key = DecodingKey::from_jwk(jwk).ok()?;
-    // A secret without a byte would be known to everybody.
-    if algorithm == Algorithm::HS256 && key.try_get_as_bytes().is_ok_and(<[u8]>::is_empty) {
-        return None;
+    let key = DecodingKey::from_jwk(jwk).map_err(|error| format!("it cannot be read: {error}"))?;
+    match &jwk.algorithm {
+        AlgorithmParameters::RSA(parts) => check_rsa(parts)?,
+        _ => check_bytes(algorithm, key.try_get_as_bytes().map_err(|error| error.to_string())?)?,
     }
-    Some(VerifyKey { id: jwk.common.key_id.clone(), algorithm, key })
+    Ok(Some(VerifyKey { id: jwk.common.key_id.clone(), algorithm, key }))
+}
+
+/// RFC 7518 section 3.2: a secret as long as the hash at least. A point has to lie on its curve.
+fn check_bytes(algorithm: Algorithm, key: &[u8]) -> Result<(), String> {
+    match algorithm {
+        Algorithm::HS256 if key.len() * 8 < SECRET_BITS => {
+            Err(format!("a secret of {} bits; HS256 needs {SECRET_BITS} at least", key.len() * 8))
+        }
+        Algorithm::ES256 => ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, key)
+            .map(drop)
+            .map_err(|_| String::from("`x` and `y` are no point of the curve P-256")),
+        _ => Ok(()),
+    }
+}
+
+/// RFC 7518 section 3.3: a modulus of 2048 bits at least; what is longer than 8192 nobody verifies with.
+fn check_rsa(parts: &RSAKeyParameters) -> Result<(), String> {
+    let number = |text: &str| {
+        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|error| format!("it cannot be read: {error}"))?;
+        Ok::<_, String>(bytes.into_iter().skip_while(|byte| *byte == 0).collect::<Vec<u8>>())
+    };
+    let bits = |number: &[u8]| number.first().map_or(0, |first| number.len() * 8 - first.leading_zeros() as usize);
+    let (modulus, exponent) = (number(&parts.n)?, number(&parts.e)?);
+    if !RSA_BITS.contains(&bits(&modulus)) {
+        let (least, most) = (RSA_BITS.start(), RSA_BITS.end());
+        return Err(format!("an RSA key of {} bits; RS256 needs {least} at least, and {most} at most", bits(&modulus)));
+    }
+    let is_odd = |number: &[u8]| number.last().is_some_and(|last| last % 2 == 1);
+    if !is_odd(&modulus) || !is_odd(&exponent) || !(2..=33).contains(&bits(&exponent)) {
+        return Err(String::from("`n` and `e` are no RSA key"));
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -135,9 +184,9 @@ mod tests {
     #[test]
     fn keys_are_bound_to_their_algorithm_and_others_are_passed_over() {
         let text = br#"{"keys":[
-            {"kty":"oct","kid":"a","k":"c2VjcmV0"},
-            {"kty":"oct","kid":"empty","k":""},
+            {"kty":"oct","kid":"a","k":"YSBzZWNyZXQgb2YgbW9yZSB0aGFuIHRoaXJ0eS10d28gYnl0ZXM"},
             {"kty":"oct","kid":"other","alg":"HS512","k":"c2VjcmV0"},
+            {"kty":"oct","kid":"hidden","use":"enc","k":"c2VjcmV0"},
             {"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"},
             {"kty":"made-up"}
         ]}"#;
@@ -147,6 +196,63 @@ mod tests {
         assert_eq!(ids(Algorithm::HS256, Some("a")), ["a"]);
         assert_eq!(ids(Algorithm::HS256, Some("b")), [""; 0]);
         assert_eq!(ids(Algorithm::RS256, None), [""; 0]);
+    }
+
+    /// What is wrong with a file of this one key.
+    #[track_caller]
+    fn refused(key: serde_json::Value, expected: &str) {
+        let text = serde_json::json!({ "keys": [key] }).to_string();
+        assert_eq!(KeySet::parse(text.as_bytes()).unwrap_err(), expected);
+    }
+
+    #[test]
+    fn a_secret_under_256_bits_is_refused_by_its_name() {
+        let key =
+            |bytes: usize| serde_json::json!({ "kty": "oct", "kid": "s", "k": URL_SAFE_NO_PAD.encode(vec![7; bytes]) });
+        refused(key(3), "key `s`: a secret of 24 bits; HS256 needs 256 at least");
+        refused(key(31), "key `s`: a secret of 248 bits; HS256 needs 256 at least");
+        refused(key(0), "key `s`: a secret of 0 bits; HS256 needs 256 at least");
+        let nameless = serde_json::json!({ "kty": "oct", "k": "YWJj" });
+        refused(nameless, "key 1 of the list, which has no `kid`: a secret of 24 bits; HS256 needs 256 at least");
+        let text = serde_json::json!({ "keys": [key(32)] }).to_string();
+        assert!(KeySet::parse(text.as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn an_rsa_key_under_2048_bits_is_refused_by_its_name() {
+        let key = |modulus: &[u8], exponent: &[u8]| {
+            let (n, e) = (URL_SAFE_NO_PAD.encode(modulus), URL_SAFE_NO_PAD.encode(exponent));
+            serde_json::json!({ "kty": "RSA", "kid": "r", "n": n, "e": e })
+        };
+        let usual = [1, 0, 1];
+        refused(
+            key(&[0xff; 64], &usual),
+            "key `r`: an RSA key of 512 bits; RS256 needs 2048 at least, and 8192 at most",
+        );
+        // Zeros before it make no key longer, and the highest bit may be missing.
+        let short = [&[0; 128], &[0xff; 128][..]].concat();
+        refused(key(&short, &usual), "key `r`: an RSA key of 1024 bits; RS256 needs 2048 at least, and 8192 at most");
+        let mut missing = [0xff; 256];
+        missing[0] = 0x7f;
+        refused(key(&missing, &usual), "key `r`: an RSA key of 2047 bits; RS256 needs 2048 at least, and 8192 at most");
+        refused(key(&[0xff; 256], &[1]), "key `r`: `n` and `e` are no RSA key");
+        refused(key(&[0xff; 256], &[2]), "key `r`: `n` and `e` are no RSA key");
+        let text = serde_json::json!({ "keys": [key(&[0xff; 256], &usual)] }).to_string();
+        assert!(KeySet::parse(text.as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn a_point_off_the_curve_is_refused_by_its_name() {
+        let key = |x: &str, y: &str| serde_json::json!({ "kty": "EC", "crv": "P-256", "kid": "e", "x": x, "y": y });
+        // The example of RFC 7517, appendix A.1.
+        let (x, y) = ("MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4", "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM");
+        let off = "key `e`: `x` and `y` are no point of the curve P-256";
+        refused(key(x, x), off);
+        refused(key(y, x), off);
+        refused(key(x, "4Etl"), off);
+        refused(key("", ""), off);
+        let text = serde_json::json!({ "keys": [key(x, y)] }).to_string();
+        assert!(KeySet::parse(text.as_bytes()).is_ok());
     }
 
     #[test]

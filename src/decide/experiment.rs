@@ -102,6 +102,12 @@ impl Experiment {
         self.position(bucket).map(|index| &*self.groups[index].name)
     }
 
+    /// The same, with the group's first and last bucket.
+    pub fn group_with_range(&self, bucket: Bucket) -> Option<(&str, [u16; 2])> {
+        let group = &self.groups[self.position(bucket)?];
+        Some((&group.name, [group.range.start, group.range.end - 1]))
+    }
+
     fn position(&self, bucket: Bucket) -> Option<usize> {
         self.groups.iter().position(|group| group.range.contains(&bucket.get()))
     }

@@ -12,7 +12,7 @@ use super::release::{Accepted, Release};
 use super::route::{RouteId, RouteSpec};
 use super::token::OverrideError;
 use super::trace::{
-    CompositeTrace, DecidedTrace, FactTrace, KeyTrace, LevelTrace, MarkTrace, OverrideTrace, Reasoning,
+    CompositeTrace, DecidedTrace, FactTrace, KeyTrace, LevelTrace, MarkTrace, OverrideTrace, Reasoning, Tried,
 };
 use super::word::{Level, Reason};
 
@@ -100,12 +100,10 @@ impl Program {
     fn fact_traces<F: Facts>(&self, route: RouteId, facts: &F) -> Vec<(String, FactTrace)> {
         let looked_at = self.facts_of(route);
         let trace = |fact: FactId| {
-            let mut trace = facts.trace(fact);
-            let follows = fact == FactId::PROVINCE_CODE && self.facts().kind(fact) == FactKind::Region;
-            if let (None, true) = (&trace.value, follows) {
-                trace.value = region::read(facts, fact).map(Cow::into_owned);
-                trace.source = trace.value.is_some().then(|| String::from("city_id"));
-            }
+            let trace = match self.facts().kind(fact) {
+                FactKind::Region => region_trace(fact, facts),
+                _ => facts.trace(fact),
+            };
             (self.facts().name(fact).to_owned(), trace)
         };
         self.facts()
@@ -162,6 +160,27 @@ impl Program {
     }
 }
 
+/// A region as it is compared: in six digits, and the province of the city where one is known. What a source said of the
+/// province then stands among those that were tried.
+fn region_trace<F: Facts>(fact: FactId, facts: &F) -> FactTrace {
+    let mut trace = facts.trace(fact);
+    let value = region::read(facts, fact).map(Cow::into_owned);
+    let follows = fact == FactId::PROVINCE_CODE && region::read(facts, FactId::CITY_ID).is_some();
+    if let (true, Some(province)) = (follows, value.as_deref()) {
+        if let (Some(source), Some(said)) = (trace.source.take(), trace.value.take()) {
+            let same = region::province_of(said.trim()) == Some(province);
+            let why = if same { String::from("the same") } else { format!("`{said}` is not the province of the city") };
+            trace.tried.push(Tried { source, why });
+        }
+        trace.source = Some(String::from("city_id"));
+    }
+    if fact == FactId::PROVINCE_CODE && value.is_none() {
+        trace.tried.push(Tried { source: String::from("city_id"), why: String::from("absent") });
+    }
+    trace.value = value;
+    trace
+}
+
 fn developer(release: &Release, outcome: Option<&Result<Accepted, OverrideError>>) -> LevelTrace {
     let (hit, why) = match outcome {
         _ if release.developer.is_none() => (false, "the release takes no overrides"),
@@ -195,17 +214,24 @@ impl<F: Facts> Tries<'_, F> {
             (Some(ab), Some((_, key))) => {
                 let name = ab.experiment().name();
                 let hit = self.release.admits_group(self.facts, self.key);
-                match ab.experiment().group(ab.experiment().bucket(key)) {
-                    Some(group) if hit => (true, format!("group `{group}` of `{name}` sees gray")),
-                    Some(group) => (false, format!("group `{group}` of `{name}` sees stable")),
-                    None => (false, format!("in no group of `{name}`")),
-                }
+                let bucket = ab.experiment().bucket(key);
+                let lane = if hit { "gray" } else { "stable" };
+                let why = match ab.experiment().group_with_range(bucket) {
+                    Some((group, [first, last])) => {
+                        format!("group `{group}` of `{name}` sees {lane}: bucket {bucket} of {first} to {last}")
+                    }
+                    None => format!("in no group of `{name}`: bucket {bucket}"),
+                };
+                (hit, why)
             }
         });
-        let bucket = self.release.ab.as_ref().zip(self.key).map(|(ab, (_, key))| (ab, ab.experiment().bucket(key)));
+        let experiment = self.release.ab.as_ref().map(|ab| ab.experiment());
+        let bucket = experiment.zip(self.key).map(|(experiment, (_, key))| experiment.bucket(key));
+        let group = experiment.zip(bucket).and_then(|(experiment, bucket)| experiment.group_with_range(bucket));
         LevelTrace {
-            bucket: bucket.map(|(_, bucket)| bucket),
-            group: bucket.and_then(|(ab, bucket)| ab.experiment().group(bucket)).map(str::to_owned),
+            bucket,
+            group: group.map(|(name, _)| name.to_owned()),
+            range: group.map(|(_, range)| range),
             ..bare
         }
     }
@@ -258,7 +284,7 @@ impl<F: Facts> Tries<'_, F> {
 
 impl LevelTrace {
     fn new(level: Level, open: bool, hit: bool, why: impl Into<String>) -> LevelTrace {
-        LevelTrace { level, open, hit, bucket: None, permille: None, group: None, why: why.into() }
+        LevelTrace { level, open, hit, bucket: None, permille: None, group: None, range: None, why: why.into() }
     }
 }
 

@@ -78,7 +78,8 @@ pub enum FactOrigin {
 /// The values of one request's facts. Lazy: an implementation may look the value up on every call, so a caller asks
 /// no more often than it must.
 pub trait Facts {
-    /// The value, or nothing where the request has none that is valid.
+    /// The value, or nothing where the request has none that is valid. Where several sources speak of a region, the
+    /// province is that of the city: [`region`](super::region::region) says which.
     fn get(&self, fact: FactId) -> Option<Cow<'_, str>>;
 
     /// An expression could not be computed from the facts as they are; called once for each time.

@@ -59,6 +59,11 @@ pub fn number(text: &str) -> Option<Decimal> {
     Decimal::from_str_exact(text).ok()
 }
 
+/// Whether `text` writes a decimal that has too many digits to be compared exactly; 28 always fit.
+pub fn is_too_long(text: &str) -> bool {
+    is_decimal(text.strip_prefix(['-', '+']).unwrap_or(text)) && number(text).is_none()
+}
+
 fn is_decimal(digits: &str) -> bool {
     let all_digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
     match digits.split_once('.') {
@@ -86,6 +91,8 @@ mod tests {
             assert_eq!(number(text), None, "{text}");
         }
         assert_eq!(number(&"9".repeat(400)), None);
+        assert!(is_too_long(&"9".repeat(400)) && is_too_long(&format!("-0.{}", "1".repeat(30))));
+        assert!(!is_too_long(&"9".repeat(28)) && !is_too_long("1e999") && !is_too_long("abc") && !is_too_long(""));
         assert_eq!(number(&"9".repeat(30)), None);
     }
 }

@@ -1,7 +1,7 @@
 //! The operators of conditions, and which of them make sense for which kind of fact.
 
 use super::fact::FactKind;
-use super::word::words;
+use super::word::{nearest, words};
 
 words! {
     /// How a condition compares a fact with its values.
@@ -46,19 +46,38 @@ words! {
 }
 
 impl Operator {
-    /// The operator that a word or sign of another language of rules stands for, in any case and with any hyphens: to be
-    /// suggested, never accepted.
+    /// The operator that a word or sign of another language of rules stands for, in any case, with or without hyphens,
+    /// underscores and spaces: to be suggested, never accepted.
     pub fn meant_by(word: &str) -> Option<Operator> {
-        let plain: String = word.chars().filter(|c| !matches!(c, '_' | '-' | ' ')).take(24).collect();
-        Some(match plain.to_ascii_uppercase().as_str() {
+        Operator::meant_by_plain(&plain(word))
+    }
+
+    /// The operator that a word denies, where the opposite has no name of its own, as `NOT_CONTAINS`; nothing inside where it
+    /// denies something unknown. To be told, as the operator itself would mean the contrary.
+    pub fn denied_by(word: &str) -> Option<Option<Operator>> {
+        let plain = plain(word);
+        let known = |rest: &str| {
+            let named = Operator::ALL.iter().find(|operator| operator.as_str().replace('_', "") == rest).copied();
+            named.or_else(|| Operator::meant_by_plain(rest))
+        };
+        let like = |rest: &str| nearest(rest, Operator::NAMES.iter().copied()).and_then(|name| name.parse().ok());
+        let denial = ["DOESNOT", "ISNOT", "NOT", "!"].iter().find_map(|denial| plain.strip_prefix(denial));
+        // `N` is the beginning of many a word.
+        let short = || plain.strip_prefix('N').and_then(known).map(Some);
+        denial.map(|rest| known(rest).or_else(|| like(rest))).or_else(short)
+    }
+
+    fn meant_by_plain(plain: &str) -> Option<Operator> {
+        Some(match plain {
             "=" | "==" | "===" | "EQUAL" | "EQUALS" | "EQUALTO" | "IS" => Operator::Eq,
-            "!=" | "!==" | "<>" | "NEQ" | "NOTEQ" | "NOTEQUAL" | "NOTEQUALS" | "ISNOT" => Operator::Ne,
+            "!=" | "!==" | "<>" | "NEQ" | "NEQUAL" | "NEQUALS" | "NOTEQ" | "NOTEQUAL" | "NOTEQUALS" | "NOTEQUALTO"
+            | "ISNOT" | "DOESNOTEQUAL" => Operator::Ne,
             ">" | "GREATER" | "GREATERTHAN" | "MORETHAN" => Operator::Gt,
             ">=" | "=>" | "GTE" | "GEQ" | "GREATEROREQUAL" | "GREATERTHANOREQUAL" | "ATLEAST" => Operator::Ge,
             "<" | "LESS" | "LESSTHAN" => Operator::Lt,
             "<=" | "=<" | "LTE" | "LEQ" | "LESSOREQUAL" | "LESSTHANOREQUAL" | "ATMOST" => Operator::Le,
             "ONEOF" => Operator::In,
-            "NIN" | "!IN" | "NONEOF" => Operator::NotIn,
+            "NIN" | "!IN" | "NOTIN" | "ISNOTIN" | "NONEOF" | "NOTONEOF" => Operator::NotIn,
             "RANGE" => Operator::Between,
             "STARTSWITH" | "BEGINSWITH" => Operator::Prefix,
             "ENDSWITH" => Operator::Suffix,
@@ -116,6 +135,12 @@ impl Operator {
             _ => "use it on a header or declared fact that holds a version",
         }
     }
+}
+
+/// A word in capitals, without what joins its parts.
+fn plain(word: &str) -> String {
+    let plain: String = word.chars().filter(|c| !matches!(c, '_' | '-' | ' ')).take(24).collect();
+    plain.to_ascii_uppercase()
 }
 
 impl FactKind {

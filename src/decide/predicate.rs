@@ -9,7 +9,7 @@ use semver::{Version, VersionReq};
 
 use super::FixedSet;
 use super::fact::{FactId, FactKind};
-use super::number::{Scalar, number};
+use super::number::{Scalar, is_too_long, number};
 use super::operator::Operator;
 use super::region;
 
@@ -162,7 +162,10 @@ fn each<T>(values: &[Scalar], read: impl Fn(&Scalar) -> Result<T, String>) -> Re
 }
 
 fn as_number(value: &Scalar, operator: Operator) -> Result<Decimal, String> {
-    value.as_number().ok_or_else(|| format!("{operator} compares numbers, and `{value}` is none"))
+    value.as_number().ok_or_else(|| match is_too_long(&value.to_string()) {
+        true => format!("`{value}` has too many digits to be compared exactly; 28 always fit"),
+        false => format!("{operator} compares numbers, and `{value}` is none"),
+    })
 }
 
 fn as_text(value: &Scalar) -> Result<Box<str>, String> {

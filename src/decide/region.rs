@@ -82,18 +82,28 @@ pub(super) fn province_of(code: &str) -> Option<&'static str> {
     PROVINCES.iter().find(|province| province[..2] == code[..2]).copied()
 }
 
-/// The value of `province_code` or `city_id` in six digits. The province of a request that names only a city, or
-/// no valid province, follows from the city.
-pub(super) fn read<F: Facts>(facts: &F, fact: FactId) -> Option<Cow<'_, str>> {
+/// The value of `province_code` or `city_id` in six digits, from values as they were written, which `written` gives. Where
+/// a city is known the province follows from it, whatever else was said of the province: the two never contradict.
+pub fn region<'v>(fact: FactId, written: impl Fn(FactId) -> Option<Cow<'v, str>>) -> Option<Cow<'v, str>> {
     if fact == FactId::PROVINCE_CODE {
-        let named = facts.get(FactId::PROVINCE_CODE).and_then(|code| province_of(code.trim()));
-        let follows = || facts.get(FactId::CITY_ID).and_then(|code| province_of(code.trim()));
-        return named.or_else(follows).map(Cow::Borrowed);
+        let of = |fact| written(fact).and_then(|code| province_of(code.trim()));
+        return of(FactId::CITY_ID).or_else(|| of(FactId::PROVINCE_CODE)).map(Cow::Borrowed);
     }
-    match facts.get(fact)? {
+    match written(fact)? {
         Cow::Borrowed(code) => normal(code.trim()),
         Cow::Owned(code) => normal(code.trim()).map(|code| Cow::Owned(code.into_owned())),
     }
+}
+
+/// The value of `province_code` or `city_id` in six digits. Who gives the facts has settled which province it is (see
+/// [`Facts::get`]); where none is given, it follows from the city here.
+pub(super) fn read<F: Facts>(facts: &F, fact: FactId) -> Option<Cow<'_, str>> {
+    if fact == FactId::PROVINCE_CODE {
+        let own = facts.get(FactId::PROVINCE_CODE).and_then(|code| province_of(code.trim()));
+        let follows = || facts.get(FactId::CITY_ID).and_then(|code| province_of(code.trim()));
+        return own.or_else(follows).map(Cow::Borrowed);
+    }
+    region(fact, |fact| facts.get(fact))
 }
 
 /// The code of a condition or whitelist as it is compared.

@@ -172,6 +172,9 @@ fn yes_no(holds: bool) -> String {
 }
 
 fn provenance(fact: &FactTrace) -> String {
+    if fact.value.is_none() && fact.tried.is_empty() {
+        return String::from("no source");
+    }
     let mut text = fact.source.clone().unwrap_or_default();
     for tried in &fact.tried {
         let separator = match (text.is_empty(), &fact.source) {

@@ -314,6 +314,9 @@ pub struct LevelTrace {
     /// The group of the experiment.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
+    /// The first and the last bucket of the group.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub range: Option<[u16; 2]>,
     /// Why.
     pub why: String,
 }

@@ -156,7 +156,7 @@ impl Ahead {
     pub(super) fn field(&self, lookup: usize, field: &str) -> Result<Option<&str>, &'static str> {
         match self.records.iter().find(|(known, _)| *known == lookup).map(|(_, answer)| answer) {
             None => Err("not looked up"),
-            Some(Answer::Nothing(why)) => Err(why),
+            Some(Answer::Nothing(why) | Answer::Unusable(why)) => Err(why),
             Some(Answer::Found(record)) => Ok(record.field(field)),
         }
     }

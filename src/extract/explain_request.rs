@@ -66,23 +66,25 @@ impl ExplainRequest {
     }
 
     /// With a header, written `name: value`.
-    pub fn with_header_line(self, line: &str) -> Result<ExplainRequest, ExplainRequestError> {
-        match line.split_once(':') {
-            Some((name, value)) => self.with_header(name, value),
-            None => Err(ExplainRequestError::Header(line.to_owned())),
-        }
+    pub fn with_header_line(self, line: impl AsRef<[u8]>) -> Result<ExplainRequest, ExplainRequestError> {
+        let line = line.as_ref();
+        let bad = || ExplainRequestError::Header(String::from_utf8_lossy(line).into_owned());
+        let colon = line.iter().position(|byte| *byte == b':').ok_or_else(bad)?;
+        let name = std::str::from_utf8(&line[..colon]).map_err(|_| bad())?;
+        self.with_header(name, &line[colon + 1..])
     }
 
-    /// With a header. `Host` names the host unless the URL does.
-    pub fn with_header(mut self, name: &str, value: &str) -> Result<ExplainRequest, ExplainRequestError> {
-        let (name, value) = (name.trim(), value.trim());
-        if !is_token(name) || value.bytes().any(|byte| byte.is_ascii_control() && byte != b'\t') {
-            return Err(ExplainRequestError::Header(format!("{name}: {value}")));
+    /// With a header, whose value may be any bytes. `Host` names the host unless the URL does.
+    pub fn with_header(mut self, name: &str, value: impl AsRef<[u8]>) -> Result<ExplainRequest, ExplainRequestError> {
+        let (name, value) = (name.trim(), value.as_ref().trim_ascii());
+        let text = String::from_utf8_lossy(value);
+        if !is_token(name) || value.iter().any(|byte| byte.is_ascii_control() && *byte != b'\t') {
+            return Err(ExplainRequestError::Header(format!("{name}: {text}")));
         }
         if name.eq_ignore_ascii_case("host") {
-            self.host.get_or_insert_with(|| value.to_owned());
+            self.host.get_or_insert_with(|| text.into_owned());
         }
-        self.headers.push((name.to_ascii_lowercase(), value.as_bytes().to_vec()));
+        self.headers.push((name.to_ascii_lowercase(), value.to_vec()));
         Ok(self)
     }
 
@@ -172,6 +174,8 @@ mod tests {
             assert!(ExplainRequest::new("GET", url).is_err(), "{url}");
         }
         let request = || ExplainRequest::new("GET", "/").unwrap();
+        let latin = ExplainRequest::new("GET", "/").unwrap().with_header_line(b"x-user-id: Jos\xe9").unwrap();
+        assert_eq!(latin.header("x-user-id"), Some(&b"Jos\xe9"[..]), "bytes stay as they are");
         for line in ["no-colon", ": value", "a b: c", "a: b\r\nc: d"] {
             assert!(request().with_header_line(line).is_err(), "{line}");
         }

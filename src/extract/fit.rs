@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use regex::Regex;
 
-use crate::decide::{FactId, FactKind, FactTable, RegionCodes, is_sku_code, number};
+use crate::decide::{FactId, FactKind, FactTable, RegionCodes, is_sku_code, is_too_long, number};
 
 /// The most bytes of an id.
 const LONGEST_ID: usize = 256;
@@ -26,6 +26,8 @@ pub enum Fit {
     Number,
     /// A region code of GB/T 2260, or any text where codes are custom.
     Region(RegionCodes),
+    /// Up to 4096 bytes with one word at least.
+    Tags,
     /// Up to 4096 bytes.
     Text,
 }
@@ -38,6 +40,7 @@ impl Fit {
             (FactId::SKU_ID, _) => Fit::SkuCode,
             (FactId::PROVINCE_CODE | FactId::CITY_ID, _) => Fit::Region(table.region_codes()),
             (_, FactKind::Number) => Fit::Number,
+            (_, FactKind::Tags) => Fit::Tags,
             (_, FactKind::Code) => Fit::Id,
             _ => Fit::Text,
         }
@@ -47,13 +50,15 @@ impl Fit {
     pub(super) fn check(&self, value: &str) -> Result<(), &'static str> {
         let must = |fits: bool, why| if fits { Ok(()) } else { Err(why) };
         match self {
-            Fit::Text => must(value.len() <= LONGEST_TEXT, "longer than 4096 bytes"),
+            Fit::Tags if !value.split(',').any(|tag| !tag.trim().is_empty()) => Err("empty"),
+            Fit::Text | Fit::Tags => must(value.len() <= LONGEST_TEXT, "longer than 4096 bytes"),
             _ if value.is_empty() => Err("empty"),
             _ if value.len() > LONGEST_ID => Err("longer than 256 bytes"),
             Fit::Id => Ok(()),
             Fit::SkuCode => must(is_sku_code(value), "not a SKU code"),
             Fit::Format(format) => must(format.is_match(value), "not in the format"),
             Fit::OneOf(list) => must(list.contains(value), "not in the list"),
+            Fit::Number if is_too_long(value) => Err("a number of more digits than are compared exactly"),
             Fit::Number => must(number(value).is_some(), "not a number"),
             Fit::Region(codes) => must(codes.accept(value), "not a region code"),
         }
@@ -79,6 +84,10 @@ mod tests {
             (&Fit::Number, "12.50", Ok(())),
             (&Fit::Number, "1e999", Err("not a number")),
             (&Fit::Number, "NaN", Err("not a number")),
+            (&Fit::Number, &*"9".repeat(29), Err("a number of more digits than are compared exactly")),
+            (&Fit::Tags, "vip, new", Ok(())),
+            (&Fit::Tags, "", Err("empty")),
+            (&Fit::Tags, " , ,", Err("empty")),
             (&list, "1001", Ok(())),
             (&list, "1002", Err("not in the list")),
             (&format, "12345", Ok(())),

@@ -250,6 +250,9 @@ mod tests {
             let read = together(&format!("{{\"a\":{odd},\"u\":\"u1\"}}"), &[(&deep, false), ("/u", false)]);
             assert_eq!(read[1], value("u1"), "{odd}");
         }
+        // Refused or absent, whatever other facts read.
+        let both = together("{\"a\":1e999,\"u\":1}", &[("/a", false), ("/a/b", false), ("/u", false)]);
+        assert_eq!(both, [value("1e999"), Scalar::NotJson, value("1")]);
         assert_eq!(together("{\"a\":1", &[("/a", false), ("/b", false)]), [Scalar::NotJson, Scalar::NotJson]);
     }
 

@@ -29,14 +29,20 @@ pub enum TokenFault {
     Key,
     /// No key of ours has signed it.
     Signature,
-    /// It is over, or does not say when it will be.
+    /// It is over.
     Expired,
+    /// It does not say when it is over.
+    NoExpiry,
     /// It does not count yet.
     NotYetValid,
     /// Another one issued it.
     Issuer,
+    /// It does not say who issued it.
+    NoIssuer,
     /// It is for somebody else.
     Audience,
+    /// It does not say for whom it is.
+    NoAudience,
 }
 
 impl TokenFault {
@@ -47,9 +53,12 @@ impl TokenFault {
             TokenFault::Key => "there is no key for the token",
             TokenFault::Signature => "the token is signed by none of the keys",
             TokenFault::Expired => "the token is over",
+            TokenFault::NoExpiry => "the token does not say when it is over: `exp` is missing, or no number",
             TokenFault::NotYetValid => "the token does not count yet",
             TokenFault::Issuer => "the token is issued by another one",
+            TokenFault::NoIssuer => "the token does not say who issued it: `iss` is missing",
             TokenFault::Audience => "the token is for another audience",
+            TokenFault::NoAudience => "the token does not say for whom it is: `aud` is missing",
         }
     }
 }
@@ -151,11 +160,12 @@ fn fault_of(kind: &ErrorKind) -> TokenFault {
         ErrorKind::InvalidAudience => TokenFault::Audience,
         ErrorKind::InvalidAlgorithm | ErrorKind::UnsupportedAlgorithm => TokenFault::Algorithm,
         ErrorKind::MissingRequiredClaim(claim) => match claim.as_str() {
-            "exp" => TokenFault::Expired,
-            "iss" => TokenFault::Issuer,
-            "aud" => TokenFault::Audience,
+            "exp" => TokenFault::NoExpiry,
+            "iss" => TokenFault::NoIssuer,
+            "aud" => TokenFault::NoAudience,
             _ => TokenFault::Malformed,
         },
+        ErrorKind::InvalidClaimFormat(claim) if claim == "exp" => TokenFault::NoExpiry,
         _ => TokenFault::Malformed,
     }
 }

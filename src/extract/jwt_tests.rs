@@ -111,13 +111,20 @@ fn a_token_that_is_not_believed_says_why() {
         verifier.verify(&signed(&claims)).unwrap_err()
     };
     assert_eq!(with("exp", json!(now() - 60)), TokenFault::Expired);
-    assert_eq!(with("exp", Value::Null), TokenFault::Expired);
+    for no_expiry in [Value::Null, json!((now() + 60).to_string()), json!(true), json!([])] {
+        assert_eq!(with("exp", no_expiry.clone()), TokenFault::NoExpiry, "{no_expiry}");
+    }
     assert_eq!(with("nbf", json!(now() + 60)), TokenFault::NotYetValid);
     assert_eq!(with("iss", json!("other")), TokenFault::Issuer);
     assert_eq!(with("aud", json!("other")), TokenFault::Audience);
     let mut without = claims();
     without.as_object_mut().unwrap().remove("aud");
-    assert_eq!(verifier.verify(&signed(&without)), Err(TokenFault::Audience));
+    assert_eq!(verifier.verify(&signed(&without)), Err(TokenFault::NoAudience));
+    for (name, fault) in [("exp", TokenFault::NoExpiry), ("iss", TokenFault::NoIssuer)] {
+        let mut without = claims();
+        without.as_object_mut().unwrap().remove(name);
+        assert_eq!(verifier.verify(&signed(&without)), Err(fault), "{name}");
+    }
 
     let other = EncodingKey::from_secret(b"another secret of more than 32 bytes");
     let wrong_key = token(Algorithm::HS256, Some("s"), &other, &claims());

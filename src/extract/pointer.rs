@@ -149,10 +149,11 @@ impl<'t> DeserializeSeed<'t> for Walk<'_, '_, 't> {
         let Some(place) = self.node.here else { return deserializer.deserialize_any(self) };
         let raw = <&RawValue>::deserialize(deserializer)?;
         self.found[place] = Some(raw);
-        if self.node.below.is_empty() || !raw.get().starts_with(['{', '[']) {
+        if self.node.below.is_empty() {
             return Ok(());
         }
-        // Wanted as a whole and in parts.
+        // Wanted as a whole and in parts, which a number or a text has none of; gone into all the same, so that what no
+        // type holds is found out as on the way to a part alone.
         serde_json::Deserializer::from_str(raw.get()).deserialize_any(self).map_err(D::Error::custom)
     }
 }

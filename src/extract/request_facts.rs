@@ -9,12 +9,13 @@ use smallvec::SmallVec;
 use super::ahead::{Ahead, Token};
 use super::client::{Peer, client_ip};
 use super::extractor::{Extractor, FactSources};
+use super::fit::Fit;
 use super::json::{JsonText, Scalar};
 use super::jwt::{TokenFault, Verifier};
 use super::pointer::Pointer;
 use super::source::{Reading, Region, Repeated, Source, cookie, header};
 use crate::config::TokenPlace;
-use crate::decide::{FactId, FactTrace, Facts, Found, RequestParts, Tried};
+use crate::decide::{FactId, FactTrace, Facts, Found, RegionCodes, RequestParts, Tried, region};
 
 /// The facts of one request.
 #[derive(Debug)]
@@ -166,6 +167,28 @@ impl<'a, R: RequestParts> RequestFacts<'a, R> {
         })
     }
 
+    /// The value as its source gave it.
+    fn written(&self, fact: FactId) -> Option<Cow<'_, str>> {
+        let plan = self.extractor.sources.of(fact)?;
+        for source in &plan.sources {
+            match self.ask(source, plan) {
+                Outcome::Value(value) => return Some(value),
+                Outcome::Refused(_) => self.count_refused(fact),
+                Outcome::Absent(_) => {}
+            }
+        }
+        if fact == FactId::CLIENT_IP { self.client_address() } else { None }
+    }
+
+    /// Why the client's address gives no region: what an explanation says and a decision has no time for.
+    fn why_no_region(&self, region: Region) -> Option<String> {
+        let (geoip, address) = self.extractor.beyond.geoip.as_ref().zip(self.client_ip())?;
+        Some(match region {
+            Region::Province => geoip.why_no_province(address),
+            Region::City => geoip.why_no_city(address),
+        })
+    }
+
     fn count_refused(&self, fact: FactId) {
         let mut refused = self.refused.borrow_mut();
         if !refused.contains(&fact) {
@@ -190,16 +213,13 @@ fn brought<'b>(found: Option<Result<Option<&'b str>, &'static str>>) -> Outcome<
 }
 
 impl<R: RequestParts> Facts for RequestFacts<'_, R> {
+    /// A region comes in six digits, the province of the city where one is known: what is logged and what a store is asked
+    /// for is what conditions see.
     fn get(&self, fact: FactId) -> Option<Cow<'_, str>> {
-        let plan = self.extractor.sources.of(fact)?;
-        for source in &plan.sources {
-            match self.ask(source, plan) {
-                Outcome::Value(value) => return Some(value),
-                Outcome::Refused(_) => self.count_refused(fact),
-                Outcome::Absent(_) => {}
-            }
+        match self.extractor.sources.of(fact)?.fit {
+            Fit::Region(RegionCodes::GbT2260) => region(fact, |fact| self.written(fact)),
+            _ => self.written(fact),
         }
-        if fact == FactId::CLIENT_IP { self.client_address() } else { None }
     }
 
     fn expression_failed(&self) {
@@ -220,11 +240,19 @@ impl<R: RequestParts> Facts for RequestFacts<'_, R> {
                 }
                 Outcome::Refused(why) | Outcome::Absent(why) => why,
             };
-            trace.tried.push(Tried { source: source.to_string(), why: why.to_owned() });
+            let why = match source {
+                Source::Geoip(region) => self.why_no_region(*region),
+                _ => None,
+            }
+            .unwrap_or_else(|| why.to_owned());
+            trace.tried.push(Tried { source: source.to_string(), why });
         }
-        if let (FactId::CLIENT_IP, Some(address)) = (fact, self.client_address()) {
-            trace.value = Some(address.into_owned());
-            trace.source = Some(String::from("client address"));
+        if fact == FactId::CLIENT_IP {
+            let source = String::from("client address");
+            match self.client_address() {
+                Some(address) => (trace.value, trace.source) = (Some(address.into_owned()), Some(source)),
+                None => trace.tried.push(Tried { source, why: String::from("absent") }),
+            }
         }
         trace
     }

@@ -61,7 +61,7 @@ async fn look_up(shared: Arc<Shared>, store: Arc<Store>, ask: Ask) {
             shared.health.answered();
             let (fresh, stale) = match &answer {
                 Answer::Found(_) => (plan.ttl, plan.stale),
-                Answer::Nothing(_) => (plan.negative_ttl, Duration::ZERO),
+                Answer::Nothing(_) | Answer::Unusable(_) => (plan.negative_ttl, Duration::ZERO),
             };
             shared.cache.land(&key, Some((answer.clone(), now, fresh, stale)));
             answer

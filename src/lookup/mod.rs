@@ -1,7 +1,9 @@
 //! Product facts from a store: a Redis hash or a JSON object for each key, kept for a while.
 //!
 //! A request waits at most as long as the look-up's deadline, and for a store that is down not at all: a failed look-up is
-//! nothing found, never a failed request. Many requests for one key share one look-up (single flight), and a record that
+//! nothing found, never a failed request. What is wrong with one key's record is kept like a record that is not there, and
+//! only a store that cannot say counts as failing: else one bad record, which every client can ask for, would take the
+//! facts of all the others away. Many requests for one key share one look-up (single flight), and a record that
 //! is no longer fresh is given while it is looked up anew.
 //!
 //! Requests ask from any thread ([`Lookup::get`]); the store is spoken to on the control runtime, where somebody has to
@@ -52,6 +54,8 @@ pub enum Answer {
     Found(Arc<Record>),
     /// Nothing, for this reason.
     Nothing(&'static str),
+    /// The store answered, and what it has under this key is no record, for this reason. It says nothing of other keys.
+    Unusable(&'static str),
 }
 
 /// One store with what is kept of it.
@@ -147,6 +151,7 @@ impl Lookup {
             Ok(Err(_)) => (LookupResult::Failed, Answer::Nothing(FAILED)),
             Ok(Ok(answer)) => match answer.clone() {
                 Some(Answer::Nothing(why)) if why == FAILED => (LookupResult::Failed, Answer::Nothing(why)),
+                Some(Answer::Unusable(why)) => (LookupResult::Unusable, Answer::Unusable(why)),
                 Some(answer) => (LookupResult::Miss, answer),
                 None => (LookupResult::Failed, Answer::Nothing(FAILED)),
             },

@@ -7,13 +7,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Request;
 use redis::AsyncConnectionConfig;
+use redis::RedisError;
 use redis::aio::MultiplexedConnection;
 use serde_json::value::RawValue;
 use tokio::sync::Mutex;
 
 use super::{Answer, NOT_THERE, Record};
 use crate::config::{LookupPlan, LookupStore};
-use crate::outbound::{Bounds, Caller, Roots};
+use crate::outbound::{Bounds, CallError, Caller, Roots};
 
 /// Most bytes of a record.
 const MOST_BYTES: usize = 64 << 10;
@@ -41,15 +42,17 @@ impl Store {
         }
     }
 
-    /// The record under `key`; an error where the store cannot say.
+    /// The record under `key`, or what is wrong with it; an error where the store cannot say, of this key or of any.
     pub(super) async fn fetch(&self, key: &str, plan: &LookupPlan, within: Duration) -> Result<Answer, String> {
         match self {
             Store::Redis { client, connection } => {
                 let mut connection = connected(client, connection, within).await?;
                 let mut command = redis::cmd("HMGET");
                 command.arg(key).arg(&plan.fields);
-                let values: Vec<Option<Vec<u8>>> =
-                    command.query_async(&mut connection).await.map_err(|error| error.to_string())?;
+                let values: Vec<Option<Vec<u8>>> = match command.query_async(&mut connection).await {
+                    Ok(values) => values,
+                    Err(error) => return of_this_key(&error).ok_or_else(|| error.to_string()),
+                };
                 let fields = plan.fields.iter().zip(values).filter_map(|(name, value)| {
                     let value = String::from_utf8(value?).ok()?;
                     Some((name.as_str().into(), value.into()))
@@ -84,18 +87,34 @@ async fn connected(
     Ok(connection)
 }
 
+/// What an error of a Redis server says of the key that was asked for; nothing where it is about the server.
+pub(super) fn of_this_key(error: &RedisError) -> Option<Answer> {
+    match error.code()? {
+        "WRONGTYPE" => Some(Answer::Unusable("what the store has is no hash")),
+        "MOVED" | "ASK" | "CROSSSLOT" => Some(Answer::Unusable("the key is kept by another server of the cluster")),
+        _ => None,
+    }
+}
+
 async fn by_http(caller: &Caller, url: &str, plan: &LookupPlan, within: Duration) -> Result<Answer, String> {
     let request = Request::get(url).header("accept", "application/json").body(Bytes::new());
-    let request = request.map_err(|error| error.to_string())?;
+    let Ok(request) = request else { return Ok(Answer::Unusable("the key makes no URL")) };
     let bounds = Bounds { within, bytes: MOST_BYTES };
-    let answered = caller.call(request, bounds).await.map_err(|error| error.to_string())?;
+    let answered = match caller.call(request, bounds).await {
+        Ok(answered) => answered,
+        Err(CallError::TooLarge(_)) => return Ok(Answer::Unusable("the record is larger than 64 KiB")),
+        Err(error) => return Err(error.to_string()),
+    };
     match answered.status {
         200 => {}
         404 | 410 => return Ok(Answer::Nothing(NOT_THERE)),
-        status => return Err(format!("it answered {status}")),
+        // It wants to be spoken to in another way, or less, or cannot answer: the next key would fare no better.
+        status @ (401 | 403 | 407 | 408 | 429 | 500..) => return Err(format!("it answered {status}")),
+        _ => return Ok(Answer::Unusable("the store answered with neither a record nor 404")),
     }
-    let object: BTreeMap<String, Box<RawValue>> =
-        serde_json::from_slice(&answered.body).map_err(|error| format!("its answer is no JSON object: {error}"))?;
+    let Ok(object) = serde_json::from_slice::<BTreeMap<String, Box<RawValue>>>(&answered.body) else {
+        return Ok(Answer::Unusable("what the store has is no JSON object"));
+    };
     let fields = plan.fields.iter().filter_map(|name| {
         let raw = object.get(name)?.get();
         let value = match raw.as_bytes().first()? {

@@ -118,6 +118,79 @@ async fn that_there_is_nothing_is_kept_as_well() {
     assert_eq!(count.load(Ordering::SeqCst), 1);
 }
 
+/// What five keys in a row get from a server that always answers so.
+async fn five(answer: &'static str) -> [Answer; 2] {
+    let (url, _) = server(answer, Duration::ZERO);
+    let lookup = started(plan());
+    let mut answers = Vec::new();
+    for sku in 0..5 {
+        answers.push(lookup.get(&format!("{url}/{sku}"), 0).await);
+    }
+    [answers.swap_remove(0), answers.swap_remove(0)]
+}
+
+#[tokio::test]
+async fn a_bad_record_is_nothing_for_its_key_and_the_store_stays_up() {
+    let (odd, no_object) = ("the store answered with neither a record nor 404", "what the store has is no JSON object");
+    let large = format!("HTTP/1.1 200 OK\r\ncontent-length: 70000\r\n\r\n{}", " ".repeat(70_000)).leak();
+    for (answer, why) in [
+        ("HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n", odd),
+        ("HTTP/1.1 301 Moved\r\nlocation: /x\r\ncontent-length: 0\r\n\r\n", odd),
+        ("HTTP/1.1 204 No Content\r\n\r\n", odd),
+        ("HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\n<html>", no_object),
+        ("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n[]", no_object),
+        ("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", no_object),
+        (large, "the record is larger than 64 KiB"),
+    ] {
+        let expected = Answer::Unusable(why);
+        assert_eq!(five(answer).await, [expected.clone(), expected], "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_bad_record_is_kept_as_long_as_one_that_is_not_there() {
+    let (url, count) = server("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n[]", Duration::ZERO);
+    let lookup = started(plan());
+    for _ in 0..5 {
+        assert!(matches!(lookup.get(&format!("{url}/7"), 0).await, Answer::Unusable(_)));
+    }
+    assert_eq!(count.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_store_that_refuses_or_cannot_answer_counts_as_failing() {
+    for status in
+        ["401 Unauthorized", "403 Forbidden", "429 Too Many Requests", "500 Internal Server Error", "503 Away"]
+    {
+        let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n").leak();
+        let (url, _) = server(answer, Duration::ZERO);
+        let lookup = started(plan());
+        let mut last = lookup.get(&format!("{url}/first"), 0).await;
+        assert_eq!(last, Answer::Nothing(FAILED), "{status}");
+        for sku in 0..5 {
+            last = lookup.get(&format!("{url}/{sku}"), 0).await;
+        }
+        assert_eq!(last, Answer::Nothing("the store is down"), "{status}");
+    }
+}
+
+/// A Redis error as a server sends it.
+fn redis_error(line: &str) -> redis::RedisError {
+    let answer = redis::parse_redis_value(line.as_bytes()).and_then(redis::Value::extract_error);
+    answer.expect_err("an error")
+}
+
+#[test]
+fn errors_of_redis_are_about_the_key_or_about_the_server() {
+    use super::store::of_this_key;
+    for line in ["-WRONGTYPE Operation against a key\r\n", "-MOVED 3999 127.0.0.1:6381\r\n", "-CROSSSLOT Keys\r\n"] {
+        assert!(matches!(of_this_key(&redis_error(line)), Some(Answer::Unusable(_))), "{line}");
+    }
+    for line in ["-LOADING Redis is loading\r\n", "-NOAUTH Authentication required.\r\n", "-ERR max clients\r\n"] {
+        assert_eq!(of_this_key(&redis_error(line)), None, "{line}");
+    }
+}
+
 #[tokio::test]
 async fn a_store_that_is_away_is_soon_not_waited_for() {
     let away = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();

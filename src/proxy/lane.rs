@@ -92,10 +92,10 @@ fn token_fate(fault: TokenFault) -> TokenFate {
         TokenFault::Algorithm => TokenFate::Algorithm,
         TokenFault::Key => TokenFate::Key,
         TokenFault::Signature => TokenFate::Signature,
-        TokenFault::Expired => TokenFate::Expired,
+        TokenFault::Expired | TokenFault::NoExpiry => TokenFate::Expired,
         TokenFault::NotYetValid => TokenFate::NotYetValid,
-        TokenFault::Issuer => TokenFate::Issuer,
-        TokenFault::Audience => TokenFate::Audience,
+        TokenFault::Issuer | TokenFault::NoIssuer => TokenFate::Issuer,
+        TokenFault::Audience | TokenFault::NoAudience => TokenFate::Audience,
     }
 }
 

@@ -292,6 +292,8 @@ label! {
         Stale = "stale",
         /// It was looked up in time.
         Miss = "miss",
+        /// The store answered, and what it has under this key is no record.
+        Unusable = "unusable",
         /// It did not come in time.
         Late = "late",
         /// The store could not be asked, or did not understand.

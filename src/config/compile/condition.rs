@@ -138,10 +138,17 @@ fn operator(word: &At<OperatorWord>, findings: &mut Findings) -> Option<Operator
     let operator = text.parse().ok();
     if operator.is_none() {
         let finding = findings.error(word.at, format!("`{text}` is not an operator"));
-        // `GTE` looks most like `GT`, and means `GE`.
-        match Operator::meant_by(text) {
-            Some(meant) => finding.suggest(meant.as_str(), [meant.as_str()]),
-            None => finding.suggest_or_list(text, Operator::NAMES.iter().copied()),
+        // `GTE` looks most like `GT`, and means `GE`; `NOT_CONTAINS` looks most like its contrary.
+        match (Operator::meant_by(text), Operator::denied_by(text)) {
+            (Some(meant), _) => finding.suggest(meant.as_str(), [meant.as_str()]),
+            (None, Some(denied)) => {
+                let operator = denied.map_or("EQ", Operator::as_str);
+                finding.help(format!(
+                    "`not: {{ key: ..., operator: {operator}, ... }}` is its contrary; valid: {}",
+                    Operator::NAMES.join(", ")
+                ))
+            }
+            (None, None) => finding.suggest_or_list(text, Operator::NAMES.iter().copied()),
         };
     }
     operator

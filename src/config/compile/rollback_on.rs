@@ -7,6 +7,7 @@ use rust_decimal::prelude::ToPrimitive;
 
 use super::process::time;
 use crate::config::file::FileRollbackOn;
+use crate::config::nearest::nearest;
 use crate::config::problem::Findings;
 use crate::config::rollback::RollbackFigure;
 use crate::config::text::At;
@@ -25,9 +26,14 @@ fn figure(written: &FileRollbackOn, findings: &mut Findings) -> Option<RollbackF
             "`{}` is none of the sidecar's own figures: it is kept and shown, but not yet enforced",
             metric.value
         );
-        findings.warn(metric.at, message).suggest_or_list(&metric.value, Sign::ALL.map(Sign::as_str));
+        let finding = findings.warn(metric.at, message);
+        match nearest_figure(&metric.value) {
+            Some(near) => finding.suggest(near, [near]),
+            None => finding.suggest_or_list(&metric.value, Sign::ALL.map(Sign::as_str)),
+        };
     }
-    let threshold = written.threshold.as_ref().and_then(|text| threshold(text, sign.map(Sign::unit), findings));
+    let near = written.metric.as_ref().filter(|_| sign.is_none()).and_then(|metric| nearest_figure(&metric.value));
+    let threshold = written.threshold.as_ref().and_then(|text| threshold(text, sign.map(Sign::unit), near, findings));
     let relation = relation(written, sign, findings);
     let duration = time(written.duration.as_ref(), Duration::ZERO);
     let (threshold, relation) = (threshold?, relation?);
@@ -75,23 +81,37 @@ fn relation(written: &FileRollbackOn, sign: Option<Sign>, findings: &mut Finding
     relation
 }
 
-/// A number, or one with a unit that the figure has.
-fn threshold(text: &At<String>, unit: Option<Unit>, findings: &mut Findings) -> Option<Decimal> {
+/// The figure that looks most like a name, which may come without the prefix that all of them have.
+fn nearest_figure(name: &str) -> Option<&'static str> {
+    let short = |sign: &'static str| sign.trim_start_matches("graylane_");
+    let all = Sign::ALL.map(Sign::as_str);
+    let near = nearest(name.trim_start_matches("graylane_"), all.map(short))?;
+    all.into_iter().find(|sign| short(sign) == near)
+}
+
+/// A number, or one with a unit that the figure has. A name that is no figure's may be meant for the one that is `near`.
+fn threshold(text: &At<String>, unit: Option<Unit>, near: Option<&str>, findings: &mut Findings) -> Option<Decimal> {
     let written = text.value.trim();
     let plain = || written.parse::<Decimal>().ok();
     let parts = |unit: &str, parts: i64| {
         let number = written.strip_suffix(unit)?.trim_end().parse::<Decimal>().ok()?;
         number.checked_div(Decimal::from(parts))
     };
-    let (number, example) = match unit {
-        None | Some(Unit::Calls) => (plain(), ""),
-        Some(Unit::Share) => {
-            (plain().or_else(|| parts("%", 100)).or_else(|| parts("‰", 1000)), " such as `5%` or `0.05`")
-        }
-        Some(Unit::Seconds) => (plain().or_else(|| seconds(written)), " such as `1.2s` or `1.2`"),
+    let share = || parts("%", 100).or_else(|| parts("‰", 1000));
+    let (number, wanted) = match unit {
+        None | Some(Unit::Calls) => (plain(), "number"),
+        Some(Unit::Share) => (plain().or_else(share), "share: write `5%` or `0.05`"),
+        Some(Unit::Seconds) => (plain().or_else(|| seconds(written)), "time: write `1.2s` or `1.2`"),
     };
     let Some(number) = number else {
-        findings.error(text.at, format!("`{}` is no number{example}", text.value));
+        let finding = findings.error(text.at, format!("`{}` is no {wanted}", text.value));
+        // Only the sidecar's own figures have units, so one of them was meant.
+        if let (None, Some(_)) = (unit, share().or_else(|| seconds(written))) {
+            finding.help("`%`, `‰` and units of time are for the sidecar's own figures, such as `graylane_error_rate`");
+            if let Some(near) = near {
+                finding.suggest(near, [near]);
+            }
+        }
         return None;
     };
     if unit.is_some() && number.is_sign_negative() && !number.is_zero() {

@@ -1,7 +1,6 @@
 //! Conditions of releases.
 
 use std::borrow::Cow;
-use std::str::FromStr;
 
 use rust_decimal::Decimal;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -68,13 +67,13 @@ impl Read for FileScalar {
     }
 }
 
-/// A plain number. One with a leading zero is a code, and a code is a text.
+/// A plain number. One with a leading zero is a code, and a code is a text; so is one that would have to be rounded.
 fn number(text: &str) -> Option<Decimal> {
     let digits = text.strip_prefix('-').unwrap_or(text);
     let code = digits.len() > 1 && digits.starts_with('0') && !digits.starts_with("0.");
     let plain =
         digits.starts_with(|c: char| c.is_ascii_digit()) && digits.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-    if code || !plain { None } else { Decimal::from_str(text).ok() }
+    if code || !plain { None } else { Decimal::from_str_exact(text).ok() }
 }
 
 impl JsonSchema for FileScalar {

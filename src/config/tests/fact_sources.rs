@@ -49,7 +49,7 @@ fn lookups_are_a_store_a_key_and_bounds() {
 
 #[test]
 fn tokens_need_keys_and_known_algorithms() {
-    let keys = r#"{"keys":[{"kty":"oct","k":"c2VjcmV0"}]}"#;
+    let keys = r#"{"keys":[{"kty":"oct","k":"YSBzZWNyZXQgb2YgbW9yZSB0aGFuIHRoaXJ0eS10d28gYnl0ZXM"}]}"#;
     let text = "jwt: { jwks: keys.json, cookie: session, algorithms: [ES256], issuer: shop, audience: [a, b] }\n";
     let (_folder, paths) = folder(&[("a.yaml", text), ("keys.json", keys)]);
     let plan = run(&paths).unwrap().settings.jwt.unwrap();

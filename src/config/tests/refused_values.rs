@@ -1,6 +1,7 @@
 //! Values that are none: fields, types, units, forms.
 
-use super::{check, goods};
+use super::super::Style;
+use super::{check, goods, load};
 
 #[test]
 fn an_unknown_field_names_the_nearest() {
@@ -111,6 +112,26 @@ fn words_come_from_a_list() {
         check(goods("operator: GT", &format!("operator: {written}")), &expected);
     }
     for (written, meant) in [(">=", "GE"), ("<=", "LE"), (">", "GT"), ("!=", "NE"), ("=~", "REGEX")] {
+        let expected = format!("44:39: `{written}` is not an operator (did you mean `{meant}`?)");
+        check(goods("operator: GT", &format!("operator: \"{written}\"")), &expected);
+    }
+    for (written, contrary) in [
+        ("NOT_CONTAINS", "CONTAINS"),
+        ("ncontains", "CONTAINS"),
+        ("does not contain", "CONTAINS"),
+        ("NOTEXISTS", "EXISTS"),
+        ("not-between", "BETWEEN"),
+        ("NOT_ANY_OF", "ANY_OF"),
+        ("!matches", "REGEX"),
+        ("NOT_MOON", "EQ"),
+    ] {
+        let text = goods("operator: GT", &format!("operator: \"{written}\""));
+        check(text.clone(), &format!("44:39: `{written}` is not an operator"));
+        let told = load(&text).unwrap_err().render(Style::Plain);
+        assert!(told.contains(&format!("`not: {{ key: ..., operator: {contrary}, ... }}`")), "{told}");
+        assert!(told.contains("valid: EQ, NE"), "{told}");
+    }
+    for (written, meant) in [("NOT IN", "NOT_IN"), ("notin", "NOT_IN"), ("IsNot", "NE"), ("NEQUALS", "NE")] {
         let expected = format!("44:39: `{written}` is not an operator (did you mean `{meant}`?)");
         check(goods("operator: GT", &format!("operator: \"{written}\"")), &expected);
     }

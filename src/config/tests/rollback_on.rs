@@ -85,9 +85,13 @@ fn thresholds_that_no_figure_has_are_refused() {
         with("{ metric: success_rate, threshold: 100%, operator: LE }"),
         "45:54: `success_rate` is LE 1 at every time",
     );
-    check(with("{ metric: p99, threshold: soon }"), "45:45: `soon` is no number such as `1.2s` or `1.2`");
-    check(with("{ metric: error_rate, threshold: 5s }"), "45:52: `5s` is no number such as `5%` or `0.05`");
+    check(with("{ metric: p99, threshold: soon }"), "45:45: `soon` is no time: write `1.2s` or `1.2`");
+    check(with("{ metric: error_rate, threshold: 5s }"), "45:52: `5s` is no share: write `5%` or `0.05`");
     check(with("{ metric: failures, threshold: 5% }"), "45:50: `5%` is no number");
+    check(with("{ metric: p99, threshold: 5% }"), "45:45: `5%` is no time: write `1.2s` or `1.2`");
+    let misspelt = "45:51: `5%` is no number (did you mean `graylane_error_rate`?)";
+    check(with("{ metric: error_rat, threshold: 5% }"), misspelt);
+    check(with("{ metric: other_metric, threshold: 5% }"), "45:54: `5%` is no number");
 }
 
 #[test]

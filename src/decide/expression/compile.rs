@@ -13,6 +13,7 @@ use super::super::number::number;
 use super::super::word::nearest;
 use super::fence::{HAS, error};
 use super::node::{Affix, Comparison, Factor, Sign, Test, Text, Value};
+use super::regions::region_of;
 use super::{Expression, ExpressionError, Parsed, Vocabulary};
 
 /// A pattern may take this much memory when compiled.
@@ -63,11 +64,13 @@ pub(super) struct Compiler<'c> {
     pub(super) table: &'c mut FactTable,
     pub(super) vocabulary: &'c Vocabulary,
     pub(super) facts: Vec<FactId>,
+    /// The named values, which an explanation shows beside the facts.
+    pub(super) named: Vec<(Box<str>, Arc<Value>)>,
 }
 
 impl<'c> Compiler<'c> {
     pub(super) fn new(parsed: &'c Parsed, table: &'c mut FactTable, vocabulary: &'c Vocabulary) -> Compiler<'c> {
-        Compiler { parsed, table, vocabulary, facts: Vec::new() }
+        Compiler { parsed, table, vocabulary, facts: Vec::new(), named: Vec::new() }
     }
 
     pub(super) fn whole_test(&mut self) -> Compiled<Test> {
@@ -118,7 +121,7 @@ impl<'c> Compiler<'c> {
                 op::INDEX | op::OPT_INDEX | op::OPT_SELECT => {
                     Err(self.wrong("lists, maps and fields are no part of this"))
                 }
-                _ => Ok(Kind::Test),
+                name => self.unknown_function(name).map_or(Ok(Kind::Test), Err),
             },
             _ => Ok(match self.named(tree)? {
                 Named::Value(_) => Kind::Number,
@@ -189,7 +192,10 @@ impl<'c> Compiler<'c> {
             (Kind::Number, kind) | (kind, Kind::Number) if kind.is_number() => {
                 Ok(Test::Compare(self.value(one)?, Comparison::Equal, self.value(two)?))
             }
-            (left, right) if left.is_text() && right.is_text() => Ok(Test::Equal(self.text(one)?, self.text(two)?)),
+            (left, right) if left.is_text() && right.is_text() => {
+                let (one, two) = (self.text(one)?, self.text(two)?);
+                self.same_codes(one, two).map(|(one, two)| Test::Equal(one, two))
+            }
             (left, right) => Err(self.mismatch(one, left, two, right)),
         }
     }
@@ -200,6 +206,8 @@ impl<'c> Compiler<'c> {
                 Ok(Test::Compare(self.value(one)?, comparison, self.value(two)?))
             }
             (Kind::Text, Kind::Text) => Err(self.wrong("texts have no order here; compare them with `==` or `in`")),
+            (Kind::Open, Kind::Text) => Err(self.unordered(two)),
+            (Kind::Text, Kind::Open) => Err(self.unordered(one)),
             (left, right) => Err(self.mismatch(one, left, two, right)),
         }
     }
@@ -228,8 +236,11 @@ impl<'c> Compiler<'c> {
             let items = list.elements.iter().map(|item| self.value(item)).collect::<Compiled<Vec<_>>>()?;
             return Ok(Test::ValueIn(self.value(one)?, items.into()));
         }
-        let items = list.elements.iter().map(|item| self.text(item)).collect::<Compiled<Vec<_>>>()?;
-        Ok(Test::TextIn(self.text(one)?, items.into()))
+        let one = self.text(one)?;
+        let region = region_of(&one);
+        let items = list.elements.iter().map(|item| self.text(item).and_then(|item| self.code(item, region)));
+        let items = items.collect::<Compiled<Vec<_>>>()?;
+        Ok(Test::TextIn(one, items.into()))
     }
 
     /// `text.startsWith(part)` and its like; the text may stand before the dot or as the first argument.

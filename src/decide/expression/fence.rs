@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use cel::parser::{Expression as Tree, Parser};
 
-use super::{Expression, ExpressionError};
+use super::{Expression, ExpressionError, syntax};
 
 /// Calls that the parser would turn into loops.
 const LOOPS: [&str; 7] = ["all", "exists", "exists_one", "existsOne", "map", "filter", "reduce"];
@@ -76,15 +76,24 @@ impl<'s> Fenced<'s> {
 
     /// Parses. Recurses: to be called with [`Fenced::STACK`] bytes of stack.
     pub fn parse(self) -> Result<Parsed, ExpressionError> {
-        let all = 0..self.source.len();
         let tree = Parser::new().parse(&self.for_parser).map_err(|errors| {
-            let first = errors.errors.first().map(|first| first.msg.lines().next().unwrap_or_default().to_owned());
-            let why = first.unwrap_or_default().replace(HAS, "has");
-            let why = why.split(" expecting ").next().unwrap_or_default().trim_start_matches("Syntax error: ");
-            let why: String = why.chars().take(160).collect();
-            error(all, format!("this is no expression: {}", why.trim()))
+            let places = errors.errors.iter().filter_map(|error| self.place(error.pos));
+            syntax::fault(self.source, places.min())
         })?;
         Ok(Parsed { source: self.source.to_owned(), words: self.words, tree })
+    }
+}
+
+impl Fenced<'_> {
+    /// The byte of the source that the parser means by a line and a column, both counted from 1 and in characters.
+    fn place(&self, (line, column): (isize, isize)) -> Option<usize> {
+        let (line, column) = (usize::try_from(line - 1).ok()?, usize::try_from(column - 1).ok()?);
+        let before: usize = self.for_parser.split('\n').take(line).map(|line| line.len() + 1).sum();
+        let rest = self.for_parser.get(before..)?;
+        let at = before + rest.char_indices().nth(column).map_or(rest.len(), |(at, _)| at);
+        // What the parser saw is longer than the source by two underscores for every `has` before.
+        let renamed = self.for_parser[..at].matches(HAS).count();
+        Some((at - renamed * (HAS.len() - "has".len())).min(self.source.len()))
     }
 }
 

@@ -13,6 +13,8 @@ mod fence;
 mod functions;
 mod names;
 mod node;
+mod regions;
+mod syntax;
 
 #[cfg(test)]
 mod tests;
@@ -82,6 +84,8 @@ pub struct Vocabulary {
 pub struct Expression {
     source: Box<str>,
     facts: Box<[FactId]>,
+    /// The named values that it looks at.
+    named: Box<[(Box<str>, Arc<Value>)]>,
     steps: u64,
     test: Test,
 }
@@ -108,8 +112,9 @@ impl Expression {
     ) -> Result<Expression, ExpressionError> {
         let mut compiler = compile::Compiler::new(parsed, table, vocabulary);
         let test = compiler.whole_test()?;
+        let named = std::mem::take(&mut compiler.named).into_boxed_slice();
         let (facts, steps) = compiler.finish(test.depth(), test.steps())?;
-        Ok(Expression { source: parsed.source().into(), facts, steps, test })
+        Ok(Expression { source: parsed.source().into(), facts, named, steps, test })
     }
 
     /// The most steps that evaluating this one takes.
@@ -137,11 +142,13 @@ impl Expression {
 
     pub(super) fn trace<F: Facts>(&self, table: &FactTable, facts: &F) -> ExpressionTrace {
         let outcome = self.test.holds(facts);
+        let computed = |value: &Value| Some(value.compute(facts).ok()?.normalize().to_string());
+        let named = self.named.iter().map(|(name, value)| (name.to_string(), computed(value)));
         ExpressionTrace {
             expression: self.source.to_string(),
             holds: outcome.unwrap_or(false),
             why: outcome.err().map(|fault| fault.in_words(table)),
-            actual: seen(&self.facts, table, facts),
+            actual: seen(&self.facts, table, facts).into_iter().chain(named).collect(),
         }
     }
 }

@@ -53,12 +53,21 @@ impl Compiler<'_> {
             let fact = self.table.resolve(&key).map_err(|why| self.wrong_at(&call.func_name, why.to_string()))?;
             return Ok(self.fact(fact));
         }
-        let Some(name) = dotted(tree) else { return Err(self.wrong("lists, maps and fields are no part of this")) };
+        let Some(name) = dotted(tree) else {
+            let unknown = match &tree.expr {
+                Expr::Call(call) => self.unknown_function(&call.func_name),
+                _ => None,
+            };
+            return Err(unknown.unwrap_or_else(|| self.wrong("lists, maps and fields are no part of this")));
+        };
         if let Some(fact) = self.table.id(&name) {
             return Ok(self.fact(fact));
         }
         if let Some((_, value)) = self.vocabulary.values.iter().find(|(known, _)| *known == name) {
             self.facts.extend_from_slice(&value.facts);
+            if !self.named.iter().any(|(known, _)| **known == *name) {
+                self.named.push((name.into(), Arc::clone(&value.value)));
+            }
             return Ok(Named::Value(Arc::clone(&value.value)));
         }
         if let Some(fact) = alias(&name).and_then(|name| self.table.id(&name)) {
@@ -95,22 +104,38 @@ impl Compiler<'_> {
 
     pub(super) fn not_or_unknown(&mut self, call: &CallExpr, tree: &Tree, wanted: &str) -> ExpressionError {
         let name = call.func_name.as_str();
-        let operator = name.starts_with(['_', '!', '-', '@']);
-        match (operator, FUNCTIONS.contains(&name)) {
-            (true, _) if matches!(name, op::INDEX | op::OPT_INDEX | op::OPT_SELECT) => {
-                self.wrong("lists, maps and fields are no part of this")
-            }
-            (false, false) => {
-                let nearest = nearest(name, FUNCTIONS).map(str::to_owned);
-                ExpressionError { nearest, ..self.wrong_at(name, format!("there is no function `{name}`")) }
-            }
-            (false, true) if self.kind(tree).is_ok_and(|kind| kind.in_words() == wanted) => self.wrong_at(
+        if let Some(unknown) = self.unknown_function(name) {
+            return unknown;
+        }
+        match name {
+            op::INDEX | op::OPT_INDEX | op::OPT_SELECT => self.wrong("lists, maps and fields are no part of this"),
+            _ if !is_operator(name) && self.kind(tree).is_ok_and(|kind| kind.in_words() == wanted) => self.wrong_at(
                 name,
                 format!("`{name}()` is called with {} values, which it does not take", call.args.len()),
             ),
             _ => self.not(tree, wanted),
         }
     }
+
+    /// What is wrong with the name of a function that there is not, with the nearest that there is.
+    pub(super) fn unknown_function(&self, name: &str) -> Option<ExpressionError> {
+        if is_operator(name) || FUNCTIONS.contains(&name) {
+            return None;
+        }
+        let nearest = nearest(name, FUNCTIONS).map(str::to_owned);
+        Some(ExpressionError { nearest, ..self.wrong_at(name, format!("there is no function `{name}`")) })
+    }
+
+    /// A text where something greater or less is asked for, beside what may be a number.
+    pub(super) fn unordered(&self, text: &Tree) -> ExpressionError {
+        let text = shown(text);
+        self.wrong(format!("{text} is a text, and texts have no order here; a number stands without quotation marks"))
+    }
+}
+
+/// Whether the parser calls a sign so, or `has`, which it knows under a name of ours.
+fn is_operator(name: &str) -> bool {
+    name.starts_with(['_', '!', '-', '@'])
 }
 
 /// A part in a message's words.

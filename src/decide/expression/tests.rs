@@ -199,7 +199,6 @@ fn what_means_nothing_is_refused_with_its_place() {
         "8..15 `matches` takes a pattern between quotation marks: it is compiled once, when loaded",
     );
     refused("", "0..0 the expression is empty");
-    refused("1 +", "0..3 this is no expression: mismatched input '<EOF>'");
     refused("user_id == @", "11..12 `@` has no meaning in an expression");
     refused("user_id == 'a", "11..13 a text is not closed");
     refused(r#"{"a": 1}.a > 1"#, "0..1 `{` has no meaning in an expression");
@@ -207,6 +206,75 @@ fn what_means_nothing_is_refused_with_its_place() {
     refused("NaN > 1", "0..3 `NaN` is not a fact");
     refused("stock_level > 1e999", "14..19 a number is written in plain digits, as 500 or 0.25");
     refused("stock_level > 0.1234567890123456", "14..32 a number of 17 digits; 15 at most are exact");
+}
+
+#[test]
+fn what_is_no_expression_is_told_in_words_at_its_place() {
+    refused("1 +", "2..3 the expression ends too early");
+    refused("stock_level > ", "12..13 the expression ends too early");
+    refused("(stock_level > 5", "15..16 the expression ends too early: `)` is missing");
+    refused("tier in [\"a\", \"(\"", "16..17 the expression ends too early: `]` is missing");
+    refused("stock_level = 500", "12..13 `=` is not expected here (==?)");
+    refused("stock_level > 5 and true", "16..19 `and` is not expected here (&&?)");
+    refused("stock_level > 5 & true", "16..17 `&` is not expected here (&&?)");
+    refused("stock_level > 5)", "15..16 `)` is not expected here");
+    refused("stock_level > > 5", "14..15 `>` is not expected here");
+    refused("has(tags) && has(tier) && tier tags", "31..35 `tags` is not expected here");
+    refused("true &&\n  tier \"商\" \"b\"", "15..20 `\"商\"` is not expected here");
+}
+
+#[test]
+fn codes_of_regions_are_compared_in_six_digits() {
+    let hangzhou = [("city_id", "3301")];
+    for source in [
+        r#"province_code == "33""#,
+        r#""330000" == provinceCode"#,
+        r#"province_code in ["44", "33"]"#,
+        r#"city_id == "3301" && city_id in ["330100"]"#,
+        r#"province_code == (has(city_id) ? "33" : "44")"#,
+        r#"(has(city_id) ? province_code : province_code) == "33""#,
+        r#"!(province_code != "33")"#,
+    ] {
+        check(source, &hangzhou, true);
+    }
+    check(r#"province_code != "44""#, &hangzhou, true);
+    check(r#"channel == "33""#, &[("channel", "33")], true);
+    let none =
+        "`99` is no region code of GB/T 2260: write six digits, such as \"330000\", or set `region_codes: custom`";
+    refused(r#"province_code == "99""#, &format!("0..13 {none}"));
+    refused(r#"province_code in ["33", "99"]"#, &format!("0..13 {none}"));
+    refused(r#"true && province_code == "3301""#, "8..21 `3301` is not a province; its province is \"330000\"");
+}
+
+#[test]
+fn a_function_that_there_is_not_is_told_wherever_it_stands() {
+    let nearest = "0..13 there is no function `discuntByTier` (discountByTier?)";
+    for rest in ["(tier) > 0.1", "(tier) == 0.1", "(tier) in [0.1]", "(tier) + 1 > 2", "(tier)"] {
+        refused(&format!("discuntByTier{rest}"), nearest);
+    }
+    refused("0.1 < int(tier)", "6..9 there is no function `int`");
+    refused("min(stock_level) == 1", "0..3 there is no function `min`");
+    refused("now() > timestamp(1)", "0..3 there is no function `now`");
+    refused("size(lower(tags)) > 1", "5..10 there is no function `lower`");
+    refused("tier.upper() == \"VIP\"", "5..10 there is no function `upper`");
+    refused(
+        r#"channel > "5""#,
+        "0..13 `\"5\"` is a text, and texts have no order here; a number stands without quotation marks",
+    );
+}
+
+#[test]
+fn an_explanation_shows_the_named_values_that_were_compared() {
+    let mut table = table();
+    let half = NumberExpression::compile(&parse("stock_level / 2").unwrap(), &mut table, &vocabulary()).unwrap();
+    let words = Vocabulary { values: vec![("half".to_owned(), half)], ..vocabulary() };
+    let source = "half > 79 && half < 100";
+    let expression = Expression::compile(&parse(source).unwrap(), &mut table, &words).unwrap();
+    let told = |facts| expression.trace(&table, &facts).actual;
+    let of_79 = told(Known { facts: HashMap::from([(FactId::STOCK_LEVEL, "79".to_owned())]), ..Known::default() });
+    let named = |name: &str, value: Option<&str>| (name.to_owned(), value.map(str::to_owned));
+    assert_eq!(of_79, [named("stock_level", Some("79")), named("half", Some("39.5"))]);
+    assert_eq!(told(Known::default()), [named("stock_level", None), named("half", None)]);
 }
 
 #[test]

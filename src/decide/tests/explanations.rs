@@ -52,7 +52,7 @@ fn people_read_an_explanation() {
 
     levels
       developer  miss    the request carries no override
-      ab         miss    group `a` of `price-page` sees stable
+      ab         miss    group `a` of `price-page` sees stable: bucket 102 of 0 to 499
       region     miss    city 110100, province 110000: not on the list
       permille   miss    bucket 68 is not below 50
       full       closed  the release is open up to level permille
@@ -66,12 +66,12 @@ fn people_read_an_explanation() {
 
     facts
       user_id        u1
-      device_id      -
+      device_id      -       no source
       category_id    1001
-      user_tier      -
+      user_tier      -       no source
       stock_level    501
       province_code  110000  city_id
-      city_id        1101
+      city_id        110100
     "#);
 }
 
@@ -93,7 +93,7 @@ fn people_read_why_a_latched_release_does_nothing() {
 
     levels
       developer  miss    the override is not signed
-      ab         miss    the release is latched (group `a` of `price-page` sees stable)
+      ab         miss    the release is latched (group `a` of `price-page` sees stable: bucket 102 of 0 to 499)
       region     miss    the release is latched (city 110100, province 110000: not on the list)
       permille   miss    the release is latched (bucket 68 is not below 50)
       full       closed  the release is open up to level permille
@@ -107,12 +107,12 @@ fn people_read_why_a_latched_release_does_nothing() {
 
     facts
       user_id        u1
-      device_id      -
+      device_id      -       no source
       category_id    1001
-      user_tier      -
+      user_tier      -       no source
       stock_level    501
       province_code  110000  city_id
-      city_id        1101
+      city_id        110100
     "#);
 }
 
@@ -181,7 +181,13 @@ fn machines_read_an_explanation() {
           "value": "d1"
         },
         "province_code": {
-          "value": null
+          "value": null,
+          "tried": [
+            {
+              "source": "city_id",
+              "why": "absent"
+            }
+          ]
         },
         "city_id": {
           "value": null

@@ -13,6 +13,13 @@ fn refused(key: &str, operator: Operator, values: &[&str], expected: &str) {
 #[test]
 fn conditions_that_make_no_sense_are_refused() {
     refused("stock_level", Gt, &["abc"], "GT compares numbers, and `abc` is none");
+    let long = "1".repeat(30);
+    refused(
+        "stock_level",
+        Gt,
+        &[&long],
+        &format!("`{long}` has too many digits to be compared exactly; 28 always fit"),
+    );
     refused("stock_level", Eq, &["many"], "EQ compares numbers, and `many` is none");
     refused("stock_level", Between, &["9", "1"], "BETWEEN takes the lower value first, and 1 is below 9");
     refused("stock_level", Between, &["9"], "BETWEEN takes two values, the lower and the upper, not 1");

@@ -58,7 +58,7 @@ fn records_decide_and_are_kept_for_a_while() {
     redis.say("HSET product:9 stock_level 501");
     assert_eq!((scene.lane_of_sku("7"), scene.lane_of_sku("8"), scene.lane_of_sku("9")).1, "stable");
     assert_eq!(scene.lane_of_sku("9"), "stable");
-    assert_eq!((scene.looked_up("miss"), scene.looked_up("failed")), (3.0, 1.0));
+    assert_eq!((scene.looked_up("miss"), scene.looked_up("unusable"), scene.looked_up("failed")), (3.0, 1.0, 0.0));
     assert!(scene.looked_up("hit") >= 4.0);
     // An earlier source makes the look-up needless, and a request without a key asks for nothing.
     let before = scene.looked_up("hit") + scene.looked_up("miss");
@@ -71,6 +71,25 @@ fn records_decide_and_are_kept_for_a_while() {
     let stock = ask("stock_level");
     assert_eq!((&stock["value"], &stock["source"]), (&json!("501"), &json!("lookup product stock_level")));
     assert_eq!(stock["tried"][0]["source"], "header x-stock");
+}
+
+#[test]
+fn records_that_are_none_take_no_facts_of_others_away() {
+    let redis = Redis::start();
+    let odd = ["a", "b", "c", "d", "e"];
+    for sku in odd {
+        redis.say(&format!("SET product:{sku} text"));
+    }
+    redis.say("HSET product:good stock_level 501");
+    let scene = shop(&redis, "deadline: 2s, negative_ttl: 60s");
+    odd.iter().for_each(|sku| assert_eq!(scene.lane_of_sku(sku), "stable"));
+    assert_eq!(scene.lane_of_sku("good"), "gray", "the store is up");
+    // Kept, like a record that is not there.
+    odd.iter().for_each(|sku| assert_eq!(scene.lane_of_sku(sku), "stable"));
+    let told = (scene.looked_up("unusable"), scene.looked_up("hit"), scene.looked_up("failed"));
+    assert_eq!(told, (5.0, 5.0, 0.0));
+    let stock = scene.explained(json!({ "url": "/?sku=a" }), "stock_level");
+    assert_eq!(stock["tried"][1]["why"], "what the store has is no hash");
 }
 
 #[test]

@@ -42,8 +42,21 @@ fn provinces_and_cities_follow_from_the_address() {
     let hong_kong = ask("198.51.100.200", "province_code");
     assert_eq!((&hong_kong["value"], &hong_kong["source"]), (&json!("810000"), &json!("geoip province")));
     let unmapped = ask("198.51.100.7", "city_id");
-    assert_eq!(unmapped["tried"][0]["why"], "the address is not in the database, or not mapped");
-    assert_eq!(ask("192.0.2.1", "province_code")["value"], json!(null), "Hessen is not Hebei");
+    assert_eq!(unmapped["tried"][0]["why"], "198.51.100.7 lies in `7`, which `cities` does not map");
+    let hessen = ask("192.0.2.1", "province_code");
+    assert_eq!(hessen["value"], json!(null), "Hessen is not Hebei");
+    assert_eq!(hessen["tried"][1]["why"], "192.0.2.1 lies in `DE`, of which no province is mapped");
+    assert_eq!(ask("203.0.114.1", "city_id")["tried"][0]["why"], "203.0.114.1 is not in the database");
+}
+
+#[test]
+fn a_province_that_is_not_the_citys_admits_nobody() {
+    let scene = placed("{ key: province_code, operator: EQ, value: \"440000\" }");
+    let fields = "X-Forwarded-For: 203.0.113.7\r\nX-Province: 44\r\n";
+    assert_eq!(scene.lane(fields), "stable", "the address lies in Hangzhou");
+    assert_eq!(scene.lane("X-Forwarded-For: 198.51.100.7\r\nX-Province: 44\r\n"), "gray", "no city is known");
+    let question = json!({ "url": "/", "client_ip": "203.0.113.7", "headers": { "x-province": "44" } });
+    assert_eq!(scene.explained(question, "province_code")["value"], "330000");
 }
 
 #[test]
