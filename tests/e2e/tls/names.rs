@@ -59,3 +59,27 @@ fn a_certificate_that_is_missing_or_wrong_is_refused() {
     assert!(served(ours.client(&[])).is_ok());
     assert!(served(ours.client_as(&ours.identity(&["gateway.shop"]))).is_err(), "wrong is not none");
 }
+
+#[test]
+fn a_name_that_is_not_trusted_any_more_is_not_believed_on_an_open_connection() {
+    let (ours, clients, origin) = (Authority::new(), Authority::new(), origin());
+    let certificate = ours.identity(&["shop.test"]);
+    let plan = |trust| {
+        let keys = ", client_ca: clients.pem, client_auth: required";
+        behind(Plan::to(origin.address()).admin("insecure_changes: true"), &certificate, keys)
+            .file("clients.pem", clients.pem.as_str())
+            .trust(trust)
+    };
+    let sidecar = Sidecar::start(&plan("\"spiffe://shop/ns/edge/*\""));
+    let identity = clients.identity(&["spiffe://shop/ns/edge/gateway"]);
+    let mut session = Session::open(sidecar.traffic(), &ours.client_as(&identity), "shop.test").unwrap();
+    let mut is_believed = || {
+        assert!(session.get(MARKED).unwrap().starts_with("http/1.1 200"));
+        origin.last().head.get("x-user-id").is_some()
+    };
+    assert!(is_believed());
+    sidecar.reload(&plan("\"spiffe://shop/ns/ops/*\""));
+    assert!(!is_believed());
+    sidecar.reload(&plan("\"spiffe://shop/ns/edge/gateway\""));
+    assert!(is_believed());
+}
