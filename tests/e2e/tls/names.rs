@@ -1,7 +1,11 @@
 //! Mutual TLS: who is let in, and whose headers are believed for the name they bear.
 
-use super::kit::{Authority, Session, behind};
-use crate::harness::{Origin, Plan, Sidecar, answer};
+use std::time::{Duration, SystemTime};
+
+use rustls::HandshakeKind;
+
+use super::kit::{Authority, Session, behind, provider};
+use crate::harness::{Origin, Plan, Sidecar, answer, eventually};
 
 fn origin() -> Origin {
     Origin::answering(|_| answer("200 OK", "", b""))
@@ -82,4 +86,32 @@ fn a_name_that_is_not_trusted_any_more_is_not_believed_on_an_open_connection() {
     assert!(!is_believed());
     sidecar.reload(&plan("\"spiffe://shop/ns/edge/gateway\""));
     assert!(is_believed());
+}
+
+/// A session that is resumed is not asked for its certificate again, and every resumption gives a new ticket.
+#[test]
+fn a_certificate_that_has_ended_is_not_believed_for_an_earlier_session() {
+    let (ours, clients, origin) = (Authority::new(), Authority::new(), origin());
+    let sidecar = Sidecar::start(&plan(&origin, &ours, &clients, "required", "\"dns:gateway.shop\""));
+    for version in [&rustls::version::TLS13, &rustls::version::TLS12] {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        let end = rcgen::date_time_ymd(1970, 1, 1) + now + Duration::from_secs(4);
+        let identity = clients.make(&["gateway.shop"], |params| params.not_after = end);
+        let (chain, key) = identity.parts();
+        let builder = rustls::ClientConfig::builder_with_provider(provider()).with_protocol_versions(&[version]);
+        let client = builder.unwrap().with_root_certificates(ours.roots()).with_client_auth_cert(chain, key).unwrap();
+        // One client: it keeps what it could resume.
+        let served = || {
+            let mut session = Session::open(sidecar.traffic(), &client, "shop.test")?;
+            session.get("").map(|_| session.0.conn.handshake_kind())
+        };
+        assert_eq!(served().unwrap(), Some(HandshakeKind::Full), "{version:?}");
+        eventually("the end of the certificate to count", || match served() {
+            Ok(kind) => {
+                assert_eq!(kind, Some(HandshakeKind::Full), "{version:?}");
+                None
+            }
+            Err(_) => Some(()),
+        });
+    }
 }
