@@ -135,7 +135,10 @@ impl Client {
                 Ok(Persistence::KeepAlive) if self.connection.input.buf.is_empty() => return Left::Waiting,
                 Ok(Persistence::KeepAlive) => {}
                 Ok(Persistence::Close) => return Left::Lingering,
-                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Left::Reset,
+                // Late with an answer of our own, or with one that was broken off.
+                Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::TimedOut) => {
+                    return Left::Reset;
+                }
                 Err(_) => return Left::Over,
             }
         }
@@ -181,14 +184,15 @@ impl Client {
                 let mut record = Record::default();
                 serve(&self.worker, &view, &mut request, responder, &mut self.timer, &mut record).await;
                 self.served_at = record.ended_at;
-                Ok((record.failure, record.is_broken))
+                let is_reset = record.failure == Some(Failure::InjectedReset) || record.is_untaken();
+                Ok((is_reset, record.is_broken))
             }
         };
         totals.client_leaves(self.worker.id, ConnectionState::Active);
         totals.client_enters(self.worker.id, ConnectionState::Idle);
         match served {
             Err(error) => self.refuse(Failure::Refused(error), head).await,
-            Ok((Some(Failure::InjectedReset), _)) => Err(io::ErrorKind::ConnectionReset.into()),
+            Ok((true, _)) => Err(io::ErrorKind::ConnectionReset.into()),
             Ok((_, true)) => Err(io::ErrorKind::ConnectionAborted.into()),
             Ok(_) => Ok(persistence.get()),
         }

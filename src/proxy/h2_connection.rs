@@ -93,6 +93,7 @@ pub(super) async fn serve_client(worker: Rc<Worker>, guest: Guest, connection: h
             }
         }
     };
+    outbox.reset_if_stuck();
     why.into_iter().for_each(|why| totals.closed(worker.id, why));
     totals.client_leaves(worker.id, ConnectionState::Active);
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use socket2::{Domain, Socket, Type};
 
 use super::raw::{END_HEADERS, END_STREAM, HEADERS, SETTINGS, WINDOW_UPDATE, attacked, block, frame, get};
-use crate::harness::{Client, Origin, Plan, Sidecar, answer, eventually};
+use crate::harness::{Client, Origin, PATIENCE, Plan, Sidecar, answer, eventually};
 
 /// A connection that takes next to nothing.
 fn deaf(sidecar: &Sidecar) -> TcpStream {
@@ -55,6 +55,37 @@ fn row_22_answers_behind_a_shut_socket_are_not_gathered() {
         String::from("the streams reset after `idle`: `answer`")
     });
     sidecar.wait_for_metric("graylane_inflight_requests", &[], 0.0);
+}
+
+/// How a connection ends for one who has read nothing so far.
+fn end(socket: &mut TcpStream) -> std::io::ErrorKind {
+    socket.set_read_timeout(Some(PATIENCE)).expect("a time-out over zero");
+    let ended = std::io::copy(socket, &mut std::io::sink());
+    ended.map_or_else(|error| error.kind(), |_| std::io::ErrorKind::UnexpectedEof)
+}
+
+/// What the system has taken of an answer is megabytes, and it keeps them for a peer that takes a few bytes now and then for as
+/// long as that peer likes, unless the connection is reset.
+#[test]
+fn row_22_whoever_takes_nothing_is_reset_and_leaves_nothing_with_the_system() {
+    let large = answer("200 OK", "", &vec![b'x'; 16 * 1024 * 1024]);
+    let origin = Origin::answering(move |_| large.clone());
+    let plan = Plan::new().upstream("stable", origin.address()).more("limits: { idle: 600ms }");
+    let plan = plan.route("rest", "/{*rest}", "stable: stable", "timeouts: { idle: 600ms }");
+    let sidecar = Sidecar::start(&plan);
+    let mut one = deaf(&sidecar);
+    one.write_all(b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n").expect("it is taken");
+    let mut many = deaf(&sidecar);
+    let most = 0x7fff_ffff_u32;
+    let mut greeting = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    greeting.extend(frame(SETTINGS, 0, 0, &[&[0, 4][..], &most.to_be_bytes()].concat()));
+    greeting.extend(frame(WINDOW_UPDATE, 0, 0, &(most - 65_535).to_be_bytes()));
+    greeting.extend(get(1));
+    many.write_all(&greeting).expect("it is taken");
+    sidecar.wait_for_metric("graylane_slow_clients_total", &[("reason", "answer")], 2.0);
+    sidecar.wait_for_metric("graylane_client_connections", &[], 0.0);
+    assert_eq!(end(&mut one), std::io::ErrorKind::ConnectionReset);
+    assert_eq!(end(&mut many), std::io::ErrorKind::ConnectionReset);
 }
 
 fn limited() -> (Sidecar, Origin) {
