@@ -37,6 +37,8 @@ fn a_peer_is_trusted_by_the_name_of_its_certificate() {
     assert!(!known(&["spiffe://shop/ns/back/office"]));
     assert!(!known(&["spiffe://shop/ns/edge/"]));
     assert!(!known(&["other.shop"]));
+    assert!(!known(&["spiffe://shop/ns/edge/../ops/sa/gateway"]));
+    assert!(!known(&["spiffe://evil/x", "spiffe://shop/ns/edge/gateway"]), "two URIs");
     let mut nobody = Session::open(sidecar.traffic(), &ours.client(&[]), "shop.test").unwrap();
     nobody.get(MARKED).unwrap();
     assert_eq!(origin.last().head.get("x-user-id"), None, "no certificate, no name");
