@@ -2,7 +2,7 @@
 //! that are mostly framing.
 
 use std::io::Write;
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
@@ -86,6 +86,34 @@ fn row_22_whoever_takes_nothing_is_reset_and_leaves_nothing_with_the_system() {
     sidecar.wait_for_metric("graylane_client_connections", &[], 0.0);
     assert_eq!(end(&mut one), std::io::ErrorKind::ConnectionReset);
     assert_eq!(end(&mut many), std::io::ErrorKind::ConnectionReset);
+}
+
+/// While a request waits for its answer, its client is watched, and what it sends meanwhile is read ahead: a little of it, since
+/// one stranger may have thousands of connections.
+#[test]
+fn row_22_little_is_read_behind_a_request_that_waits() {
+    const CONNECTIONS: u32 = 500;
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = silent.local_addr().expect("it is bound");
+    // It takes every connection and says nothing.
+    std::thread::spawn(move || silent.incoming().collect::<Vec<_>>());
+    let sidecar = Sidecar::start(&Plan::to(address));
+    let before = sidecar.memory_kib("VmRSS:");
+    let behind = format!("GET / HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "x".repeat(60_000)).repeat(2);
+    let crowd: Vec<Client> = (0..CONNECTIONS)
+        .map(|_| {
+            let mut client = sidecar.client();
+            client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+            let _ = client.try_send(behind.as_bytes());
+            client
+        })
+        .collect();
+    sidecar.wait_for_metric("graylane_inflight_requests", &[], f64::from(CONNECTIONS));
+    // A span in which more may be read.
+    std::thread::sleep(Duration::from_secs(1));
+    let each = sidecar.memory_kib("VmRSS:").saturating_sub(before) / u64::from(CONNECTIONS);
+    assert!(each < 56, "{each} KiB for each connection");
+    drop(crowd);
 }
 
 fn limited() -> (Sidecar, Origin) {
