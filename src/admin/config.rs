@@ -94,7 +94,7 @@ struct Told {
     summary: Vec<String>,
 }
 
-/// Changes nothing, so it needs no token.
+/// Changes nothing and tells what is in force, so it is a reading call.
 async fn plan(State(state): State<AdminState>, body: Bytes) -> Result<Json<Told>, Problem> {
     let text = String::from_utf8(body.to_vec())
         .map_err(|_| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "the body is not UTF-8 text"))?;

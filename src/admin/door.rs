@@ -21,6 +21,8 @@ use super::problem::Problem;
 
 /// How long the answer to a wrong token is held back.
 const WRONG_WAIT: Duration = Duration::from_millis(250);
+/// Questions that are too long for a `GET`: they change nothing, and their answers tell of the configuration.
+const QUESTIONS: [&str; 2] = ["/api/v1/explain", "/api/v1/config/plan"];
 /// So many such answers are held back at a time.
 const MOST_WAITING: usize = 8;
 
@@ -60,7 +62,7 @@ impl Door {
     /// its own.
     fn readers(&self, request: &Request) -> Option<Vec<PathBuf>> {
         let path = request.uri().path();
-        let reads = matches!(*request.method(), Method::GET | Method::HEAD) || path == "/api/v1/explain";
+        let reads = matches!(*request.method(), Method::GET | Method::HEAD) || QUESTIONS.contains(&path);
         // The page itself tells nothing, and is where a browser can be given a token.
         if reads && path != "/" && !OPEN_PATHS.contains(&path) { self.state.view.readers() } else { None }
     }

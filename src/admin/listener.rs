@@ -4,13 +4,15 @@
 //! its answer, would hold a connection for ever. The deadlines sit below HTTP instead, on the bytes:
 //!
 //! ```text
-//!            first byte of a request
-//!    idle ────────────────────────────▶ asking
-//!     ▲                                   │ first byte of the answer
-//!     └───────────────────────────────────┘
+//!         first byte                   first byte of the answer
+//!    new ───────────▶ asking ─────────────────────────────────▶ idle
+//!                        ▲       first byte of the next request  │
+//!                        └───────────────────────────────────────┘
 //! ```
 //!
-//! `idle` is counted from the last byte written, `asking` from its first byte, however the bytes drip ([`LIMITS`]). At the deadline reading and writing fail, which ends the connection.
+//! `new` is counted from the connection's beginning, `idle` from the last byte written, `asking` from its first byte, however the
+//! bytes drip ([`LIMITS`]). At the deadline reading and writing fail, which ends the connection. So they do where every place is
+//! taken and this one is needed for somebody who comes ([`Seats`]).
 
 use std::future::Future;
 use std::io;
@@ -24,32 +26,36 @@ use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep, sleep};
 
-/// Connections at a time; the next ones wait in the kernel's queue.
+use super::seats::{Phase, Seat, Seats};
+
+/// Connections at a time. One more takes the place of another one.
 const CONNECTIONS: usize = 128;
 
 /// How long each phase of a connection may last.
 #[derive(Debug, Clone, Copy)]
 struct Limits {
+    /// Until the first byte of the first request.
+    new: Duration,
     /// Waiting for the next request, or for the client to read its answer.
     idle: Duration,
     /// From the first byte of a request to the first byte of its answer.
     asking: Duration,
 }
 
-const LIMITS: Limits = Limits { idle: Duration::from_secs(30), asking: Duration::from_secs(15) };
+const LIMITS: Limits =
+    Limits { new: Duration::from_secs(5), idle: Duration::from_secs(30), asking: Duration::from_secs(15) };
 
-/// A listener that takes no more than [`CONNECTIONS`] connections at a time.
+/// A listener that has no more than [`CONNECTIONS`] connections at a time.
 pub(super) struct BoundedListener {
     listener: TcpListener,
-    free: Arc<Semaphore>,
+    seats: Arc<Seats>,
 }
 
 impl BoundedListener {
     pub(super) fn new(listener: TcpListener) -> Self {
-        Self { listener, free: Arc::new(Semaphore::new(CONNECTIONS)) }
+        Self { listener, seats: Seats::new(CONNECTIONS) }
     }
 }
 
@@ -58,9 +64,9 @@ impl Listener for BoundedListener {
     type Addr = SocketAddr;
 
     async fn accept(&mut self) -> (Self::Io, SocketAddr) {
-        let permit = self.free.clone().acquire_owned().await.expect("the semaphore is never closed");
         let (stream, peer) = Listener::accept(&mut self.listener).await;
-        (TimedStream::new(stream, LIMITS, Some(permit)), peer)
+        let seat = self.seats.take(peer.ip()).await;
+        (TimedStream::new(stream, LIMITS, Some(seat)), peer)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -78,29 +84,24 @@ impl Connected<IncomingStream<'_, BoundedListener>> for Peer {
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    Idle,
-    Asking,
-}
-
 /// A stream with the deadlines of an HTTP/1 server.
 pub(super) struct TimedStream<S> {
     stream: S,
     phase: Phase,
     limits: Limits,
     deadline: Pin<Box<Sleep>>,
-    /// Given back when the connection goes.
-    _permit: Option<OwnedSemaphorePermit>,
+    /// Its place, where places are counted.
+    seat: Option<Seat>,
 }
 
 impl<S> TimedStream<S> {
-    fn new(stream: S, limits: Limits, permit: Option<OwnedSemaphorePermit>) -> Self {
-        Self { stream, phase: Phase::Idle, limits, deadline: Box::pin(sleep(limits.idle)), _permit: permit }
+    fn new(stream: S, limits: Limits, seat: Option<Seat>) -> Self {
+        Self { stream, phase: Phase::Idle, limits, deadline: Box::pin(sleep(limits.new)), seat }
     }
 
     fn enter(&mut self, phase: Phase) {
         self.phase = phase;
+        self.seat.iter().for_each(|seat| seat.enter(phase));
         let limit = match phase {
             Phase::Idle => self.limits.idle,
             Phase::Asking => self.limits.asking,
@@ -108,8 +109,11 @@ impl<S> TimedStream<S> {
         self.deadline.as_mut().reset(Instant::now() + limit);
     }
 
-    /// Pending before the deadline, an error after it.
+    /// Pending before the deadline, an error after it, or once the place is needed.
     fn expired<T>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
+        if self.seat.as_mut().is_some_and(|seat| seat.is_needed(cx)) {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
         ready!(self.deadline.as_mut().poll(cx));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
@@ -173,7 +177,7 @@ mod tests {
     #[tokio::test]
     async fn a_client_that_says_nothing_is_let_go() {
         let (_client, server) = duplex(64);
-        let mut server = TimedStream::new(server, Limits { idle: SHORT, asking: LONG }, None);
+        let mut server = TimedStream::new(server, Limits { new: SHORT, idle: SHORT, asking: LONG }, None);
         let error = server.read_u8().await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }
@@ -181,7 +185,7 @@ mod tests {
     #[tokio::test]
     async fn bytes_that_drip_do_not_put_the_deadline_off() {
         let (mut client, server) = duplex(64);
-        let mut server = TimedStream::new(server, Limits { idle: LONG, asking: SHORT }, None);
+        let mut server = TimedStream::new(server, Limits { new: LONG, idle: LONG, asking: SHORT }, None);
         let drip = tokio::spawn(async move {
             while client.write_all(b"x").await.is_ok() {
                 // The client's pace.
@@ -200,7 +204,7 @@ mod tests {
     #[tokio::test]
     async fn a_client_that_does_not_read_is_let_go() {
         let (_client, server) = duplex(8);
-        let mut server = TimedStream::new(server, Limits { idle: SHORT, asking: LONG }, None);
+        let mut server = TimedStream::new(server, Limits { new: SHORT, idle: SHORT, asking: LONG }, None);
         let error = server.write_all(&[0; 64]).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }
@@ -208,7 +212,7 @@ mod tests {
     #[tokio::test]
     async fn an_answer_makes_room_for_the_next_request() {
         let (mut client, server) = duplex(64);
-        let mut server = TimedStream::new(server, Limits { idle: LONG, asking: SHORT }, None);
+        let mut server = TimedStream::new(server, Limits { new: LONG, idle: LONG, asking: SHORT }, None);
         client.write_all(b"a").await.unwrap();
         assert_eq!(server.read_u8().await.unwrap(), b'a');
         server.write_all(b"b").await.unwrap();
@@ -219,14 +223,22 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_connection_too_many_waits_until_one_goes() {
+    async fn a_client_that_begins_with_nothing_is_let_go_sooner() {
+        let (_client, server) = duplex(64);
+        let mut server = TimedStream::new(server, Limits { new: SHORT, idle: LONG, asking: LONG }, None);
+        let error = server.read_u8().await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[tokio::test]
+    async fn a_connection_too_many_takes_the_place_of_one_that_says_nothing() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let mut bounded = BoundedListener { listener, free: Arc::new(Semaphore::new(1)) };
+        let mut bounded = BoundedListener { listener, seats: Seats::new(1) };
         let _clients = (TcpStream::connect(address).await.unwrap(), TcpStream::connect(address).await.unwrap());
-        let (first, _) = bounded.accept().await;
-        assert!(tokio::time::timeout(SHORT, bounded.accept()).await.is_err());
-        drop(first);
+        let (mut first, _) = bounded.accept().await;
+        let silent = tokio::spawn(async move { first.read_u8().await.map_err(|error| error.kind()) });
         assert!(tokio::time::timeout(LONG, bounded.accept()).await.is_ok());
+        assert_eq!(silent.await.unwrap(), Err(io::ErrorKind::ConnectionAborted));
     }
 }

@@ -22,12 +22,13 @@ pub(super) struct ConfigDesk {
 const BODY: &str = "body.yaml";
 
 impl ConfigControl for ConfigDesk {
+    /// Looks at no file but those beside the ones in force: who may ask is not always who may name files.
     fn plan(&self, text: &str) -> Result<Plan, Vec<String>> {
         // Relative paths in it start where those of the first file do.
         let texts = self.ledger.texts();
         let folder = texts.first().and_then(|first| first.path.parent()).unwrap_or(Path::new(""));
         let body = Source { path: folder.join(BODY), text: text.to_owned() };
-        let loaded = config::load_texts(&[body]).map_err(|problems| listed(&problems))?;
+        let loaded = config::load_asked(&body, self.ledger.reach()).map_err(|problems| listed(&problems))?;
         Ok(self.ledger.plan(&self.live.get(), &loaded))
     }
 

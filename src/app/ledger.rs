@@ -11,7 +11,7 @@ use tokio::time::MissedTickBehavior;
 use super::releases;
 use crate::admin::{DocumentView, PinView};
 use crate::change::{self, AuditAction, AuditRecord, History, Journal, Need, Plan, Side, Standing};
-use crate::config::{Loaded, Source};
+use crate::config::{Loaded, Reach, Source};
 use crate::latch::Latches;
 use crate::live::Live;
 use crate::proxy::Snapshot;
@@ -36,6 +36,7 @@ pub(super) struct Ledger {
 struct InForce {
     sources: Arc<[Source]>,
     keys: String,
+    named: Vec<PathBuf>,
     places: Places,
     pin: Option<Pin>,
 }
@@ -100,7 +101,8 @@ impl Ledger {
         let (journal, history) = (Journal::open(dir), History::open(dir));
         let sources: Arc<[Source]> = loaded.sources.clone().into();
         history.add(&loaded.version, SystemTime::now(), sources.clone());
-        let force = InForce { sources, keys: loaded.keys.clone(), places, pin: None };
+        let (keys, named) = (loaded.keys.clone(), loaded.named.clone());
+        let force = InForce { sources, keys, named, places, pin: None };
         let ledger = Self { journal, history, latches, force: Mutex::new(force), traffic: Mutex::default() };
         let named: Vec<String> = loaded.sources.iter().map(|source| source.path.display().to_string()).collect();
         let mut first = AuditRecord::now(AuditAction::Applied, named.join(", "));
@@ -144,11 +146,11 @@ impl Ledger {
 
     /// A configuration came into force. `offered`: the version that its source holds, where this is an earlier one.
     pub(super) fn applied(&self, from: &str, next: InForceNext, offered: Option<String>) {
-        let InForceNext { version, sources, keys, places } = next;
+        let InForceNext { version, sources, keys, named, places } = next;
         let sources: Arc<[Source]> = sources.into();
         self.history.add(&version, SystemTime::now(), sources.clone());
         let pin = offered.filter(|offered| *offered != version).map(|offered| Pin { undone: from.to_owned(), offered });
-        *self.locked() = InForce { sources, keys, places, pin };
+        *self.locked() = InForce { sources, keys, named, places, pin };
     }
 
     /// Whether the source still holds what was rolled back from.
@@ -173,6 +175,14 @@ impl Ledger {
             defines: change::defined(std::slice::from_ref(source)),
         };
         force.sources.iter().map(view).collect()
+    }
+
+    /// Where a plan may look at files: beside those that the configuration in force is made of.
+    pub(super) fn reach(&self) -> Reach {
+        let force = self.locked().clone();
+        let texts = force.sources.iter().map(|source| source.path.as_path());
+        let files = texts.filter(|path| force.places.source_of(path).is_none());
+        Reach::beside(files.chain(force.named.iter().map(PathBuf::as_path)))
     }
 
     /// Texts of the configuration in force.
@@ -257,13 +267,19 @@ pub(super) struct InForceNext {
     version: String,
     sources: Vec<Source>,
     keys: String,
+    named: Vec<PathBuf>,
     places: Places,
 }
 
 impl InForceNext {
     /// Of a configuration with texts at these places.
     pub(super) fn of(loaded: &Loaded, places: &Places) -> Self {
-        let Loaded { version, sources, keys, .. } = loaded;
-        Self { version: version.clone(), sources: sources.clone(), keys: keys.clone(), places: places.clone() }
+        Self {
+            version: loaded.version.clone(),
+            sources: loaded.sources.clone(),
+            keys: loaded.keys.clone(),
+            named: loaded.named.clone(),
+            places: places.clone(),
+        }
     }
 }

@@ -35,7 +35,7 @@ impl Listener {
 pub enum TrustName {
     /// This SPIFFE ID.
     Spiffe(String),
-    /// Every SPIFFE ID that begins so; the text ends with `/`.
+    /// Every SPIFFE ID below this one; the text ends with `/`.
     SpiffeBelow(String),
     /// This DNS name, in lower case.
     Dns(String),
@@ -60,17 +60,34 @@ impl TrustName {
         if !has_domain || whole.contains('*') || below && !whole.ends_with('/') {
             return Err("write `spiffe://domain/path`, or `spiffe://domain/path/*` for all below it");
         }
+        if rest.split('/').any(|segment| matches!(segment, "." | "..")) {
+            return Err("write the SPIFFE ID without the segments `.` and `..`, which no ID has");
+        }
         Ok(if below { Self::SpiffeBelow(whole.to_owned()) } else { Self::Spiffe(whole.to_owned()) })
     }
 
-    /// Whether a certificate of these URIs and DNS names bears it.
+    /// Whether a certificate of these URIs and DNS names bears it. One that names several URIs is nobody's (X509-SVID section 2).
     pub fn is_among(&self, uris: &[String], dns: &[String]) -> bool {
+        let id = match uris {
+            [id] => Some(id),
+            _ => None,
+        };
         match self {
-            Self::Spiffe(id) => uris.contains(id),
-            Self::SpiffeBelow(start) => uris.iter().any(|uri| uri.len() > start.len() && uri.starts_with(start)),
+            Self::Spiffe(known) => id == Some(known),
+            Self::SpiffeBelow(start) => id.and_then(|id| id.strip_prefix(start.as_str())).is_some_and(is_path),
             Self::Dns(name) => dns.contains(name),
         }
     }
+}
+
+/// Whether this is the end of a SPIFFE ID's path: segments of letters, digits, `.`, `-` and `_`, none of them empty, `.` or `..`
+/// (SPIFFE-ID section 2.2). Anything else may mean another place to somebody who resolves it.
+fn is_path(path: &str) -> bool {
+    let is_segment = |segment: &str| {
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+        !segment.is_empty() && segment != "." && segment != ".." && segment.bytes().all(fits)
+    };
+    path.split('/').all(is_segment)
 }
 
 impl std::fmt::Display for TrustName {
@@ -92,6 +109,9 @@ mod tests {
         for good in ["spiffe://shop/ns/edge/sa/gateway", "spiffe://shop/ns/*", "spiffe://shop/*", "dns:gw.shop"] {
             assert_eq!(TrustName::parse(good).map(|name| name.to_string()), Ok(good.to_owned()));
         }
+        assert!(
+            TrustName::parse("spiffe://shop/ns/../ops/*").is_err() && TrustName::parse("spiffe://shop/./a").is_err()
+        );
         for bad in ["spiffe://", "spiffe:///x", "spiffe://shop/n*", "spiffe://*/x", "spiffe://*", "dns:", "dns:*.shop"]
         {
             assert!(TrustName::parse(bad).is_err(), "{bad}");
@@ -105,7 +125,14 @@ mod tests {
         assert!(!bears("spiffe://shop/ns/*", "spiffe://shop/ns/"));
         assert!(!bears("spiffe://shop/ns/*", "spiffe://shop/nsx/a"));
         assert!(!bears("spiffe://shop/ns", "spiffe://shop/ns/a"));
+        for other in ["../ops/sa/gateway", "./a", "a//b", "a/", "a/..", "%2e%2e/ops", "a?b", "a#b", "a\\b", "a b"] {
+            assert!(!bears("spiffe://shop/ns/*", &format!("spiffe://shop/ns/{other}")), "{other}");
+        }
         assert!(!bears("dns:shop", "shop"), "a URI is no DNS name");
+        let two = ["spiffe://evil/x".to_owned(), "spiffe://shop/ns/a".to_owned()];
+        for name in ["spiffe://shop/ns/*", "spiffe://shop/ns/a"] {
+            assert!(!TrustName::parse(name).unwrap().is_among(&two, &[]), "a certificate of two URIs is nobody's");
+        }
         assert!(TrustName::parse("dns:GW.shop").unwrap().is_among(&[], &["gw.shop".to_owned()]));
     }
 }

@@ -15,6 +15,7 @@ mod node;
 
 mod file;
 mod merge;
+mod reach;
 mod read;
 mod units;
 
@@ -79,6 +80,7 @@ pub use outset::{Outset, outset};
 pub use probe::{check_bytes, check_expression};
 pub use problem::{Problem, Problems, Severity, Style};
 pub use products::ProductsPlan;
+pub use reach::Reach;
 pub use remote::{
     BackoffPlan, EtcdPlan, Login, RedisAddress, RedisPlan, RedisPush, SourceBounds, SourceKind, SourcePlan, TlsFiles,
 };
@@ -114,6 +116,8 @@ pub struct Loaded {
     pub sources: Vec<Source>,
     /// The key files that went into the settings.
     pub key_files: Vec<KeyFile>,
+    /// Every file that the texts name and that was read, key files too.
+    pub named: Vec<PathBuf>,
 }
 
 /// One file as it was read, or a text from elsewhere.
@@ -154,7 +158,15 @@ pub fn load_texts(sources: &[Source]) -> Result<Loaded, Problems> {
     load_texts_with(sources, KeyFiles::Needed)
 }
 
-/// The same, for a configuration that may be checked where its key files are not.
+/// Takes one text that somebody asks about: relative paths in it start from this path, and no file beyond `reach` is opened.
+pub fn load_asked(body: &Source, reach: Reach) -> Result<Loaded, Problems> {
+    let (mut texts, mut findings) = (Texts::within(reach), Findings::default());
+    let mut gathered = gather(&ReadFiles::of(&[]), &mut texts, &mut findings);
+    gathered.add(std::slice::from_ref(body), &mut texts, &mut findings);
+    finish(gathered, KeyFiles::Needed, texts, findings)
+}
+
+/// The same as [`load_texts`], for a configuration that may be checked where its key files are not.
 pub fn load_texts_with(sources: &[Source], key_files: KeyFiles) -> Result<Loaded, Problems> {
     let (mut texts, mut findings) = (Texts::default(), Findings::default());
     let mut gathered = gather(&ReadFiles::of(&[]), &mut texts, &mut findings);
@@ -192,10 +204,11 @@ fn finish(
         return Err(refusal(findings, &texts));
     };
     let (version, digest) = (version(&texts, &keys), digest(keys.iter().map(|key| &*key.bytes)));
+    let named = findings.take_files();
     let warnings = findings.resolve(&texts)?;
     let sources = texts.iter().map(|text| Source { path: text.path.clone(), text: text.text.clone() }).collect();
     let key_files = keys.into_iter().map(|key| KeyFile::new(key.path, &key.bytes)).collect();
-    Ok(Loaded { settings, warnings, version, keys: digest, sources, key_files })
+    Ok(Loaded { settings, warnings, version, keys: digest, sources, key_files, named })
 }
 
 fn refusal(findings: Findings, texts: &Texts) -> Problems {

@@ -3,6 +3,7 @@
 //! Problems are collected, never thrown: a file is read to its end and everything found is told at once.
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use serde::Serialize;
@@ -158,6 +159,8 @@ pub(super) struct Findings {
     omitted: usize,
     errors: usize,
     overflow: Finding,
+    /// The files that are named and were to be read.
+    files: Vec<PathBuf>,
 }
 
 /// A problem before its place is turned into file, line and column.
@@ -233,6 +236,16 @@ impl Findings {
     }
 
     /// Whether an error was found so far.
+    /// A file that is named is to be read.
+    pub(super) fn note_file(&mut self, path: &Path) {
+        self.files.push(path.to_owned());
+    }
+
+    /// The files that were to be read.
+    pub(super) fn take_files(&mut self) -> Vec<PathBuf> {
+        std::mem::take(&mut self.files)
+    }
+
     pub(super) fn refused(&self) -> bool {
         self.errors > 0
     }

@@ -3,6 +3,8 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use super::reach::Reach;
+
 /// A place in one source text, in bytes. Cheap to copy: every value that is read carries one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Span {
@@ -58,6 +60,7 @@ pub(super) struct Text {
 #[derive(Debug, Default)]
 pub(super) struct Texts {
     list: Vec<Text>,
+    reach: Option<Reach>,
 }
 
 /// Line and column, both from 1; the column counts characters.
@@ -68,6 +71,16 @@ pub(super) struct Position {
 }
 
 impl Texts {
+    /// None yet; the files that they name are opened only within this reach.
+    pub(super) fn within(reach: Reach) -> Self {
+        Self { list: Vec::new(), reach: Some(reach) }
+    }
+
+    /// Which files may be opened; `None`: every one.
+    pub(super) fn reach(&self) -> Option<&Reach> {
+        self.reach.as_ref()
+    }
+
     pub(super) fn add(&mut self, path: &Path, text: String) -> usize {
         self.list.push(Text { path: path.to_owned(), text });
         self.list.len() - 1
@@ -84,6 +97,11 @@ impl Texts {
     /// The folder that relative paths written in this source start from.
     pub(super) fn folder(&self, source: usize) -> &Path {
         self.get(source).path.parent().unwrap_or(Path::new(""))
+    }
+
+    /// A path as written, from the folder of the file that names it.
+    pub(super) fn path_of(&self, written: &At<String>) -> PathBuf {
+        self.folder(written.at.source()).join(&written.value)
     }
 
     pub(super) fn position(&self, span: Span) -> Position {

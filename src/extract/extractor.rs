@@ -136,7 +136,7 @@ fn hundredths(value: &str) -> Option<String> {
 pub struct Extractor {
     pub(super) sources: Sources,
     pub(super) untrusted: Untrusted,
-    pub(super) trust: Trust,
+    pub(super) trust: Arc<Trust>,
     pub(super) beyond: Arc<Beyond>,
     /// What is wanted of a JSON body.
     pub(super) pointers: Pointers,
@@ -150,6 +150,7 @@ impl Extractor {
         let overrides = program.releases().iter().filter_map(|release| release.developer.as_ref()?.header.as_deref());
         let untrusted = Untrusted::new(sources.identity_headers(program.facts()), overrides);
         let (pointers, beyond, needs) = (sources.pointers(), Arc::default(), Box::default());
+        let trust = Arc::new(trust);
         Extractor { sources, untrusted, trust, beyond, pointers, needs }.with(program, Beyond::default())
     }
 
@@ -205,7 +206,7 @@ impl Extractor {
     }
 
     /// The peers that are believed.
-    pub fn trust(&self) -> &Trust {
+    pub fn trust(&self) -> &Arc<Trust> {
         &self.trust
     }
 

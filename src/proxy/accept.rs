@@ -209,8 +209,8 @@ fn serve(worker: Rc<Worker>, stream: tokio::net::TcpStream, address: SocketAddr,
     };
     let listener = threshold.load();
     if listener.is_plain() {
-        let peer = plain(&worker, address);
-        spawn(serve_client(Client::new(worker, Socket::Tcp(stream), peer, guest)));
+        let standing = plain(&worker, address);
+        spawn(serve_client(Client::new(worker, Socket::Tcp(stream), standing, guest)));
         return;
     }
     spawn(let_in(worker, stream, address, guest, listener.clone()));
@@ -226,8 +226,8 @@ async fn let_in(
 ) {
     let entered = Box::pin(enter(&worker, stream, address, &listener)).await;
     drop(listener);
-    if let Some((socket, peer)) = entered {
-        serve_client(Client::new(worker, socket, peer, guest)).await;
+    if let Some((socket, standing)) = entered {
+        serve_client(Client::new(worker, socket, standing, guest)).await;
     }
 }
 

@@ -10,11 +10,12 @@ use std::time::{Duration, Instant};
 use super::body::RequestBody;
 use super::drain::Guest;
 use super::failure::Failure;
-use super::fields::{Peer, connection_has};
+use super::fields::connection_has;
 use super::pace::Pace;
 use super::record::Record;
 use super::respond::{H1Responder, Mark, Responder};
 use super::servant::Servants;
+use super::standing::Standing;
 use super::tell::refusal;
 use super::timer::{Late, Timer};
 use super::worker::Worker;
@@ -37,8 +38,8 @@ pub(super) async fn serve_client(mut client: Box<Client>) {
         Left::Lingering => Box::pin(client.linger()).await,
         Left::Reset => client.connection.reset(),
         Left::H2 => {
-            let Client { guest, connection, peer, .. } = *client;
-            Box::pin(h2_connection::serve_client(worker, guest, connection, peer)).await;
+            let Client { guest, connection, standing, .. } = *client;
+            Box::pin(h2_connection::serve_client(worker, guest, connection, standing)).await;
         }
     }
 }
@@ -49,7 +50,7 @@ pub(super) struct Client {
     guest: Guest,
     connection: h1::Connection,
     timer: Timer,
-    peer: Peer,
+    standing: Standing,
     /// Whether nothing has come from it yet.
     is_new: bool,
     /// When its last request was over, until it was waited for another.
@@ -81,9 +82,10 @@ enum Next {
 
 impl Client {
     /// Of a connection from which nothing was read.
-    pub(super) fn new(worker: Rc<Worker>, socket: Socket, peer: Peer, guest: Guest) -> Box<Self> {
+    pub(super) fn new(worker: Rc<Worker>, socket: Socket, standing: Standing, guest: Guest) -> Box<Self> {
         let connection = h1::Connection::new(socket);
-        Box::new(Self { worker, guest, connection, timer: Timer::default(), peer, is_new: true, served_at: None })
+        let timer = Timer::default();
+        Box::new(Self { worker, guest, connection, timer, standing, is_new: true, served_at: None })
     }
 
     /// Waits for the first bytes of a request, without holding a buffer; whether there are any.
@@ -133,7 +135,10 @@ impl Client {
                 Ok(Persistence::KeepAlive) if self.connection.input.buf.is_empty() => return Left::Waiting,
                 Ok(Persistence::KeepAlive) => {}
                 Ok(Persistence::Close) => return Left::Lingering,
-                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Left::Reset,
+                // Late with an answer of our own, or with one that was broken off.
+                Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::TimedOut) => {
+                    return Left::Reset;
+                }
                 Err(_) => return Left::Over,
             }
         }
@@ -162,7 +167,7 @@ impl Client {
         };
         let view = self.worker.view();
         let (limits, pace) = (view.snapshot.limits, Pace::of(&view.snapshot.settings.limits, head.is_grpc()));
-        drop(view);
+        let peer = self.standing.peer(&view.snapshot);
         let totals = self.worker.telemetry.totals();
         totals.client_leaves(self.worker.id, ConnectionState::Idle);
         totals.client_enters(self.worker.id, ConnectionState::Active);
@@ -173,20 +178,21 @@ impl Client {
             Ok(reader) => {
                 let kept = if head.verb.is_idempotent() { REPLAYED_BODY } else { 0 };
                 let body = RequestBody::new(BodyReader::H1(reader), kept, pace);
-                let mut request = Request { head, framing, body, peer: &self.peer, started };
+                let mut request = Request { head, framing, body, peer: &peer, started };
                 let (guest, version) = (&self.guest, head.version);
                 let responder = Responder::H1(H1Responder { output, version, guest, persistence: &persistence });
                 let mut record = Record::default();
-                serve(&self.worker, &mut request, responder, &mut self.timer, &mut record).await;
+                serve(&self.worker, &view, &mut request, responder, &mut self.timer, &mut record).await;
                 self.served_at = record.ended_at;
-                Ok((record.failure, record.is_broken))
+                let is_reset = record.failure == Some(Failure::InjectedReset) || record.is_untaken();
+                Ok((is_reset, record.is_broken))
             }
         };
         totals.client_leaves(self.worker.id, ConnectionState::Active);
         totals.client_enters(self.worker.id, ConnectionState::Idle);
         match served {
             Err(error) => self.refuse(Failure::Refused(error), head).await,
-            Ok((Some(Failure::InjectedReset), _)) => Err(io::ErrorKind::ConnectionReset.into()),
+            Ok((true, _)) => Err(io::ErrorKind::ConnectionReset.into()),
             Ok((_, true)) => Err(io::ErrorKind::ConnectionAborted.into()),
             Ok(_) => Ok(persistence.get()),
         }

@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
-use super::fields::{Peer, Scheme};
+use super::standing::Standing;
 use super::worker::Worker;
 use crate::config::{Listener, ServerTls};
 use crate::telemetry::{Handshake, ProxyHeader};
@@ -58,10 +58,8 @@ enum Stage {
 }
 
 /// A peer that said nothing of itself.
-pub(super) fn plain(worker: &Worker, address: SocketAddr) -> Peer {
-    let ip = address.ip().to_canonical();
-    let trusted = worker.view().snapshot.extractor.trust().contains(ip);
-    Peer { ip, text: ip.to_string().into(), trusted, scheme: Scheme::Http }
+pub(super) fn plain(worker: &Worker, address: SocketAddr) -> Standing {
+    Standing::at(address.ip(), &worker.view().snapshot)
 }
 
 /// Lets a connection in, or closes it and counts why.
@@ -70,7 +68,7 @@ pub(super) async fn enter(
     stream: TcpStream,
     address: SocketAddr,
     listener: &Listener,
-) -> Option<(Socket, Peer)> {
+) -> Option<(Socket, Standing)> {
     let limits = worker.view().snapshot.settings.limits;
     let totals = worker.telemetry.totals();
     let Some(_place) = worker.waiting.take(limits.handshakes) else {
@@ -94,8 +92,8 @@ async fn begin(
     address: SocketAddr,
     listener: &Listener,
     stage: &Cell<Stage>,
-) -> Option<(Socket, Peer)> {
-    let mut peer = match &listener.proxies {
+) -> Option<(Socket, Standing)> {
+    let standing = match &listener.proxies {
         None => plain(worker, address),
         Some(proxies) => {
             let sender = address.ip().to_canonical();
@@ -107,7 +105,7 @@ async fn begin(
             told(worker, address, read.ok()?)
         }
     };
-    let Some(tls) = &listener.tls else { return Some((Socket::Tcp(stream), peer)) };
+    let Some(tls) = &listener.tls else { return Some((Socket::Tcp(stream), standing)) };
     stage.set(Stage::Tls);
     let (socket, names) = match shake_hands(stream, tls).await {
         Ok((socket, names, how)) => {
@@ -119,18 +117,16 @@ async fn begin(
             return None;
         }
     };
-    peer.scheme = Scheme::Https;
-    peer.trusted |= worker.view().snapshot.extractor.trust().knows(&names.uris, &names.dns);
-    Some((socket, peer))
+    Some((socket, standing.by_tls(names)))
 }
 
 /// The peer as its balancer tells of it. Trust goes by the address told: the balancer's own address says nothing of its
 /// clients, and one that is told nothing of is trusted with nothing.
-fn told(worker: &Worker, balancer: SocketAddr, origin: ProxyOrigin) -> Peer {
+fn told(worker: &Worker, balancer: SocketAddr, origin: ProxyOrigin) -> Standing {
     match origin {
         ProxyOrigin::Client(client) => plain(worker, client),
         ProxyOrigin::Own => plain(worker, balancer),
-        ProxyOrigin::Unknown => Peer { trusted: false, ..plain(worker, balancer) },
+        ProxyOrigin::Unknown => plain(worker, balancer).without_trust_in_its_address(),
     }
 }
 

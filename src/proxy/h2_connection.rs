@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 use super::body::RequestBody;
 use super::drain::Guest;
 use super::failure::Failure;
-use super::fields::Peer;
 use super::pace::Pace;
 use super::record::Record;
 use super::respond::{Mark, Responder};
 use super::runners::Job;
+use super::standing::Standing;
 use super::tell::refusal;
 use super::timer::Timer;
 use super::worker::Worker;
@@ -36,7 +36,7 @@ const GREETING: Duration = Duration::from_secs(10);
 const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Serves one client for as long as it stays.
-pub(super) async fn serve_client(worker: Rc<Worker>, guest: Guest, connection: h1::Connection, peer: Peer) {
+pub(super) async fn serve_client(worker: Rc<Worker>, guest: Guest, connection: h1::Connection, standing: Standing) {
     let h1::Connection { input, output } = connection;
     let (head_bytes, times) = {
         let view = worker.view();
@@ -47,7 +47,7 @@ pub(super) async fn serve_client(worker: Rc<Worker>, guest: Guest, connection: h
     let totals = worker.telemetry.totals();
     totals.client_enters(worker.id, ConnectionState::Active);
     let quiet_since = Cell::new(Instant::now());
-    let client = Rc::new(Client { peer, frames: frames.clone(), streams: Cell::new(0), quiet_since });
+    let client = Rc::new(Client { standing, frames: frames.clone(), streams: Cell::new(0), quiet_since });
     let mut timer = Timer::default();
     let mut watch = Watch { guest, frames, client: client.clone(), times, leaving: None };
     let why = loop {
@@ -94,6 +94,7 @@ pub(super) async fn serve_client(worker: Rc<Worker>, guest: Guest, connection: h
             }
         }
     };
+    outbox.reset_if_stuck();
     why.into_iter().for_each(|why| totals.closed(worker.id, why));
     totals.client_leaves(worker.id, ConnectionState::Active);
 }
@@ -197,7 +198,7 @@ enum Event {
 }
 
 struct Client {
-    peer: Peer,
+    standing: Standing,
     frames: Rc<FrameWatch>,
     streams: Cell<usize>,
     /// Until when there was a stream, as far as was looked.
@@ -232,7 +233,8 @@ impl Stream {
         }
         let (mut parts, stream) = request.into_parts();
         let mut head = worker.request_head();
-        let limits = worker.view().snapshot.limits;
+        let view = worker.view();
+        let limits = view.snapshot.limits;
         let responder = Responder::H2(answer);
         if let Err(error) = h2::flatten_request(&mut parts, &limits, &mut head) {
             let failure = Failure::Refused(error);
@@ -250,11 +252,12 @@ impl Stream {
             None => Framing::Chunked,
         };
         let kept = if head.verb.is_idempotent() { REPLAYED_BODY } else { 0 };
-        let pace = Pace::of(&worker.view().snapshot.settings.limits, head.is_grpc());
+        let pace = Pace::of(&view.snapshot.settings.limits, head.is_grpc());
         let body = RequestBody::new(BodyReader::H2(reader), kept, pace);
-        let mut request = Request { head: &head, framing, body, peer: &self.client.peer, started };
+        let peer = self.client.standing.peer(&view.snapshot);
+        let mut request = Request { head: &head, framing, body, peer: &peer, started };
         let mut record = Record::default();
-        serve(worker, &mut request, responder, timer, &mut record).await;
+        serve(worker, &view, &mut request, responder, timer, &mut record).await;
         drop(request);
         worker.keep_request_head(head);
     }

@@ -18,6 +18,7 @@ mod respond;
 mod routed;
 mod runners;
 mod servant;
+mod standing;
 
 mod answer_head;
 mod attempt;
@@ -98,22 +99,23 @@ struct Request<'r, 'c> {
     started: Instant,
 }
 
-/// The whole way of one request. When it is over the answer has been given, and the record says how it went.
+/// The whole way of one request, under the configuration of `view`. When it is over the answer has been given, and the record
+/// says how it went.
 async fn serve<'c>(
     worker: &Worker,
+    view: &View,
     request: &mut Request<'_, 'c>,
     responder: Responder<'c>,
     timer: &mut Timer,
     record: &mut Record,
 ) {
-    let view = worker.view();
-    record.trace = Trace::begin(worker, &view, request);
+    record.trace = Trace::begin(worker, view, request);
     let mut responder = Some(responder);
     let place = view.snapshot.gauge.enter(worker.delay.lasting());
     let mut routed = match &place {
-        Ok(_) => match route_at_once(worker, &view, request) {
+        Ok(_) => match route_at_once(worker, view, request) {
             Ok(Some(routed)) => Ok(routed),
-            Ok(None) => Box::pin(route(worker, &view, request, &mut responder, timer)).await,
+            Ok(None) => Box::pin(route(worker, view, request, &mut responder, timer)).await,
             Err(failure) => Err(failure),
         },
         Err(full) => Err(*full),
@@ -128,7 +130,7 @@ async fn serve<'c>(
             routed.explain(&view.snapshot, request);
             let mut way = Way { responder: &mut responder, timer, record };
             match admitted {
-                Ok(()) => send(worker, &view, routed, request, &mut way).await,
+                Ok(()) => send(worker, view, routed, request, &mut way).await,
                 Err(failure) => Err(failure),
             }
         }
@@ -141,8 +143,8 @@ async fn serve<'c>(
             Box::pin(refuse(responder, failure, request, worker, record, explain)).await;
         }
     }
-    tell::told(worker, &view, request, routed.as_ref().ok(), record);
-    traced::told(worker, &view, request, routed.as_ref().ok(), record);
+    tell::told(worker, view, request, routed.as_ref().ok(), record);
+    traced::told(worker, view, request, routed.as_ref().ok(), record);
 }
 
 /// Choose and attempt. Where a shielded gray attempt fails, stable makes it good.

@@ -46,6 +46,8 @@ pub(super) struct Record {
     pub(super) id: Option<Box<str>>,
     /// Whether an answer was broken off, so that the connection cannot be used again.
     pub(super) is_broken: bool,
+    /// Whether the client did not take an answer of our own.
+    pub(super) is_left: bool,
     /// Where the endpoint's part in it is told, if anybody asks.
     pub(super) report: Option<Report>,
     /// What is traced of it.
@@ -93,6 +95,12 @@ impl Record {
     /// whole, or one of gray that stable made good. What clients do wrong is no failure.
     pub(super) fn has_failed(&self) -> bool {
         self.status >= 500 || self.failure.is_some_and(|failure| failure.status() >= 500) || self.shielded.is_some()
+    }
+
+    /// Whether the answer was broken off because its client does not take it, or does not want it any more. What it has not
+    /// taken lies with the system, which must not wait for it.
+    pub(super) fn is_untaken(&self) -> bool {
+        self.is_left || self.is_broken && matches!(self.failure, Some(Failure::ClientLate | Failure::ClientGone))
     }
 
     /// The answer was broken off.

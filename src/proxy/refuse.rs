@@ -38,6 +38,6 @@ pub(super) async fn refuse(
     };
     match answered {
         Ok(bytes) => record.bytes_out = bytes,
-        Err(_) => record.is_broken = true,
+        Err(_) => (record.is_broken, record.is_left) = (true, true),
     }
 }

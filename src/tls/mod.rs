@@ -24,7 +24,7 @@ pub use peer::PeerNames;
 pub use server::{Asking, Authorities, LeastVersion, Material, Pair, Server, ServerFiles};
 
 /// What HTTP/2 is called in ALPN (RFC 7301).
-const H2: &[u8] = b"h2";
+pub const H2: &[u8] = b"h2";
 /// What HTTP/1.1 is called there.
 const HTTP1: &[u8] = b"http/1.1";
 

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustls::ServerConfig;
-use rustls::server::{ClientHello, ResolvesServerCert, ServerSessionMemoryCache, WebPkiClientVerifier};
+use rustls::server::{
+    ClientHello, NoServerSessionStorage, ResolvesServerCert, ServerSessionMemoryCache, WebPkiClientVerifier,
+};
 use rustls::sign::CertifiedKey;
 use sha2::{Digest as _, Sha256};
 
@@ -65,7 +67,8 @@ pub enum LeastVersion {
 /// The side that is connected to, ready for handshakes.
 #[derive(Debug)]
 pub struct Server {
-    /// For rustls. Sessions are resumed within it alone: with other files, everybody is verified anew.
+    /// For rustls. Sessions are resumed within it alone: with other files, everybody is verified anew. Where clients are asked
+    /// for certificates, none is resumed.
     pub config: Arc<ServerConfig>,
     /// When its certificates end, in the order of their files.
     pub expiries: Vec<Expiry>,
@@ -125,8 +128,15 @@ impl ServerFiles {
         };
         let mut config = builder.with_cert_resolver(Arc::new(choice));
         config.alpn_protocols = vec![H2.to_vec(), HTTP1.to_vec()];
-        config.session_storage = ServerSessionMemoryCache::new(SESSIONS);
-        config.ticketer = rustls::crypto::aws_lc_rs::Ticketer::new()?;
+        if self.clients.is_none() {
+            config.session_storage = ServerSessionMemoryCache::new(SESSIONS);
+            config.ticketer = rustls::crypto::aws_lc_rs::Ticketer::new()?;
+        } else {
+            // A session that is resumed is not asked for its certificate again, and each resumption gives a new ticket: whoever
+            // was believed once would be believed for ever, over the end of the certificate.
+            config.session_storage = Arc::new(NoServerSessionStorage {});
+            config.send_tls13_tickets = 0;
+        }
         Ok(Server { config: Arc::new(config), expiries, material: Material(digest.finalize().into()) })
     }
 }

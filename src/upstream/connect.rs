@@ -12,6 +12,7 @@ use tokio_rustls::TlsConnector;
 use super::{Address, Dialect, EndpointName, UpstreamSpec};
 use crate::config::ClientTls;
 use crate::telemetry::ConnectResult;
+use crate::tls::H2;
 use crate::wire::Socket;
 
 /// Why a connection could not be opened. Nothing of any request was sent, so any request may go elsewhere.
@@ -43,6 +44,7 @@ impl ConnectError {
 /// The TLS that a connection begins with.
 pub(super) struct Security {
     config: Arc<ClientConfig>,
+    dialect: Dialect,
     /// The name that is asked for and that the certificate has to be good for.
     name: Result<ServerName<'static>, io::Error>,
 }
@@ -63,12 +65,16 @@ impl Security {
             Dialect::Http1 => client.http1.clone(),
             Dialect::H2 => client.h2.clone(),
         };
-        Some(Self { config, name: ServerName::try_from(name).map_err(io::Error::other) })
+        Some(Self { config, dialect, name: ServerName::try_from(name).map_err(io::Error::other) })
     }
 
     async fn begin(self, stream: TcpStream) -> Result<Socket, ConnectError> {
         let name = self.name.map_err(ConnectError::Tls)?;
         let stream = TlsConnector::from(self.config).connect(name, stream).await.map_err(ConnectError::Tls)?;
+        // Over TLS nobody speaks HTTP/2 who has not said so (RFC 9113 section 3.2). Who chose another protocol has failed already.
+        if self.dialect == Dialect::H2 && stream.get_ref().1.alpn_protocol() != Some(H2) {
+            return Err(ConnectError::Tls(io::Error::other("the endpoint does not offer HTTP/2 (ALPN `h2`)")));
+        }
         Ok(Socket::Tls(Box::new(stream.into())))
     }
 }

@@ -53,6 +53,15 @@ impl Outbox {
         Poll::Ready(())
     }
 
+    /// Makes the coming close a reset where the peer has not taken what was gathered: it does not read, and the system would keep
+    /// what it holds for it for as long as the peer likes.
+    pub fn reset_if_stuck(&self) {
+        let mut sending = self.sending.borrow_mut();
+        if sending.is_held || !sending.buf.is_empty() {
+            sending.io.reset_on_close();
+        }
+    }
+
     /// Gives the buffer back where nothing is gathered: a quiet connection costs none.
     pub fn shed(&self) {
         let mut sending = self.sending.borrow_mut();

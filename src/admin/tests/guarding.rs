@@ -59,6 +59,30 @@ async fn the_page_is_locked_down() {
     }
 }
 
+/// Whatever is described is asked, so that a call that comes later is looked at too.
+#[tokio::test]
+async fn with_tokens_for_reading_no_call_is_answered_without_one() {
+    let port = Port::open().await;
+    let files = vec![std::path::PathBuf::from("/nowhere/token")];
+    *port.view.readers.lock().unwrap() = Some(files.clone());
+    *port.view.changes.lock().unwrap() = AdminChanges::Token(files);
+    let described: Value = serde_json::from_str(include_str!("../openapi.json")).unwrap();
+    let mut asked = 0;
+    for (path, methods) in described["paths"].as_object().unwrap() {
+        if ["/", "/healthz", "/readyz"].contains(&path.as_str()) {
+            continue;
+        }
+        let path = path.replace("{release}", "pricing-v2").replace("{action}", "pause").replace("{name}", "f");
+        for method in methods.as_object().unwrap().keys().map(|method| method.to_uppercase()) {
+            let line = format!("{method} {path}");
+            let answer = port.ask(&line, &["Content-Type: application/json"], "{}").await;
+            assert_eq!(answer.status, 401, "{line}: {}", answer.body);
+            asked += 1;
+        }
+    }
+    assert!(asked > 20, "{asked}");
+}
+
 #[tokio::test]
 async fn a_head_that_is_too_long_is_refused() {
     let port = Port::open().await;

@@ -1,7 +1,7 @@
 //! Addresses, networks and paths of files.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use ipnet::IpNet;
 
@@ -12,11 +12,6 @@ use crate::config::text::{At, Texts};
 
 /// Longest path of a Unix socket on Linux.
 const LONGEST_SOCKET_PATH: usize = 107;
-
-/// A path as written, from the folder of the file that names it.
-pub(super) fn path_of(written: &At<String>, texts: &Texts) -> PathBuf {
-    texts.folder(written.at.source()).join(&written.value)
-}
 
 /// IP address and port of a listener.
 pub(super) fn bind(written: &At<String>, findings: &mut Findings) -> Option<SocketAddr> {

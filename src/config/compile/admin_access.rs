@@ -3,10 +3,11 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use super::{KeyFiles, address};
+use super::KeyFiles;
 use crate::config::admin_token::{AdminToken, AdminTokenError};
 use crate::config::file::{AdminReadsWord, AdminRole, FileAdmin};
 use crate::config::problem::Findings;
+use crate::config::reach::readable;
 use crate::config::settings::AdminChanges;
 use crate::config::text::{At, Texts};
 
@@ -65,7 +66,7 @@ pub(super) fn access(
 
 /// The file's path; what is in it is read again with every call, so that it can be replaced, but a wrong one is told now.
 fn token_file(file: &At<String>, key_files: KeyFiles, texts: &Texts, findings: &mut Findings) -> PathBuf {
-    let path = address::path_of(file, texts);
+    let Some(path) = readable(file, texts, findings) else { return texts.path_of(file) };
     let shown = path.display();
     match AdminToken::read(&path) {
         Ok(token) if token.is_short() => {

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::KeyFiles;
-use super::address::{is_token, path_of};
+use super::address::is_token;
 use super::process::{count, positive, time};
 use crate::config::file::{FileConfig, FileGeoip, FileJwt, FileLookup, FileSource, RegionCodes};
 use crate::config::geoip::{GeoipData, GeoipPath, GeoipPlan};
 use crate::config::jwt::{JWT_ALGORITHMS, JwtPlan, KeySet, TokenPlace};
 use crate::config::lookup::{KeyTemplate, LookupPlan, LookupStore};
 use crate::config::problem::Findings;
+use crate::config::reach::readable;
 use crate::config::settings::{FactSource, FactSources};
 use crate::config::text::{At, Texts};
 use crate::config::units::Time;
@@ -47,8 +48,11 @@ fn database(
     findings: &mut Findings,
 ) -> Option<Watched<GeoipData>> {
     let place = written.database.as_ref()?;
-    let database = path_of(place, texts);
-    let cities = written.cities.as_ref().map(|cities| path_of(cities, texts));
+    let database = readable(place, texts, findings)?;
+    let cities = match &written.cities {
+        Some(cities) => Some(readable(cities, texts, findings)?),
+        None => None,
+    };
     let files = std::iter::once(database.clone()).chain(cities.clone()).collect();
     match Watched::open(files, move || GeoipData::read(&database, cities.as_deref(), codes)) {
         Ok(data) => Some(data),
@@ -113,7 +117,7 @@ fn token_place(written: &FileJwt, findings: &mut Findings) -> TokenPlace {
 }
 
 fn keys(file: &At<String>, key_files: KeyFiles, texts: &Texts, findings: &mut Findings) -> Option<Watched<KeySet>> {
-    let path = path_of(file, texts);
+    let path = readable(file, texts, findings)?;
     let shown = path.display().to_string();
     let is_missing = !path.exists();
     let (files, read) = (vec![path.clone()], move || KeySet::read(&path));

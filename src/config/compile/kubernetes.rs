@@ -1,11 +1,11 @@
 //! How the API server of Kubernetes is reached.
 
 use super::KeyFiles;
-use super::address::path_of;
 use super::remote::Scope;
 use crate::config::file::{FileKubernetes, FileKubernetesSource};
 use crate::config::kubernetes::{KubernetesAccess, KubernetesPlan};
 use crate::config::problem::Findings;
+use crate::config::reach::readable;
 use crate::config::text::{At, Texts};
 
 /// The access that is written, with every default left to the pod.
@@ -18,7 +18,7 @@ pub(super) fn access(
     let Some(written) = written else { return KubernetesAccess::default() };
     let mut file = |written: &Option<At<String>>, what: &str| {
         let written = written.as_ref()?;
-        let path = path_of(written, texts);
+        let path = readable(written, texts, findings)?;
         if let Err(error) = std::fs::File::open(&path) {
             let message = format!("{what} `{}`: {error}", path.display());
             match key_files {

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use super::address;
 use super::condition::unknown_key;
 use crate::config::file::{AccessLogWord, FileConfig};
 use crate::config::logged::{LogFile, REDACTABLE, Redaction};
@@ -98,7 +97,7 @@ fn file(config: &FileConfig, texts: &Texts, findings: &mut Findings) -> Option<L
     if name.value.trim().is_empty() {
         findings.error(name.at, "`path` of the access log is empty");
     }
-    let path = address::path_of(name, texts);
+    let path = texts.path_of(name);
     if path.is_dir() {
         findings.error(name.at, format!("`{}` is a folder, not a file", name.value)).help("name the file in it");
     } else if path.parent().is_some_and(|folder| folder != Path::new("") && !folder.exists()) {

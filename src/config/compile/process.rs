@@ -113,7 +113,7 @@ fn workers(config: &FileConfig, findings: &mut Findings) -> Option<NonZeroUsize>
 }
 
 fn state_dir(config: &FileConfig, texts: &Texts) -> Option<PathBuf> {
-    config.state.as_ref().and_then(|state| state.dir.as_ref()).map(|dir| address::path_of(dir, texts))
+    config.state.as_ref().and_then(|state| state.dir.as_ref()).map(|dir| texts.path_of(dir))
 }
 
 /// A duration, or its default.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::address::{is_token, path_of};
+use super::address::is_token;
 use super::condition::{KnownFacts, conditions};
 use super::experiment::{self, Experiments};
 use super::process::{count, positive, time};
@@ -14,6 +14,7 @@ use crate::config::file::{
     Environment, FileDeveloper, FileRegions, FileRelease, FileWorse, FileWorseRules, HashKeyWord, Require,
 };
 use crate::config::problem::Findings;
+use crate::config::reach::readable;
 use crate::config::read::{OneOrMany, Table};
 use crate::config::rollback::RollbackPlan;
 use crate::config::text::{At, Span};
@@ -146,7 +147,7 @@ fn developer(written: &FileDeveloper, context: &mut Context<'_>) -> Developer {
 
 /// A key is the file's bytes less one trailing newline.
 fn key(file: &At<String>, context: &mut Context<'_>) -> Option<TokenKey> {
-    let path = path_of(file, context.texts);
+    let path = readable(file, context.texts, context.findings)?;
     let bytes = match read_at_most(&path, MOST_KEY_BYTES) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound && context.key_files == KeyFiles::MayBeAbsent => {

@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::KeyFiles;
-use super::address::{is_host_name, path_of};
+use super::address::is_host_name;
 use crate::config::file::{ClientAuthWord, Environment, FileListenerTls, FileUpstreamTls, MinVersionWord, OnOff};
 use crate::config::problem::Findings;
+use crate::config::reach::readable;
 use crate::config::text::{At, Span, Texts};
 use crate::config::tls::{ClientTls, ServerTls};
 use crate::tls::{Asking, Authorities, ClientFiles, Expiry, LeastVersion, Pair, ServerFiles, TlsError, Verify};
@@ -34,9 +35,12 @@ pub(super) fn server(written: &FileListenerTls, ground: Ground<'_>, findings: &m
     let mut pairs = Vec::new();
     for certificate in certificates {
         let (Some(chain), Some(key)) = (&certificate.cert, &certificate.key) else { continue };
-        pairs.push(Pair { chain: places.add(chain, ground.texts), key: places.add(key, ground.texts) });
+        pairs.push(Pair {
+            chain: places.add(chain, ground.texts, findings),
+            key: places.add(key, ground.texts, findings),
+        });
     }
-    let file = written.client_ca.as_ref().map(|file| places.add(file, ground.texts));
+    let file = written.client_ca.as_ref().map(|file| places.add(file, ground.texts, findings));
     let clients = match (written.client_auth.as_ref().map(|word| (word.value, word.at)), file) {
         (None, None) | (Some((ClientAuthWord::Off, _)), None) => None,
         (Some((ClientAuthWord::Off, at)), Some(_)) => {
@@ -72,11 +76,12 @@ pub(super) fn server(written: &FileListenerTls, ground: Ground<'_>, findings: &m
 /// TLS towards endpoints; `None` where it cannot be had.
 pub(super) fn client(written: &FileUpstreamTls, ground: Ground<'_>, findings: &mut Findings) -> Option<ClientTls> {
     let mut places = Places::default();
-    let authorities = written.ca.as_ref().map(|file| places.add(file, ground.texts));
+    let authorities = written.ca.as_ref().map(|file| places.add(file, ground.texts, findings));
     let identity = match (&written.client_cert, &written.client_key) {
-        (Some(chain), Some(key)) => {
-            Some(Pair { chain: places.add(chain, ground.texts), key: places.add(key, ground.texts) })
-        }
+        (Some(chain), Some(key)) => Some(Pair {
+            chain: places.add(chain, ground.texts, findings),
+            key: places.add(key, ground.texts, findings),
+        }),
         (None, None) => None,
         (Some(one), None) | (None, Some(one)) => {
             findings.error(one.at, "`client_cert` and `client_key` belong together");
@@ -119,23 +124,30 @@ pub(super) fn client(written: &FileUpstreamTls, ground: Ground<'_>, findings: &m
 
 /// The files of one `tls`, and where they are written.
 #[derive(Default)]
-struct Places(Vec<(PathBuf, Span)>);
+struct Places {
+    files: Vec<(PathBuf, Span)>,
+    /// Whether one of them may not be looked at.
+    refused: bool,
+}
 
 impl Places {
-    fn add(&mut self, written: &At<String>, texts: &Texts) -> PathBuf {
-        let path = path_of(written, texts);
-        self.0.push((path.clone(), written.at));
+    fn add(&mut self, written: &At<String>, texts: &Texts, findings: &mut Findings) -> PathBuf {
+        let path = readable(written, texts, findings).unwrap_or_else(|| {
+            self.refused = true;
+            texts.path_of(written)
+        });
+        self.files.push((path.clone(), written.at));
         path
     }
 
     fn of(&self, path: &Path) -> Option<Span> {
-        self.0.iter().find(|(known, _)| known == path).map(|(_, at)| *at)
+        self.files.iter().find(|(known, _)| known == path).map(|(_, at)| *at)
     }
 
-    /// Whether a file is absent where that is allowed; each is told.
+    /// Whether a file may not be looked at, or is absent where that is allowed; each is told.
     fn lacks(&self, ground: Ground<'_>, findings: &mut Findings) -> bool {
-        let mut lacks = false;
-        for (path, at) in &self.0 {
+        let mut lacks = self.refused;
+        for (path, at) in &self.files {
             if ground.key_files == KeyFiles::MayBeAbsent && !path.exists() {
                 findings.warn(*at, format!("`{}` is not here; `run` needs it", path.display()));
                 lacks = true;

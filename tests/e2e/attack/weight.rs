@@ -2,13 +2,13 @@
 //! that are mostly framing.
 
 use std::io::Write;
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
 
 use super::raw::{END_HEADERS, END_STREAM, HEADERS, SETTINGS, WINDOW_UPDATE, attacked, block, frame, get};
-use crate::harness::{Client, Origin, Plan, Sidecar, answer, eventually};
+use crate::harness::{Client, Origin, PATIENCE, Plan, Sidecar, answer, eventually};
 
 /// A connection that takes next to nothing.
 fn deaf(sidecar: &Sidecar) -> TcpStream {
@@ -55,6 +55,85 @@ fn row_22_answers_behind_a_shut_socket_are_not_gathered() {
         String::from("the streams reset after `idle`: `answer`")
     });
     sidecar.wait_for_metric("graylane_inflight_requests", &[], 0.0);
+}
+
+/// How a connection ends for one who has read nothing so far.
+fn end(socket: &mut TcpStream) -> std::io::ErrorKind {
+    socket.set_read_timeout(Some(PATIENCE)).expect("a time-out over zero");
+    let ended = std::io::copy(socket, &mut std::io::sink());
+    ended.map_or_else(|error| error.kind(), |_| std::io::ErrorKind::UnexpectedEof)
+}
+
+/// What the system has taken of an answer is megabytes, and it keeps them for a peer that takes a few bytes now and then for as
+/// long as that peer likes, unless the connection is reset.
+#[test]
+fn row_22_whoever_takes_nothing_is_reset_and_leaves_nothing_with_the_system() {
+    let large = answer("200 OK", "", &vec![b'x'; 16 * 1024 * 1024]);
+    let origin = Origin::answering(move |_| large.clone());
+    let plan = Plan::new().upstream("stable", origin.address()).more("limits: { idle: 600ms }");
+    let plan = plan.route("rest", "/{*rest}", "stable: stable", "timeouts: { idle: 600ms }");
+    let sidecar = Sidecar::start(&plan);
+    let mut one = deaf(&sidecar);
+    one.write_all(b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n").expect("it is taken");
+    let mut many = deaf(&sidecar);
+    let most = 0x7fff_ffff_u32;
+    let mut greeting = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    greeting.extend(frame(SETTINGS, 0, 0, &[&[0, 4][..], &most.to_be_bytes()].concat()));
+    greeting.extend(frame(WINDOW_UPDATE, 0, 0, &(most - 65_535).to_be_bytes()));
+    greeting.extend(get(1));
+    many.write_all(&greeting).expect("it is taken");
+    sidecar.wait_for_metric("graylane_slow_clients_total", &[("reason", "answer")], 2.0);
+    sidecar.wait_for_metric("graylane_client_connections", &[], 0.0);
+    assert_eq!(end(&mut one), std::io::ErrorKind::ConnectionReset);
+    assert_eq!(end(&mut many), std::io::ErrorKind::ConnectionReset);
+}
+
+#[test]
+fn row_22_whoever_takes_nothing_from_a_tunnel_is_reset() {
+    let origin = Origin::start(|visit| {
+        let head = visit.head().unwrap();
+        visit.note(&head);
+        visit.send("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n");
+        visit.send(vec![b'x'; 16 * 1024 * 1024]);
+        visit.wait_for_close();
+    });
+    let plan = Plan::new().upstream("stable", origin.address());
+    let plan = plan.route("rest", "/{*rest}", "stable: stable", "timeouts: { idle: 600ms }");
+    let sidecar = Sidecar::start(&plan);
+    let mut client = deaf(&sidecar);
+    let asked = b"GET /live HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+    client.write_all(asked).expect("it is taken");
+    origin.wait_for(1);
+    sidecar.wait_for_metric("graylane_client_connections", &[], 0.0);
+    assert_eq!(end(&mut client), std::io::ErrorKind::ConnectionReset);
+}
+
+/// While a request waits for its answer, its client is watched, and what it sends meanwhile is read ahead: a little of it, since
+/// one stranger may have thousands of connections.
+#[test]
+fn row_22_little_is_read_behind_a_request_that_waits() {
+    const CONNECTIONS: u32 = 500;
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = silent.local_addr().expect("it is bound");
+    // It takes every connection and says nothing.
+    std::thread::spawn(move || silent.incoming().collect::<Vec<_>>());
+    let sidecar = Sidecar::start(&Plan::to(address));
+    let before = sidecar.memory_kib("VmRSS:");
+    let behind = format!("GET / HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "x".repeat(60_000)).repeat(2);
+    let crowd: Vec<Client> = (0..CONNECTIONS)
+        .map(|_| {
+            let mut client = sidecar.client();
+            client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+            let _ = client.try_send(behind.as_bytes());
+            client
+        })
+        .collect();
+    sidecar.wait_for_metric("graylane_inflight_requests", &[], f64::from(CONNECTIONS));
+    // A span in which more may be read.
+    std::thread::sleep(Duration::from_secs(1));
+    let each = sidecar.memory_kib("VmRSS:").saturating_sub(before) / u64::from(CONNECTIONS);
+    assert!(each < 56, "{each} KiB for each connection");
+    drop(crowd);
 }
 
 fn limited() -> (Sidecar, Origin) {

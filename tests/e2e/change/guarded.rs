@@ -92,3 +92,31 @@ fn a_dry_run_tells_the_effects_and_the_digest_that_the_change_then_has() {
     assert_eq!(bad.status(), 422);
     assert_eq!(bad.json()["problems"].as_array().map(Vec::len), Some(1), "{}", bad.text());
 }
+
+/// Whoever asks what a change would do has to learn nothing of other files of the machine: not that they are there, not how
+/// long they are.
+#[test]
+fn a_plan_looks_at_no_file_but_those_beside_the_ones_in_force() {
+    let scene = Scene::at(50, "");
+    let text = std::fs::read_to_string(scene.sidecar.config()).unwrap();
+    let ask = |file: &str| {
+        let asked =
+            text.replace("permille: 50", &format!("permille: 50\n    developer: {{ header: x-o, key_file: {file} }}"));
+        let answer = scene.sidecar.admin_post("/api/v1/config/plan", "", &asked);
+        (answer.status(), answer.text().replace(file, "FILE"))
+    };
+    std::fs::write(scene.sidecar.directory().join("new.key"), "k".repeat(40)).unwrap();
+    let (status, told) = ask("new.key");
+    assert_eq!(status, 200, "{told}");
+    let (status, there) = ask("/etc/hostname");
+    assert_eq!(status, 422, "{there}");
+    assert!(there.contains("not looked at here"), "{there}");
+    assert_eq!(ask("/etc/no-such-file").1, there);
+    assert_eq!(ask(&format!("{}/../../etc/hostname", scene.sidecar.directory().display())).0, 422);
+    // Nobody writes to it: whoever opens it waits for ever.
+    let pipe = scene.sidecar.directory().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let (status, told) = ask("pipe");
+    assert_eq!(status, 422, "{told}");
+    assert!(told.contains("no plain file"), "{told}");
+}

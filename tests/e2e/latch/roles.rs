@@ -45,6 +45,18 @@ fn a_token_that_may_read_changes_nothing_and_one_that_may_change_reads() {
     assert_eq!(scene.lane(), "stable");
 }
 
+/// A plan tells the configuration in force, value by value: whoever may not read that may not ask for one.
+#[test]
+fn a_plan_asks_for_the_same_token_as_the_configuration_that_it_tells() {
+    let scene = scene("token");
+    let plan = |shown: &str| scene.sidecar.admin_post("/api/v1/config/plan", shown, "{}");
+    let refused = plan("");
+    assert_eq!(refused.status(), 401);
+    assert!(!refused.text().contains("upstreams"), "{}", refused.text());
+    assert_eq!(plan(&format!("Authorization: Bearer {READ}\r\n")).status(), 200);
+    assert_eq!(plan(&format!("Authorization: Bearer {CHANGE}\r\n")).status(), 200);
+}
+
 #[test]
 fn reading_is_open_where_nothing_else_is_said() {
     let scene = scene("open");

@@ -9,6 +9,7 @@ mod load;
 mod refused;
 mod state;
 mod swap;
+mod trust;
 
 use std::fs;
 

@@ -161,6 +161,11 @@ pub(super) struct TlsOrigin {
 impl TlsOrigin {
     /// With this identity; clients of `clients` are asked for certificates and may have none.
     pub(super) fn start(identity: &Identity, clients: Option<&Authority>) -> Self {
+        Self::offering(&[b"h2", b"http/1.1"], identity, clients)
+    }
+
+    /// The same, offering these protocols.
+    pub(super) fn offering(alpn: &[&[u8]], identity: &Identity, clients: Option<&Authority>) -> Self {
         let builder = ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions().unwrap();
         let builder = match clients {
             None => builder.with_no_client_auth(),
@@ -172,7 +177,7 @@ impl TlsOrigin {
         };
         let (chain, key) = identity.parts();
         let mut config = builder.with_single_cert(chain, key).unwrap();
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
         let (address_sender, address) = mpsc::channel();
         let (stop, stopped) = oneshot::channel();
         std::thread::spawn(move || {

@@ -43,6 +43,20 @@ fn http2_is_chosen_by_alpn() {
 }
 
 #[test]
+fn http2_is_spoken_to_nobody_who_does_not_offer_it() {
+    let authority = Authority::new();
+    for (alpn, why) in [(&[][..], "does not offer HTTP/2"), (&[&b"http/1.1"[..]][..], "NoApplicationProtocol")] {
+        let origin = TlsOrigin::offering(alpn, &authority.identity(&["127.0.0.1"]), None);
+        let sidecar = Sidecar::start(&plan(&origin, &authority, "ca: ca.pem", ", protocol: h2"));
+        let answer = sidecar.get("/x", "");
+        assert_eq!(answer.status(), 502);
+        assert!(answer.text().contains("connect_failed"), "{}", answer.text());
+        sidecar.wait_for_metric("graylane_upstream_connects_total", &[("result", "tls")], 1.0);
+        eventually(&format!("the log to say {why}"), || sidecar.stderr().contains(why).then_some(()));
+    }
+}
+
+#[test]
 fn who_is_not_believed_gets_no_request() {
     let (authority, other) = (Authority::new(), Authority::new());
     let old = authority.make(&["127.0.0.1"], |params| params.not_after = rcgen::date_time_ymd(2020, 1, 1));

@@ -10,10 +10,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::process::{count, positive};
-use super::{KeyFiles, address, kubernetes};
+use super::{KeyFiles, kubernetes};
 use crate::config::file::{Environment, FileBackoff, FileConfig, FileRemote, FileSourceBounds, FileTls};
 use crate::config::kubernetes::KubernetesAccess;
 use crate::config::problem::Findings;
+use crate::config::reach::readable;
 use crate::config::remote::{BackoffPlan, Login, SourceBounds, SourceKind, SourcePlan, TlsFiles};
 use crate::config::text::{At, Span, Texts};
 use crate::config::units::Size;
@@ -179,7 +180,7 @@ pub(super) fn tls(written: Option<&FileTls>, scope: &mut Scope<'_>) -> TlsFiles 
 
 /// The path of a file that has to be readable. What is in it is read again whenever it is needed.
 pub(super) fn present(written: &At<String>, what: &str, scope: &mut Scope<'_>) -> PathBuf {
-    let path = address::path_of(written, scope.texts);
+    let Some(path) = readable(written, scope.texts, scope.findings) else { return scope.texts.path_of(written) };
     if let Err(error) = std::fs::File::open(&path) {
         let shown = path.display();
         if error.kind() == std::io::ErrorKind::NotFound && scope.key_files == KeyFiles::MayBeAbsent {
