@@ -112,6 +112,7 @@ pub(super) fn one<'s>(
     if let (Some(host), line::Known::Unknown) = (plan.host, &line.host) {
         line.host = line::Known::Value(host.into());
     }
+    line.settle(|fact| from.is_always_read(fact));
     let mut goods = Goods::default();
     // Where one cannot tell, the other may still know what the request was about.
     let (after, before) = (place(to, &line, &mut goods), place(from, &line, &mut goods));

@@ -135,6 +135,52 @@ fn a_condition_needs_its_fact_in_the_log() {
 }
 
 #[test]
+fn what_nobody_looked_for_is_not_absent() {
+    let of_body = |text: &str| text.replace("[{ header: x-category-id }]", "[{ json: /category }]");
+    let rule = to("{ level: full, conditions: [{ key: category_id, operator: EQ, value: '1001' }] }");
+    let told = |from: &str, to: &str, more: &str| {
+        let report = replay_between(from, to, &line("u1", more), Format::Graylane, &[]);
+        (report.unchanged, report.undecided_kinds.first().map(|kind| kind.reason.clone()))
+    };
+    let unknown = (0, Some(String::from("the log does not hold `category_id`")));
+    // Said to be absent: it was looked for, whatever its sources are.
+    let absent = r#","absent":["device_id","category_id"]"#;
+    assert_eq!(told(&of_body(FROM), &of_body(&rule), absent), (1, None));
+    // Left out: it was not. A line of before such facts were told apart names none of those with a field of their own, and
+    // left out what was not there in the head as well.
+    assert_eq!(told(&of_body(FROM), &of_body(&rule), r#","absent":["device_id"]"#), unknown);
+    assert_eq!(told(FROM, &rule, r#","absent":["device_id"]"#), unknown);
+    assert_eq!(told(FROM, &rule, r#","absent":["stock_level"]"#), (1, None));
+    assert_eq!(told(&of_body(FROM), &rule, ""), unknown);
+    // No source then, so nothing was looked for; no source tomorrow, so nothing will be there.
+    let without = |text: &str| text.replace("  category_id: [{ header: x-category-id }]\n", "");
+    assert_eq!(told(&without(FROM), &rule, ""), unknown);
+    assert_eq!(told(FROM, &without(&rule), r#","absent":["device_id"]"#), (1, None));
+}
+
+#[test]
+fn a_user_that_nobody_looked_for_has_no_bucket() {
+    let anonymous = |absent: &str| {
+        format!(
+            r#"{{"method":"GET","path":"/sku/7","sku_id":"7",{absent}"route":"sku","lane":"stable","level":"none","reason":"no_release","status":200}}"#
+        )
+    };
+    let ramp = to("{ level: permille, permille: 200 }");
+    let body = |text: &str| text.replace("user_id: [{ header: x-user-id }]", "user_id: [{ json: /user }]");
+    let told = |from: &str, to: &str, absent: &str| {
+        let report = replay_between(from, to, &anonymous(absent), Format::Graylane, &[]);
+        (report.unchanged, report.undecided)
+    };
+    assert_eq!(told(&body(FROM), &body(&ramp), r#""absent":["device_id"],"#), (0, 1));
+    assert_eq!(told(&body(FROM), &body(&ramp), r#""absent":["user_id","device_id"],"#), (1, 0));
+    assert_eq!(told(FROM, &ramp, ""), (1, 0));
+    // Nobody can have an id that nothing is read from.
+    let without = |text: &str| text.replace("  device_id: [{ header: x-device-id }]\n", "");
+    assert_eq!(told(&without(FROM), &without(&ramp), r#""absent":["user_id"],"#), (1, 0));
+    assert_eq!(told(&without(FROM), &ramp, r#""absent":["user_id"],"#), (0, 1));
+}
+
+#[test]
 fn an_override_stays_where_it_was_while_the_release_is_there() {
     let logged = line("u1", "").replace("bucket_out", "override").replace(r#""lane":"stable""#, r#""lane":"gray""#);
     let report = replay(&to("{ level: full }"), logged.as_str());

@@ -7,7 +7,7 @@ mod mapped;
 use std::borrow::Cow;
 
 use super::fields::{Fields, Format};
-use crate::decide::Bucket;
+use crate::decide::{Bucket, FactId};
 
 /// What a log says about a value: it, that there was none, or nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -35,6 +35,8 @@ pub(super) struct Line<'a> {
     pub(super) headers: Named<'a>,
     /// Cookies that the log names one by one.
     pub(super) cookies: Named<'a>,
+    /// In graylane's own log: facts with a field of their own that are neither there nor said to be absent.
+    pub(super) left_out: Vec<FactId>,
     /// In graylane's own log, where user and device are hashes: the buckets.
     pub(super) buckets: Option<Buckets<'a>>,
     /// In graylane's own log: what was decided.
@@ -105,6 +107,27 @@ pub(super) fn read<'a>(bytes: &'a [u8], format: Format, fields: &'a Fields) -> R
         Format::Graylane => graylane::read(text),
         Format::Combined => combined::read(text, fields),
         Format::Json => mapped::read(text, fields),
+    }
+}
+
+impl<'a> Line<'a> {
+    /// Puts a fact to its place.
+    pub(super) fn put(&mut self, name: Cow<'a, str>, value: Known<'a>) {
+        match &*name {
+            "user_id" => self.user = value,
+            "device_id" => self.device = value,
+            _ => self.facts.push((name, value)),
+        }
+    }
+
+    /// Takes the facts that were left out for absent where `is_always_read` says that every request is looked at for them.
+    /// Lines are written since facts were told apart that nobody looked for, never leave out one of those.
+    pub(super) fn settle(&mut self, is_always_read: impl Fn(FactId) -> bool) {
+        for fact in std::mem::take(&mut self.left_out).into_iter().filter(|fact| is_always_read(*fact)) {
+            if let Some((name, _)) = graylane::OWN.iter().find(|(_, id)| *id == fact) {
+                self.put(Cow::Borrowed(name), Known::Absent);
+            }
+        }
     }
 }
 
