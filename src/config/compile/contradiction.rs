@@ -2,7 +2,7 @@
 
 use crate::config::file::FileCondition;
 use crate::config::problem::Findings;
-use crate::decide::Condition;
+use crate::decide::{Condition, Contradiction, Opponent};
 
 /// Warns where the conditions of a list can never all hold, at the one that makes it so, or where a part of an `any` never
 /// does. A list in which something was refused is left alone: what it should have said is not known.
@@ -10,31 +10,21 @@ pub(super) fn warn(written: &[FileCondition], compiled: &[Condition], findings: 
     if written.len() != compiled.len() {
         return;
     }
-    if Condition::never_hold(compiled) {
-        tell(written, compiled, findings);
-        return;
+    match Condition::contradiction(compiled) {
+        Some(found) => tell(written, found, findings),
+        None => written.iter().zip(compiled).for_each(|(written, compiled)| within(written, compiled, findings)),
     }
-    written.iter().zip(compiled).for_each(|(written, compiled)| within(written, compiled, findings));
 }
 
-fn tell(written: &[FileCondition], compiled: &[Condition], findings: &mut Findings) {
-    let last = (0..compiled.len()).find(|last| Condition::never_hold(&compiled[..=*last])).unwrap_or_default();
-    let culprit = &compiled[last];
-    if Condition::never_hold(std::slice::from_ref(culprit)) {
-        findings.warn(written[last].at, "this condition can never hold");
-        return;
-    }
-    let other = (0..last).find(|other| Condition::never_hold_together(&[&compiled[*other], culprit]));
-    match other {
-        Some(other) => {
-            findings
-                .warn(written[last].at, "this condition contradicts another one: they can never both hold")
-                .also(written[other].at, "the other");
-        }
-        None => {
-            findings.warn(written[last].at, "this condition contradicts those before it: they can never all hold");
-        }
-    }
+fn tell(written: &[FileCondition], found: Contradiction, findings: &mut Findings) {
+    let at = written[found.at].at;
+    match found.with {
+        Opponent::Itself => findings.warn(at, "this condition can never hold"),
+        Opponent::Other(other) => findings
+            .warn(at, "this condition contradicts another one: they can never both hold")
+            .also(written[other].at, "the other"),
+        Opponent::AllBefore => findings.warn(at, "this condition contradicts those before it: they can never all hold"),
+    };
 }
 
 /// A part of an `any` that never holds, while another one may.
