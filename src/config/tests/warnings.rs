@@ -46,6 +46,46 @@ fn a_rule_that_never_holds_is_told_at_the_condition_that_makes_it_so() {
 }
 
 #[test]
+fn an_expression_that_never_holds_is_told() {
+    let beside =
+        |expression: &str| goods("    rollback: {", &format!("    expression: '{expression}'\n    rollback: {{"));
+    for never in [
+        "stock_level > 5 && stock_level < 5",
+        "stock_level > 600 && 600 > stock_level",
+        "!(stock_level > 600) && stock_level == 700",
+        "false",
+        "1 > 2",
+        "-1 > 2 || category_id in []",
+        "tier == \"VIP\" && tier == \"new\"",
+        "tier.startsWith(\"a\") && tier in [\"b\", \"c\"]",
+        "has(tier) && !has(tier)",
+    ] {
+        warns(&beside(never), "never", "45:17: this condition can never hold");
+    }
+    warns(
+        &beside("stock_level < 5"),
+        "never",
+        "45:17: this condition contradicts another one: they can never both hold; the other at t.yaml:44:11",
+    );
+    for may in [
+        "stock_level > 5 || false",
+        "stock_level * 2 < 5",
+        "tier != \"VIP\" || tier == \"VIP\"",
+        "!(tier == \"VIP\")",
+        "tier == \"a\" ? stock_level < 5 : true",
+    ] {
+        warns(&beside(may), "never", "");
+    }
+    warns(
+        &rule("      - { expression: \"stock_level < 5 && stock_level > 7\" }"),
+        "never",
+        "44:11: this condition can never hold",
+    );
+    // An expression that cannot be computed does not hold, so under `not` it says nothing.
+    warns(&rule("      - { not: { expression: \"stock_level < 5 || stock_level >= 5\" } }"), "never", "");
+}
+
+#[test]
 fn thousands_of_conditions_are_judged_in_no_time() {
     let many: String =
         (501..10_501).map(|least| format!("      - {{ key: stock_level, operator: GT, value: {least} }}\n")).collect();
@@ -53,7 +93,7 @@ fn thousands_of_conditions_are_judged_in_no_time() {
     warns(
         &rule(&(many + "      - { key: stock_level, operator: LT, value: 0 }")),
         "never",
-        "10044:11: this condition contradicts another one: they can never both hold; the other at t.yaml:43:11",
+        "10044:11: this condition contradicts another one: they can never both hold; the other at t.yaml:44:11",
     );
     // Half a second or so; it was minutes.
     assert!(begun.elapsed() < std::time::Duration::from_secs(10), "{:?}", begun.elapsed());

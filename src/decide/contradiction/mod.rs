@@ -2,7 +2,8 @@
 //!
 //! The conditions are brought into alternatives of which each is a list of tests that have to hold together, some of them
 //! turned around by `not:`. They can never hold if no alternative can. The answer "never" is certain; where this cannot
-//! tell (regular expressions, more than [`MOST`] alternatives, more [`Steps`] than there are) it says nothing.
+//! tell (regular expressions, more than [`MOST`] alternatives, more [`Steps`] than there are) it says nothing. Of an expression
+//! counts what it compares with values; what it computes may be anything.
 //!
 //! A test that holds needs a value. A test under `not:` also holds without one, so tests that are all turned around never
 //! contradict each other.
@@ -14,11 +15,14 @@
 mod span;
 mod steps;
 mod together;
+mod versions;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::condition::Condition;
 use super::fact::FactId;
+use super::region;
 use steps::Steps;
 use together::Together;
 
@@ -48,33 +52,68 @@ pub enum Opponent {
 impl Condition {
     /// Whether it is certain that no request meets all of these.
     pub fn never_hold(conditions: &[Condition]) -> bool {
-        never(conditions.iter(), &Steps::of(conditions)).unwrap_or(false)
+        let plain = plain(conditions);
+        never(plain.iter().map(Cow::as_ref), &Steps::of(&plain)).unwrap_or(false)
     }
 
     /// Where these become such that no request meets them all, if that is certain.
     pub fn contradiction(conditions: &[Condition]) -> Option<Contradiction> {
-        let steps = Steps::of(conditions);
-        never(conditions.iter(), &steps)?.then(|| find(conditions, &steps))
+        let plain = plain(conditions);
+        let plain: Vec<&Condition> = plain.iter().map(Cow::as_ref).collect();
+        let steps = Steps::of(&plain);
+        never(plain.iter().copied(), &steps)?.then(|| find(&plain, &steps))
+    }
+}
+
+/// The same with what expressions say of single facts in their place.
+fn plain(conditions: &[Condition]) -> Vec<Cow<'_, Condition>> {
+    let conditions = conditions.iter().map(|condition| match has_expression(condition) {
+        true => Cow::Owned(without_expressions(condition, true)),
+        false => Cow::Borrowed(condition),
+    });
+    conditions.collect()
+}
+
+fn has_expression(condition: &Condition) -> bool {
+    match condition {
+        Condition::Test(_) => false,
+        Condition::Expression(_) => true,
+        Condition::All(parts) | Condition::Any(parts) => parts.iter().any(has_expression),
+        Condition::Not(part) => has_expression(part),
+    }
+}
+
+/// `wanted` is whether it stands under no `not:`, or under two. Under one an expression may hold or not: it also fails
+/// where it cannot be computed.
+fn without_expressions(condition: &Condition, wanted: bool) -> Condition {
+    let all = |parts: &[Condition]| parts.iter().map(|part| without_expressions(part, wanted)).collect();
+    match condition {
+        Condition::Test(_) => condition.clone(),
+        Condition::Expression(expression) if wanted => expression.implied(),
+        Condition::Expression(_) => Condition::Any(Vec::new()),
+        Condition::All(parts) => Condition::All(all(parts)),
+        Condition::Any(parts) => Condition::Any(all(parts)),
+        Condition::Not(part) => Condition::Not(Box::new(without_expressions(part, !wanted))),
     }
 }
 
 /// The place, of conditions that can never all hold. Where looking for it takes too long, it is the last one.
-fn find(conditions: &[Condition], steps: &Steps) -> Contradiction {
+fn find(conditions: &[&Condition], steps: &Steps) -> Contradiction {
     // Whoever contradicts a list contradicts every longer one, so half of the places can be left out each time.
     let (mut low, mut high) = (0, conditions.len().saturating_sub(1));
     while low < high {
         let middle = low.midpoint(high);
-        match never(conditions[..=middle].iter(), steps) {
+        match never(conditions[..=middle].iter().copied(), steps) {
             Some(true) => high = middle,
             Some(false) => low = middle + 1,
             None => break,
         }
     }
-    let culprit = &conditions[high];
+    let culprit = conditions[high];
     let alone = never([culprit], steps) == Some(true);
     let other = || {
         let few = Steps::few_of(conditions);
-        let clashes = |other: &Condition| never([other, culprit], &few);
+        let clashes = |other: &&Condition| never([other, culprit], &few);
         // Without steps nobody is found.
         conditions[..high].iter().map_while(clashes).position(|clashes| clashes)
     };
@@ -98,6 +137,9 @@ struct Literal<'c> {
     leaf: &'c Condition,
     wanted: bool,
 }
+
+/// The tests on each fact.
+type Facts<'c> = BTreeMap<FactId, Together<'c>>;
 
 /// The alternatives under which conditions hold: what is common to all, with each of the choices. No choice means never.
 struct Cases<'c> {
@@ -163,21 +205,38 @@ impl<'c> Cases<'c> {
     /// Whether none of them can be.
     fn are_contradictions(&self, steps: &Steps) -> Option<bool> {
         let common = by_fact(&self.common);
-        if is_any_a_contradiction(common.values(), steps)? {
+        if is_any_a_contradiction(common.values(), steps)? || are_regions_apart(&common, steps)? {
             return Some(true);
         }
         for choice in &self.choices {
-            let own = by_fact(choice);
-            let together = own.iter().map(|(fact, tests)| match common.get(fact) {
-                Some(common) => common.and(tests, steps),
-                None => Some(tests.clone()),
-            });
-            if !is_any_a_contradiction(&together.collect::<Option<Vec<_>>>()?, steps)? {
+            let mut own = by_fact(choice);
+            if REGIONS.iter().any(|fact| own.contains_key(fact)) {
+                REGIONS
+                    .iter()
+                    .filter(|fact| common.contains_key(fact))
+                    .for_each(|fact| _ = own.entry(*fact).or_default());
+            }
+            for (fact, tests) in &mut own {
+                if let Some(common) = common.get(fact) {
+                    *tests = common.and(tests, steps)?;
+                }
+            }
+            if !is_any_a_contradiction(own.values(), steps)? && !are_regions_apart(&own, steps)? {
                 return Some(false);
             }
         }
         Some(true)
     }
+}
+
+/// The facts of which one follows from the other.
+const REGIONS: [FactId; 2] = [FactId::PROVINCE_CODE, FactId::CITY_ID];
+
+/// Whether none of the listed cities lies in a province that passes: the province follows from the city.
+fn are_regions_apart(facts: &Facts<'_>, steps: &Steps) -> Option<bool> {
+    let (Some(province), Some(city)) = (facts.get(&REGIONS[0]), facts.get(&REGIONS[1])) else { return Some(false) };
+    let Some(cities) = city.regions(steps)? else { return Some(false) };
+    province.admit_none(cities.into_iter().filter_map(region::province_of).collect(), steps)
 }
 
 fn is_any_a_contradiction<'t, 'c: 't>(
@@ -192,8 +251,8 @@ fn is_any_a_contradiction<'t, 'c: 't>(
     Some(false)
 }
 
-fn by_fact<'c>(literals: &[Literal<'c>]) -> BTreeMap<FactId, Together<'c>> {
-    let mut facts: BTreeMap<FactId, Together<'c>> = BTreeMap::new();
+fn by_fact<'c>(literals: &[Literal<'c>]) -> Facts<'c> {
+    let mut facts = Facts::new();
     for literal in literals {
         if let Condition::Test(test) = literal.leaf {
             facts.entry(test.fact()).or_default().add(test, literal.wanted);
@@ -219,9 +278,10 @@ mod tests {
     #[track_caller]
     fn check(shape: impl Fn(usize) -> Condition, last: Option<Condition>, expected: Option<(usize, Opponent)>) {
         let conditions: Vec<Condition> = (0..MANY).map(shape).chain(last).collect();
+        let conditions: Vec<&Condition> = conditions.iter().collect();
         let steps = Steps::of(&conditions);
         let all = steps.left();
-        let found = never(conditions.iter(), &steps).unwrap().then(|| find(&conditions, &steps));
+        let found = never(conditions.iter().copied(), &steps).unwrap().then(|| find(&conditions, &steps));
         assert_eq!(found.map(|found| (found.at, found.with)), expected);
         let (used, size) = (all - steps.left(), (all - Steps::LEAST) / Steps::EACH);
         assert!(used <= 64 * size, "{used} steps for {size} tests and values");

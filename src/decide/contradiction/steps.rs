@@ -1,5 +1,6 @@
 //! How much may be compared before nothing is said.
 
+use std::borrow::Borrow;
 use std::cell::Cell;
 
 use super::super::condition::Condition;
@@ -17,14 +18,14 @@ impl Steps {
     pub(super) const LEAST: usize = 1 << 16;
 
     /// As many as judging these may take.
-    pub(super) fn of(conditions: &[Condition]) -> Steps {
-        let tests: usize = conditions.iter().map(size).sum();
+    pub(super) fn of(conditions: &[impl Borrow<Condition>]) -> Steps {
+        let tests: usize = conditions.iter().map(|condition| size(condition.borrow())).sum();
         Steps(Cell::new(Steps::LEAST.saturating_add(tests.saturating_mul(Steps::EACH))))
     }
 
     /// As many as finding out which of these contradicts another may take: it is worth a look at each, and no more.
-    pub(super) fn few_of(conditions: &[Condition]) -> Steps {
-        let tests: usize = conditions.iter().map(size).sum();
+    pub(super) fn few_of(conditions: &[impl Borrow<Condition>]) -> Steps {
+        let tests: usize = conditions.iter().map(|condition| size(condition.borrow())).sum();
         Steps(Cell::new(Steps::LEAST.saturating_add(tests.saturating_mul(Steps::FEW))))
     }
 

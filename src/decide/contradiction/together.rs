@@ -5,9 +5,11 @@ use rust_decimal::Decimal;
 
 use super::super::FixedSet;
 use super::super::condition::Test;
+use super::super::fact::FactKind;
 use super::super::predicate::{Predicate, Texts};
 use super::span::Span;
 use super::steps::Steps;
+use super::versions;
 
 /// What looking up all networks around one may take.
 const NETWORKS_AROUND: usize = 32;
@@ -42,6 +44,7 @@ impl<'c> Together<'c> {
                 && (self.turns_itself_around()
                     || self.no_text_fits(steps)?
                     || self.no_number_fits(steps)?
+                    || self.no_version_fits()
                     || self.no_tags_fit()
                     || self.no_beginning_fits(steps)?
                     || self.no_network_fits(steps)?),
@@ -63,9 +66,20 @@ impl<'c> Together<'c> {
         // Every such list holds the value, so the shortest will do.
         let listed = self.lists().filter(|(_, numbers)| numbers.is_empty()).map(|(texts, _)| texts);
         match listed.min_by_key(|texts| texts.len()) {
-            Some(texts) => Some(!self.admit_any(texts, steps)?),
+            Some(texts) => self.admit_none(texts.iter().collect(), steps),
             None => Some(false),
         }
+    }
+
+    /// The regions that are listed and pass all tests; nothing where no test lists any.
+    pub(super) fn regions(&self, steps: &Steps) -> Option<Option<Vec<&'c str>>> {
+        let regions = self.wanted.iter().filter(|test| test.kind() == FactKind::Region);
+        let lists = regions.filter_map(|test| match test.predicate() {
+            Predicate::Equal { texts, .. } if !test.operator().is_negative() => Some(texts),
+            _ => None,
+        });
+        let Some(shortest) = lists.min_by_key(|texts| texts.len()) else { return Some(None) };
+        self.admitted(shortest.iter().collect(), steps).map(Some)
     }
 
     /// The values of tests that list what the value may be.
@@ -76,9 +90,13 @@ impl<'c> Together<'c> {
         })
     }
 
-    /// Whether one of the texts passes all tests.
-    fn admit_any(&self, texts: &'c Texts, steps: &Steps) -> Option<bool> {
-        let mut left: Vec<&str> = texts.iter().collect();
+    /// Whether none of the texts passes all tests.
+    pub(super) fn admit_none(&self, texts: Vec<&str>, steps: &Steps) -> Option<bool> {
+        self.admitted(texts, steps).map(|left| left.is_empty())
+    }
+
+    /// Those of the texts that pass all tests.
+    fn admitted<'v>(&self, mut left: Vec<&'v str>, steps: &Steps) -> Option<Vec<&'v str>> {
         // What tests shut out by listing it is looked up at once.
         let shut = |test: &Test, wanted: bool| test.operator().is_negative() == wanted;
         let listed = |test: &'c Test| match test.predicate() {
@@ -100,7 +118,7 @@ impl<'c> Together<'c> {
             steps.take(left.len())?;
             left.retain(|text| test.holds_of(text) == wanted);
         }
-        Some(!left.is_empty())
+        Some(left)
     }
 
     /// Ranges that do not meet, or listed numbers outside of them.
@@ -112,7 +130,7 @@ impl<'c> Together<'c> {
         match mixed.or_else(|| lists().min_by_key(|(_, numbers)| numbers.len())) {
             Some((texts, numbers)) => {
                 let within = numbers.iter().copied().filter(|number| span.is_none_or(|span| span.contains(*number)));
-                Some(self.shut_out_all(within.collect(), steps)? && !self.admit_any(texts, steps)?)
+                Some(self.shut_out_all(within.collect(), steps)? && self.admit_none(texts.iter().collect(), steps)?)
             }
             None => match span {
                 Some(span) if span.is_empty() => Some(true),
@@ -165,6 +183,15 @@ impl<'c> Together<'c> {
             }
         }
         Some(left.is_empty())
+    }
+
+    /// Requirements that no version meets.
+    fn no_version_fits(&self) -> bool {
+        let spans = self.wanted.iter().filter_map(|test| match test.predicate() {
+            Predicate::Version(requirement) => versions::span(requirement),
+            _ => None,
+        });
+        spans.reduce(Span::and).is_some_and(Span::is_empty)
     }
 
     /// Tags that have to be there and must not be.
