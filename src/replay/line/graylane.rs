@@ -11,6 +11,7 @@ use crate::decide::{Bucket, FactId};
 
 /// A line as it stands there; what replay does not use is skipped.
 #[derive(Debug, Deserialize)]
+#[serde(expecting = "an object")]
 struct Raw<'a> {
     #[serde(borrow)]
     client: Option<Text<'a>>,
@@ -65,7 +66,10 @@ pub(super) const OWN: [(&str, FactId); 5] = [
 ];
 
 pub(super) fn read<'a>(text: &'a str) -> Result<Line<'a>, Unreadable> {
-    let raw: Raw<'a> = serde_json::from_str(text).map_err(|error| Unreadable::NotJson(error.to_string()))?;
+    if !text.trim_ascii_start().starts_with('{') {
+        return Err(Unreadable::NotOurs);
+    }
+    let raw: Raw<'a> = serde_json::from_str(text).map_err(|error| Unreadable::not_json(&error))?;
     let method = raw.method.ok_or(Unreadable::Missing("`method`"))?;
     let path = raw.path.ok_or(Unreadable::Missing("`path`"))?;
     if is_cut(&path.0) {

@@ -133,3 +133,20 @@ fn a_store_that_did_not_answer_leaves_its_facts_unknown() {
     let report = replayed(&sidecar, &plan(&origin, &redis, &rule(500)));
     assert_eq!(report["undecided_kinds"][0]["reason"], "the log does not hold `stock_level`", "{report}");
 }
+
+#[test]
+fn a_log_of_another_form_is_a_failure_that_names_the_forms() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("nginx.log");
+    fs::write(&log, "203.0.113.9 - - [22/Nov/2026:10:00:00 +0000] \"GET / HTTP/1.1\" 200 5 \"-\" \"-\"\n").unwrap();
+    let config = folder.path().join("c.yaml");
+    fs::write(&config, Plan::to("127.0.0.1:9".parse().unwrap()).render_at("127.0.0.1:1".parse().unwrap())).unwrap();
+    let [config, log] = [config, log].map(|path| path.display().to_string());
+    let told = graylane(["replay", "--from", &config, "--to", &config, &log]);
+    let (out, err) = (String::from_utf8_lossy(&told.stdout), String::from_utf8_lossy(&told.stderr));
+    assert_eq!(told.status.code(), Some(1), "{out}{err}");
+    assert!(out.contains("not a JSON object, as graylane's own log has them"), "{out}");
+    assert!(err.contains("no line is a request: `--format combined` reads nginx's form"), "{err}");
+    let told = graylane(["replay", "--from", &config, "--to", &config, "--format", "combined", &log]);
+    assert_eq!(told.status.code(), Some(0));
+}
