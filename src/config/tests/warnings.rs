@@ -120,13 +120,13 @@ fn a_route_that_is_never_reached_is_told() {
 #[test]
 fn a_city_that_does_not_exist_is_told() {
     let listed = |code: &str| goods("city_id: [\"440300\"]", &format!("city_id: [\"{code}\"]"));
-    warns(&listed("331200"), "city", "41:53: `331200` is no city of GB/T 2260, so no request has it");
-    warns(&listed("330000"), "city", "41:53: `330000` is a province, and no request has it for a city");
+    warns(&listed("331200"), "city", "41:53: `331200` is no city of GB/T 2260: only a request with this very code has it");
+    warns(&listed("330000"), "city", "41:53: `330000` is a province, not a city: none of its cities is meant by it");
     warns(&listed("3301"), "city", "");
     warns(
         &rule("      - { key: city_id, operator: IN, values: [\"3301\", \"3312\"] }"),
         "city",
-        "44:56: `3312` is no city of GB/T 2260, so no request has it",
+        "44:56: `3312` is no city of GB/T 2260: only a request with this very code has it",
     );
 }
 
