@@ -120,7 +120,11 @@ fn a_route_that_is_never_reached_is_told() {
 #[test]
 fn a_city_that_does_not_exist_is_told() {
     let listed = |code: &str| goods("city_id: [\"440300\"]", &format!("city_id: [\"{code}\"]"));
-    warns(&listed("331200"), "city", "41:53: `331200` is no city of GB/T 2260: only a request with this very code has it");
+    warns(
+        &listed("331200"),
+        "city",
+        "41:53: `331200` is no city of GB/T 2260: only a request with this very code has it",
+    );
     warns(&listed("330000"), "city", "41:53: `330000` is a province, not a city: none of its cities is meant by it");
     warns(&listed("3301"), "city", "");
     warns(
@@ -273,4 +277,30 @@ fn a_list_of_regions_that_no_request_is_in_is_told() {
         "12:51: fact `city_id` has no source, so nobody is admitted by this list",
     );
     warns(&text("city_id: [{ query: p }], ", both), "admitted by this list", "");
+}
+
+#[test]
+fn lists_and_groups_that_admit_nobody_are_told() {
+    let regions = |lists: &str| goods("city_id: [\"440300\"]", &format!("city_id: {lists}"));
+    warns(&regions("[]"), "`regions` lists", "");
+    let none = regions("[]").replacen("province_code: [\"330000\"]", "province_code: []", 1);
+    warns(&none, "`regions` lists", "41:16: `regions` lists no province and no city, so nobody is admitted by region");
+    warns(
+        &goods("groups: { a: 500, b: 500 }", "groups: { a: 0, b: 1000 }"),
+        "buckets",
+        "33:53: group `a` has 0 of the 1000 buckets, so nobody is in it",
+    );
+    warns(
+        &goods("releases:", "functions: { in_stock: -1 }\nreleases:"),
+        "isInStock",
+        "35:24: `in_stock` of -1: `isInStock()` then holds of a stock of 0 too",
+    );
+}
+
+#[test]
+fn a_refused_share_of_a_group_is_told_once() {
+    super::check(
+        goods("groups: { a: 500, b: 500 }", "groups: { a: -1, b: 1001 }"),
+        "33:53: `-1` is no permille: a whole number from 0 to 1000\n33:60: `1001` is no permille: a whole number from 0 to 1000",
+    );
 }
