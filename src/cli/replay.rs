@@ -59,7 +59,8 @@ pub struct ReplayArgs {
     json: bool,
 }
 
-/// Replays and prints the report: 0 when every log was read to its end, 1 when one was not, 2 where a configuration is bad.
+/// Replays and prints the report: 0 when every log was read to its end, 1 when one was not or no line was a request, 2 where a
+/// configuration is bad.
 pub fn replay(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     let (Some(from), Some(to)) = (load(&args.from), load(&args.to)) else {
         return Ok(ExitCode::from(BAD_CONFIGURATION));
@@ -85,11 +86,20 @@ pub fn replay(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     };
     // Whoever closed the pipe has read enough.
     let _ = write!(anstream::stdout().lock(), "{text}");
-    Ok(ended(&report))
+    Ok(ended(&report, args.format))
 }
 
-fn ended(report: &Report) -> ExitCode {
+fn ended(report: &Report, form: Form) -> ExitCode {
     let mut code = ExitCode::SUCCESS;
+    if report.seen.requests == 0 && report.unreadable > 0 {
+        // Nothing would change, says the report, and means nothing.
+        let hint = match form {
+            Form::Graylane => ": `--format combined` reads nginx's form, `--format json` JSON lines of other programs",
+            Form::Combined | Form::Json => "; see `--format` and `--field`",
+        };
+        anstream::eprintln!("graylane: no line is a request{hint}");
+        code = ExitCode::FAILURE;
+    }
     for input in &report.inputs {
         if let Some(problem) = &input.problem {
             anstream::eprintln!("graylane: {} could not be read to its end: {problem}", input.name);

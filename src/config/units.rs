@@ -33,14 +33,25 @@ pub(super) struct PermilleNumber(pub(super) u16);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Name(pub(super) String);
 
+/// The name of a Kubernetes resource: as [`Name`], and as long as Kubernetes lets it be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ResourceName(pub(super) String);
+
 /// The longest duration anybody means.
 const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
 /// The longest name.
 pub(super) const LONGEST_NAME: usize = 63;
 
+/// The longest name of a resource, as Kubernetes has it for most (RFC 1123 subdomains).
+pub(super) const LONGEST_RESOURCE_NAME: usize = 253;
+
 /// Whether a text can be a name: letters, digits, `.`, `_`, `-`, and a letter or digit first.
 pub(super) fn is_name(text: &str) -> bool {
-    text.len() <= LONGEST_NAME
+    is_name_up_to(LONGEST_NAME, text)
+}
+
+fn is_name_up_to(longest: usize, text: &str) -> bool {
+    text.len() <= longest
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
         && text.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric())
 }
@@ -213,6 +224,20 @@ impl Read for Name {
     }
 }
 
+impl Read for ResourceName {
+    fn read(node: &Node, findings: &mut Findings) -> Option<Self> {
+        let text = &scalar(node, "a name", findings)?.text;
+        if is_name_up_to(LONGEST_RESOURCE_NAME, text) {
+            return Some(ResourceName(text.clone()));
+        }
+        findings.error(node.at, format!("`{text}` is no name")).help(RESOURCE_NAME_HELP);
+        None
+    }
+}
+
+const RESOURCE_NAME_HELP: &str =
+    "the name of a resource has at most 253 letters, digits, `.`, `_` and `-`, and starts with a letter or digit";
+
 /// What a name is made of.
 pub(super) const NAME_HELP: &str =
     "a name has at most 63 letters, digits, `.`, `_` and `-`, and starts with a letter or digit";
@@ -295,6 +320,7 @@ text_schema!(Fraction, {
     "examples": [0.001, "0.1%"]
 });
 text_schema!(PermilleNumber, { "type": "integer", "minimum": 0, "maximum": 1000 });
+text_schema!(ResourceName, { "type": "string", "pattern": r"^[A-Za-z0-9][A-Za-z0-9._-]{0,252}$" });
 text_schema!(Name, { "type": "string", "pattern": r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$" });
 
 #[cfg(test)]

@@ -92,9 +92,7 @@ impl Condition {
             let hint = matches!(operator, Operator::Eq | Operator::Ne) && values.len() > 1;
             return Err(ConditionError::Arity { operator, wanted, given: values.len(), hint });
         }
-        let predicate = Predicate::compile(fact, kind, operator, &values)
-            .map_err(|(index, message)| ConditionError::Values { index, message })?;
-        Ok(Condition::Test(Test { fact, kind, operator, values, predicate }))
+        Test::compile(fact, kind, operator, values).map(Condition::Test)
     }
 
     /// Refuses what is nested too deep to be evaluated by recursion.
@@ -156,6 +154,18 @@ pub struct Test {
 }
 
 impl Test {
+    /// A test whose operator suits its fact.
+    pub(super) fn compile(
+        fact: FactId,
+        kind: FactKind,
+        operator: Operator,
+        values: Vec<Scalar>,
+    ) -> Result<Test, ConditionError> {
+        let predicate = Predicate::compile(fact, kind, operator, &values)
+            .map_err(|(index, message)| ConditionError::Values { index, message })?;
+        Ok(Test { fact, kind, operator, values, predicate })
+    }
+
     /// The fact it looks at.
     pub fn fact(&self) -> FactId {
         self.fact
@@ -164,6 +174,10 @@ impl Test {
     /// How it compares.
     pub fn operator(&self) -> Operator {
         self.operator
+    }
+
+    pub(super) fn kind(&self) -> FactKind {
+        self.kind
     }
 
     pub(super) fn values(&self) -> &[Scalar] {

@@ -41,13 +41,14 @@ const CITIES: [Cities; 31] = [
     ("65", &[(1, 2), (4, 5), (23, 23), (27, 32), (40, 40), (42, 43), (90, 90)]),
 ];
 
-/// Why a code on a list of cities admits nobody; nothing where it names a city, or a district of one.
+/// What is odd about a code where a city is meant; nothing where it names a city, or a district of one. A request that names
+/// such a code for its city has it all the same: codes are compared as they are.
 pub fn odd_city(code: &str) -> Option<&'static str> {
     let code = super::region::normal(code.trim())?;
     if code.ends_with("0000") {
-        return Some("is a province, and no request has it for a city");
+        return Some("is a province, not a city: none of its cities is meant by it");
     }
-    (!is_known(&code)).then_some("is no city of GB/T 2260, so no request has it")
+    (!is_known(&code)).then_some("is no city of GB/T 2260: only a request with this very code has it")
 }
 
 /// Whether a code of six digits lies in a city that exists, or names a province. Whether its district exists is not known.

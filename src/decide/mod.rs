@@ -49,6 +49,7 @@ mod tests;
 pub use bucket::{Bucket, Permille, bucket};
 pub use composite::{Composite, Dedicated, Qos, SkuWeight, StrategySpec, Weights};
 pub use condition::{Condition, ConditionError, Test};
+pub use contradiction::{Contradiction, Opponent};
 pub use evaluate::{Decision, Inputs, LaneMark, Verdict};
 pub use experiment::{Ab, Experiment, ExperimentError};
 pub use expression::{Expression, ExpressionError, Fenced, Functions, NumberExpression, Parsed, Promotion, Vocabulary};

@@ -122,6 +122,13 @@ impl Texts {
         }
     }
 
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Texts::Few(list) => list.len(),
+            Texts::Many(set) => set.len(),
+        }
+    }
+
     pub(super) fn iter(&self) -> Box<dyn Iterator<Item = &str> + '_> {
         match self {
             Texts::Few(list) => Box::new(list.iter().map(|text| &**text)),

@@ -16,7 +16,7 @@ use super::pointer::{Pointer, Pointers};
 use super::source::{Repeated, Source};
 use crate::config::LookupStore;
 use crate::decide::{FactId, Found, RequestParts};
-use crate::lookup::{Answer, Lookup};
+use crate::lookup::{Answer, Lookup, NOT_THERE};
 
 /// What stays as it is where a fact becomes part of a URL: the unreserved characters of RFC 3986.
 const IN_URL: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -134,6 +134,20 @@ impl Ahead {
     /// Takes a record in.
     pub fn take_record(&mut self, lookup: usize, answer: Answer) {
         self.records.push((lookup, answer));
+    }
+
+    /// Whether the body was asked for, whatever came of it.
+    pub(super) fn has_body(&self) -> bool {
+        self.body.is_some()
+    }
+
+    /// Whether a store said what it has, a record or none; nothing where it was not asked.
+    pub(super) fn has_said(&self, lookup: usize) -> Option<bool> {
+        let answer = self.records.iter().find(|(known, _)| *known == lookup).map(|(_, answer)| answer)?;
+        Some(match answer {
+            Answer::Found(_) => true,
+            Answer::Nothing(why) => *why == NOT_THERE,
+        })
     }
 
     /// What stands at a pointer of the body, lists joined or not; the fault in words.

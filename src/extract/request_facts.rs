@@ -74,6 +74,32 @@ impl<'a, R: RequestParts> RequestFacts<'a, R> {
         false
     }
 
+    /// Whether a fact without a value was looked for wherever it may stand, so that it can be said to be absent. One without
+    /// sources was not; nor one whose body or record no rule of the route wanted, or whose store did not answer.
+    pub fn was_looked_for(&self, fact: FactId) -> bool {
+        let sources = self.extractor.sources_of(fact);
+        !sources.is_empty() && sources.iter().all(|source| self.was_read(source))
+    }
+
+    fn was_read(&self, source: &Source) -> bool {
+        match (source, self.ahead) {
+            (Source::Jwt(_), _) => self.extractor.beyond.verifier.is_some(),
+            (Source::Geoip(_), _) => self.extractor.beyond.geoip.is_some(),
+            (Source::Json(_), ahead) => ahead.is_some_and(Ahead::has_body),
+            (Source::Lookup { .. }, None) => false,
+            (Source::Lookup { lookup, .. }, Some(ahead)) => {
+                ahead.has_said(*lookup).unwrap_or_else(|| self.lacks_key_of(*lookup))
+            }
+            _ => true,
+        }
+    }
+
+    /// Whether a record could not be asked for, since a fact in its key is absent. No record gives a part of a key.
+    fn lacks_key_of(&self, lookup: usize) -> bool {
+        let Some(store) = self.extractor.lookups().get(lookup) else { return false };
+        store.plan().key.facts().any(|fact| self.get(fact).is_none() && self.was_looked_for(fact))
+    }
+
     /// The client's address; see [`client_ip`].
     pub fn client_ip(&self) -> Option<IpAddr> {
         client_ip(self.peer, &self.extractor.trust, |each| self.request.for_each_header("x-forwarded-for", each))

@@ -162,7 +162,7 @@ impl Lookup {
 /// Why there is nothing where the store could not be asked.
 const FAILED: &str = "the look-up failed";
 /// Why there is nothing where the store has nothing.
-const NOT_THERE: &str = "the store has no record";
+pub const NOT_THERE: &str = "the store has no record";
 
 impl std::fmt::Debug for Lookup {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -169,8 +169,21 @@ fn log(
     let (category, amount) = (fact(FactId::CATEGORY_ID), fact(FactId::ORDER_AMOUNT));
     let device = fact(FactId::DEVICE_ID);
     let wanted = &snapshot.settings.access_log_facts;
-    let wanted: SmallVec<[_; 8]> = wanted.iter().map(|id| (program.facts().name(*id), fact(*id))).collect();
-    let named: SmallVec<[_; 8]> = wanted.iter().map(|(name, value)| (*name, value.as_deref())).collect();
+    let wanted: SmallVec<[_; 8]> = wanted.iter().map(|id| (*id, fact(*id))).collect();
+    let name = |id: FactId| program.facts().name(id);
+    let named: SmallVec<[_; 8]> =
+        wanted.iter().filter_map(|(id, value)| Some((name(*id), value.as_deref()?))).collect();
+    let own = [
+        (FactId::USER_ID, &user),
+        (FactId::DEVICE_ID, &device),
+        (FactId::SKU_ID, &sku),
+        (FactId::CATEGORY_ID, &category),
+        (FactId::ORDER_AMOUNT, &amount),
+    ];
+    let all = own.into_iter().chain(wanted.iter().map(|(id, value)| (*id, value)));
+    let is_absent = |id| facts.as_ref().is_some_and(|facts| facts.was_looked_for(id));
+    let absent: SmallVec<[_; 8]> =
+        all.filter(|(id, value)| value.is_none() && is_absent(*id)).map(|(id, _)| name(id)).collect();
     let client = facts.as_ref().and_then(|facts| facts.client_ip()).unwrap_or(request.peer.ip);
     let own_trace = record.trace.trace_id();
     let redact = &snapshot.settings.access_log_redact;
@@ -194,7 +207,8 @@ fn log(
                 sku_id: sku.as_deref(),
                 category_id: category.as_deref(),
                 order_amount: amount.as_deref(),
-                named: if facts.is_some() { &named } else { &[] },
+                named: &named,
+                absent: &absent,
             },
         },
         decided: routed.map(|routed| {

@@ -69,6 +69,12 @@ impl<'s> Side<'s> {
         }
     }
 
+    /// Whether every request is looked at for a fact: it stands in the head, where it costs no wait.
+    pub(super) fn is_always_read(&self, fact: FactId) -> bool {
+        let sources = self.extractor.sources_of(fact);
+        !sources.is_empty() && !sources.iter().any(|source| matches!(source, Source::Json(_) | Source::Lookup { .. }))
+    }
+
     /// The name of the lane where a request goes.
     pub(super) fn lane(&self, placed: &Placed) -> Option<&'s str> {
         placed.lane.map(|lane| self.settings.program.lanes().name(lane))
@@ -196,12 +202,14 @@ impl<'s, 'f> LineFacts<'s, 'f> {
     }
 
     fn of_sources(&self, fact: FactId) -> Known<'_> {
+        let sources = self.side.extractor.sources_of(fact);
         // Where user and device are hashes, a path or a query would give them as they are: two keys for one user.
-        if self.asked.line.buckets.is_some() && matches!(fact, FactId::USER_ID | FactId::DEVICE_ID) {
+        let is_hash = self.asked.line.buckets.is_some() && matches!(fact, FactId::USER_ID | FactId::DEVICE_ID);
+        if is_hash && !sources.is_empty() {
             return Known::Unknown;
         }
-        let sources = self.side.extractor.sources_of(fact).iter();
         sources
+            .iter()
             .map(|source| self.of_source(fact, source))
             .find(|known| *known != Known::Absent)
             .unwrap_or(Known::Absent)

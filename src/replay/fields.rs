@@ -142,11 +142,7 @@ impl Part {
                 line.headers.push((Cow::Borrowed(name), value));
             }
             Part::Cookie(name) => line.cookies.push((Cow::Borrowed(name), value)),
-            Part::Fact(name) => match name.as_str() {
-                "user_id" => line.user = value,
-                "device_id" => line.device = value,
-                _ => line.facts.push((Cow::Borrowed(name), value)),
-            },
+            Part::Fact(name) => line.put(Cow::Borrowed(name), value),
         }
     }
 }

@@ -142,7 +142,7 @@ impl Report {
             unreadable: tally.unreadable.values().map(|skip| skip.lines).sum(),
             moves,
             undecided_kinds: tally.undecided.iter().map(|(why, skip)| skipped(why.kind(), skip)).collect(),
-            unreadable_kinds: tally.unreadable.iter().map(|(kind, skip)| skipped(kind, skip)).collect(),
+            unreadable_kinds: tally.unreadable.iter().map(|((kind, _), skip)| skipped(kind, skip)).collect(),
             unlike_log: tally.unlike_log.as_ref().map(|skip| skipped("unlike_log", skip)),
             distinct_standard_error: Distinct::STANDARD_ERROR,
             inputs: ends
@@ -155,11 +155,13 @@ impl Report {
 
 impl Counted {
     fn of(counts: &Counts) -> Counted {
+        // Each request is by one user and about one SKU, whatever an estimate says.
+        let at_most = |estimate: u64| estimate.min(counts.requests);
         Counted {
             requests: counts.requests,
-            users: counts.users.count(),
-            skus: counts.skus.count(),
-            categories: counts.categories.count(),
+            users: at_most(counts.users.count()),
+            skus: at_most(counts.skus.count()),
+            categories: at_most(counts.categories.count()),
             amount: counts.amount,
         }
     }

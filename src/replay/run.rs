@@ -10,10 +10,11 @@ use super::blocks::{self, Block, End};
 use super::facts::Side;
 use super::fields::{Fields, Format};
 use super::judge::{Goods, Placed, place};
-use super::line::{self, Line};
+use super::line::{self, Line, Unreadable};
 use super::report::Report;
 use super::tally::{Place, Skip, Tally, Way, skip};
 use crate::config::Settings;
+use crate::decide::NormalPath;
 
 /// Blocks that may wait for a thread: enough that none waits for the reader, few enough to be a few megabytes.
 const WAITING: usize = 8;
@@ -105,13 +106,18 @@ pub(super) fn one<'s>(
     let mut line = match line::read(bytes, plan.format, plan.fields) {
         Ok(line) => line,
         Err(error) => {
-            skip(&mut tally.unreadable, error.kind(), || Skip::new(at, error.to_string(), bytes));
+            skip(&mut tally.unreadable, (error.kind(), error.which()), || Skip::new(at, error.to_string(), bytes));
             return;
         }
     };
     if let (Some(host), line::Known::Unknown) = (plan.host, &line.host) {
         line.host = line::Known::Value(host.into());
     }
+    if let Some(error) = no_request(&line, [from, to]) {
+        skip(&mut tally.unreadable, (error.kind(), error.which()), || Skip::new(at, error.to_string(), bytes));
+        return;
+    }
+    line.settle(|fact| from.is_always_read(fact));
     let mut goods = Goods::default();
     // Where one cannot tell, the other may still know what the request was about.
     let (after, before) = (place(to, &line, &mut goods), place(from, &line, &mut goods));
@@ -132,6 +138,14 @@ pub(super) fn one<'s>(
         tally.changed.add(&goods);
         tally.ways.entry(Way::of(&before, &after)).or_default().add(&goods);
     }
+}
+
+/// Why a line of a foreign log is no request that either configuration would take: it would be answered with 400. Our own log
+/// has such requests, and says so itself.
+fn no_request(line: &Line<'_>, sides: [&Side<'_>; 2]) -> Option<Unreadable> {
+    let is_own = line.buckets.is_some();
+    let is_taken = |side: &Side<'_>| NormalPath::new(&line.path, side.allow).is_ok();
+    (!is_own && !sides.into_iter().any(is_taken)).then_some(Unreadable::NoRequest("the path would be refused"))
 }
 
 /// Whether the first configuration cannot be the one that the log was written under.

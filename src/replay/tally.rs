@@ -50,7 +50,8 @@ pub(super) struct Tally<'s> {
     pub(super) changed: Counts,
     pub(super) ways: HashMap<Way, Counts>,
     pub(super) undecided: BTreeMap<Why<'s>, Skip>,
-    pub(super) unreadable: BTreeMap<&'static str, Skip>,
+    /// By kind, and which one of the kind.
+    pub(super) unreadable: BTreeMap<(&'static str, &'static str), Skip>,
     /// Requests that the first configuration puts on another lane than the log says.
     pub(super) unlike_log: Option<Skip>,
 }

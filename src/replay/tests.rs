@@ -135,6 +135,52 @@ fn a_condition_needs_its_fact_in_the_log() {
 }
 
 #[test]
+fn what_nobody_looked_for_is_not_absent() {
+    let of_body = |text: &str| text.replace("[{ header: x-category-id }]", "[{ json: /category }]");
+    let rule = to("{ level: full, conditions: [{ key: category_id, operator: EQ, value: '1001' }] }");
+    let told = |from: &str, to: &str, more: &str| {
+        let report = replay_between(from, to, &line("u1", more), Format::Graylane, &[]);
+        (report.unchanged, report.undecided_kinds.first().map(|kind| kind.reason.clone()))
+    };
+    let unknown = (0, Some(String::from("the log does not hold `category_id`")));
+    // Said to be absent: it was looked for, whatever its sources are.
+    let absent = r#","absent":["device_id","category_id"]"#;
+    assert_eq!(told(&of_body(FROM), &of_body(&rule), absent), (1, None));
+    // Left out: it was not. A line of before such facts were told apart names none of those with a field of their own, and
+    // left out what was not there in the head as well.
+    assert_eq!(told(&of_body(FROM), &of_body(&rule), r#","absent":["device_id"]"#), unknown);
+    assert_eq!(told(FROM, &rule, r#","absent":["device_id"]"#), unknown);
+    assert_eq!(told(FROM, &rule, r#","absent":["stock_level"]"#), (1, None));
+    assert_eq!(told(&of_body(FROM), &rule, ""), unknown);
+    // No source then, so nothing was looked for; no source tomorrow, so nothing will be there.
+    let without = |text: &str| text.replace("  category_id: [{ header: x-category-id }]\n", "");
+    assert_eq!(told(&without(FROM), &rule, ""), unknown);
+    assert_eq!(told(FROM, &without(&rule), r#","absent":["device_id"]"#), (1, None));
+}
+
+#[test]
+fn a_user_that_nobody_looked_for_has_no_bucket() {
+    let anonymous = |absent: &str| {
+        format!(
+            r#"{{"method":"GET","path":"/sku/7","sku_id":"7",{absent}"route":"sku","lane":"stable","level":"none","reason":"no_release","status":200}}"#
+        )
+    };
+    let ramp = to("{ level: permille, permille: 200 }");
+    let body = |text: &str| text.replace("user_id: [{ header: x-user-id }]", "user_id: [{ json: /user }]");
+    let told = |from: &str, to: &str, absent: &str| {
+        let report = replay_between(from, to, &anonymous(absent), Format::Graylane, &[]);
+        (report.unchanged, report.undecided)
+    };
+    assert_eq!(told(&body(FROM), &body(&ramp), r#""absent":["device_id"],"#), (0, 1));
+    assert_eq!(told(&body(FROM), &body(&ramp), r#""absent":["user_id","device_id"],"#), (1, 0));
+    assert_eq!(told(FROM, &ramp, ""), (1, 0));
+    // Nobody can have an id that nothing is read from.
+    let without = |text: &str| text.replace("  device_id: [{ header: x-device-id }]\n", "");
+    assert_eq!(told(&without(FROM), &without(&ramp), r#""absent":["user_id"],"#), (1, 0));
+    assert_eq!(told(&without(FROM), &ramp, r#""absent":["user_id"],"#), (0, 1));
+}
+
+#[test]
 fn an_override_stays_where_it_was_while_the_release_is_there() {
     let logged = line("u1", "").replace("bucket_out", "override").replace(r#""lane":"stable""#, r#""lane":"gray""#);
     let report = replay(&to("{ level: full }"), logged.as_str());
@@ -226,9 +272,76 @@ fn hostile_lines_are_counted_and_the_first_of_each_kind_is_shown() {
     assert_eq!((report.seen.requests, report.unreadable), (2, 8));
     let kinds: Vec<(&str, u64, u64)> =
         report.unreadable_kinds.iter().map(|kind| (&*kind.kind, kind.lines, kind.first.line)).collect();
-    assert_eq!(kinds, [("no_request", 1, 6), ("not_json", 4, 4), ("not_utf8", 2, 3), ("too_long", 1, 9)]);
+    let expected =
+        [("no_request", 1, 6), ("not_json", 3, 5), ("not_json", 1, 4), ("not_utf8", 2, 3), ("too_long", 1, 9)];
+    assert_eq!(kinds, expected);
     assert!(report.unreadable_kinds.iter().all(|kind| !kind.first.text.contains(char::is_control)));
     assert_eq!(report.inputs[0].lines, 11);
+}
+
+/// What a report says of lines that are no requests: how many, why.
+fn unreadable(report: &Report) -> Vec<(u64, &str)> {
+    report.unreadable_kinds.iter().map(|kind| (kind.lines, &*kind.reason)).collect()
+}
+
+#[test]
+fn what_is_no_request_is_not_decided() {
+    let json = [
+        r#""GET","u":"/sku/1""#,
+        r#"5,"u":"/sku/1""#,
+        r#""GE T","u":"/sku/1""#,
+        r#""GET","u":"x""#,
+        r#""GET","u":"/sku/%00""#,
+    ]
+    .map(|rest| format!("{{\"m\":{rest}}}\n"))
+    .concat();
+    let report = replay_as(FROM, Cursor::new(json), Format::Json, &[("method", "m"), ("uri", "u"), ("user_id", "id")]);
+    let expected = [
+        (1, "no request: the method is no text"),
+        (1, "no request: the method is no word"),
+        (1, "no request: the path does not begin with a slash"),
+        (1, "no request: the path would be refused"),
+    ];
+    let mut told = unreadable(&report);
+    told.sort_unstable();
+    assert_eq!((report.seen.requests, told), (1, expected.into()));
+
+    let combined: String =
+        ["GET http://a HTTP/1.1", "OPTIONS * HTTP/1.1", "G{T /sku/7 HTTP/1.1", "GET sku HTTP/1.1", "GET /%00 HTTP/1.1"]
+            .map(|request| format!("203.0.113.9 - - [22/Nov/2026:10:00:00 +0000] \"{request}\" 200 5 \"-\" \"-\"\n"))
+            .concat();
+    let report = replay_as(FROM, Cursor::new(combined), Format::Combined, &[]);
+    assert_eq!((report.seen.requests, report.unreadable, report.unreadable_kinds.len()), (2, 3, 3));
+    // Our own log has what was answered with 400, and says where it went: nowhere.
+    let refused = r#"{"method":"GET","path":"/sku/%00","status":400}"#;
+    assert_eq!(replay(FROM, refused).unchanged, 1);
+}
+
+#[test]
+fn a_log_of_another_form_is_told_so_in_words_of_ours() {
+    let log =
+        nginx(&[("/sku/7".to_owned(), ""), ("/sku/8".to_owned(), "")]) + "{\"method\":1}\n{\"method\":\"GET\"\n{}\n";
+    let report = replay(FROM, log);
+    let expected = [
+        (1, "no `method`"),
+        (2, "not a JSON object, as graylane's own log has them"),
+        (1, "JSON that ends too early: EOF while parsing an object at line 1 column 15"),
+        (1, "not a JSON object of this form: invalid type: integer `1`, expected a text at line 1 column 11"),
+    ];
+    assert_eq!(unreadable(&report), expected);
+}
+
+#[test]
+fn no_estimate_is_above_the_number_of_requests() {
+    // Enough different users that some estimate on the way is above the truth.
+    let users = (1..30).map(|step| 600 * step + 600).find(|users| {
+        let mut distinct = Distinct::default();
+        (0..*users).for_each(|user| distinct.add(Mark::of(1, &format!("u{user}-hash"))));
+        distinct.count() > *users
+    });
+    let users = users.expect("an estimate is above the truth about half of the time");
+    let report = replay(FROM, log(users as usize));
+    assert_eq!((report.seen.requests, report.seen.users), (users, users));
 }
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {

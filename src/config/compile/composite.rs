@@ -7,7 +7,9 @@ use rust_decimal::Decimal;
 
 use super::condition::KnownFacts;
 use super::expression;
+use super::idle;
 use super::route::Compiled;
+use super::unfit;
 use crate::config::file::{FileRoute, FileStrategies, FileWeights, Number};
 use crate::config::problem::Findings;
 use crate::config::text::{At, Span};
@@ -66,10 +68,11 @@ fn one(
     facts: &mut KnownFacts<'_>,
     findings: &mut Findings,
 ) -> Option<Composite> {
-    let dedicated = whitelist(written, lanes, findings);
+    let dedicated = whitelist(written, lanes, facts, findings);
     let strategies = strategies(written, lanes, findings);
     let weights = weights(written.weights.as_ref(), findings);
     let sku_weight = sku_weight(written, facts, findings);
+    idle::warn(written, &weights, facts, findings);
     if dedicated.is_empty() && strategies.is_empty() && !written.flawed {
         findings.error(written.at, "`strategies` with neither a `whitelist` nor a `list`");
         return None;
@@ -85,12 +88,21 @@ fn one(
     Some(Composite::new(dedicated, weights, sku_weight?, strategies))
 }
 
-fn whitelist(written: &FileStrategies, lanes: &RouteLanes<'_>, findings: &mut Findings) -> Vec<Dedicated> {
+fn whitelist(
+    written: &FileStrategies,
+    lanes: &RouteLanes<'_>,
+    facts: &KnownFacts<'_>,
+    findings: &mut Findings,
+) -> Vec<Dedicated> {
     let mut seen: HashMap<&str, Span> = HashMap::new();
     let mut all = Vec::new();
     for list in written.whitelist.iter().flatten() {
         let skus: &[At<String>] = list.skus.as_ref().map(|skus| skus.0.as_slice()).unwrap_or_default();
+        if let (Some(at), true) = (list.lane.as_ref().map(|lane| lane.at), list.skus.is_some() && skus.is_empty()) {
+            findings.warn(at, "this whitelist has no SKU, so nothing goes to its lane by it");
+        }
         for sku in skus {
+            unfit::sku(&sku.value, sku.at, facts, findings);
             if let Some(first) = seen.insert(&sku.value, sku.at) {
                 findings.error(sku.at, format!("`{}` stands on the whitelist twice", sku.value)).also(first, "first");
             }

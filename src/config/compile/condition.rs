@@ -35,9 +35,10 @@ pub(super) fn conditions(
             }
         }
     }
-    contradiction::warn(written.map_or(&[][..], Vec::as_slice), &list, findings);
-    let beside = expression.and_then(|written| expression::test(written, facts, findings));
-    list.extend(beside.map(|expression| Condition::Expression(Box::new(expression))));
+    let beside = expression.and_then(|written| Some((written.at, expression::test(written, facts, findings)?)));
+    let place = beside.as_ref().map(|(at, _)| *at);
+    list.extend(beside.map(|(_, expression)| Condition::Expression(Box::new(expression))));
+    contradiction::warn(written.map_or(&[][..], Vec::as_slice), place, &list, findings);
     list
 }
 

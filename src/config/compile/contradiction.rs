@@ -2,39 +2,31 @@
 
 use crate::config::file::FileCondition;
 use crate::config::problem::Findings;
-use crate::decide::Condition;
+use crate::config::text::Span;
+use crate::decide::{Condition, Contradiction, Opponent};
 
-/// Warns where the conditions of a list can never all hold, at the one that makes it so, or where a part of an `any` never
-/// does. A list in which something was refused is left alone: what it should have said is not known.
-pub(super) fn warn(written: &[FileCondition], compiled: &[Condition], findings: &mut Findings) {
-    if written.len() != compiled.len() {
+/// Warns where the conditions of a list, and the expression beside it, can never all hold, at the one that makes it so, or where
+/// a part of an `any` never does. A list in which something was refused is left alone: what it should have said is not known.
+pub(super) fn warn(written: &[FileCondition], beside: Option<Span>, compiled: &[Condition], findings: &mut Findings) {
+    let places: Vec<Span> = written.iter().map(|condition| condition.at).chain(beside).collect();
+    if places.len() != compiled.len() {
         return;
     }
-    if Condition::never_hold(compiled) {
-        tell(written, compiled, findings);
-        return;
+    match Condition::contradiction(compiled) {
+        Some(found) => tell(&places, found, findings),
+        None => written.iter().zip(compiled).for_each(|(written, compiled)| within(written, compiled, findings)),
     }
-    written.iter().zip(compiled).for_each(|(written, compiled)| within(written, compiled, findings));
 }
 
-fn tell(written: &[FileCondition], compiled: &[Condition], findings: &mut Findings) {
-    let last = (0..compiled.len()).find(|last| Condition::never_hold(&compiled[..=*last])).unwrap_or_default();
-    let culprit = &compiled[last];
-    if Condition::never_hold(std::slice::from_ref(culprit)) {
-        findings.warn(written[last].at, "this condition can never hold");
-        return;
-    }
-    let other = (0..last).find(|other| Condition::never_hold_together(&[&compiled[*other], culprit]));
-    match other {
-        Some(other) => {
-            findings
-                .warn(written[last].at, "this condition contradicts another one: they can never both hold")
-                .also(written[other].at, "the other");
-        }
-        None => {
-            findings.warn(written[last].at, "this condition contradicts those before it: they can never all hold");
-        }
-    }
+fn tell(places: &[Span], found: Contradiction, findings: &mut Findings) {
+    let at = places[found.at];
+    match found.with {
+        Opponent::Itself => findings.warn(at, "this condition can never hold"),
+        Opponent::Other(other) => findings
+            .warn(at, "this condition contradicts another one: they can never both hold")
+            .also(places[other], "the other"),
+        Opponent::AllBefore => findings.warn(at, "this condition contradicts those before it: they can never all hold"),
+    };
 }
 
 /// A part of an `any` that never holds, while another one may.
@@ -49,7 +41,7 @@ fn within(written: &FileCondition, compiled: &Condition, findings: &mut Findings
                 }
             }
         }
-        (Condition::All(parts), _, Some(list)) => warn(list, parts, findings),
+        (Condition::All(parts), _, Some(list)) => warn(list, None, parts, findings),
         _ => {}
     }
 }

@@ -51,8 +51,16 @@ fn experiment(name: &At<String>, written: &FileExperiment, findings: &mut Findin
         findings.error(group.at, format!("more than {MOST_GROUPS} groups"));
         return None;
     }
-    let shares =
-        groups.iter().filter_map(|(group, share)| Some((group.value.clone(), Permille::new(share.value.0)?))).collect();
+    // A share that was refused is told already; what the groups would come to with it is not known.
+    let shares = groups.entries.iter().map(|(group, share)| {
+        let share = share.as_ref()?;
+        if share.value.0 == 0 {
+            let message = format!("group `{}` has 0 of the 1000 buckets, so nobody is in it", group.value);
+            findings.warn(share.at, message);
+        }
+        Some((group.value.clone(), Permille::new(share.value.0)?))
+    });
+    let shares = shares.collect::<Option<Vec<_>>>()?;
     let salt = written.salt.as_ref().map_or(name.value.as_str(), |salt| salt.value.as_str());
     match Experiment::new(name.value.as_str(), salt, shares) {
         Ok(experiment) => {

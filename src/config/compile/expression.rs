@@ -117,6 +117,10 @@ fn place(written: &At<String>, error: &ExpressionError, texts: &Texts) -> Span {
 
 fn functions(written: &FileFunctions, findings: &mut Findings) -> Functions {
     let default = Functions::default();
+    if let Some(least) = written.in_stock.as_ref().filter(|least| least.value.0 <= Decimal::ZERO) {
+        let message = format!("`in_stock` of {}: `isInStock()` then holds of a stock of 0 too", least.value.0);
+        findings.warn(least.at, message).help("write from how much on there is some: `in_stock: 1`");
+    }
     Functions {
         in_stock: written.in_stock.as_ref().map_or(default.in_stock, |number| number.value.0),
         discounts: Arc::new(numbers(written.discount_by_tier.as_ref(), |number| share(number, findings))),

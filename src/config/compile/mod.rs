@@ -18,6 +18,7 @@ mod experiment;
 pub(super) mod expression;
 mod fact;
 mod fact_source;
+mod idle;
 mod release;
 mod rollback_on;
 

@@ -185,6 +185,10 @@ fn regions(written: &FileRegions, codes: RegionCodes, findings: &mut Findings) -
     if codes == RegionCodes::GbT2260 {
         written.city_id.iter().flat_map(|list| &list.0).for_each(|code| warn_of_city(code, code.at, findings));
     }
+    let lists = || written.province_code.iter().chain(&written.city_id);
+    if lists().all(|list| list.0.is_empty()) && !written.flawed {
+        findings.warn(written.at, "`regions` lists no province and no city, so nobody is admitted by region");
+    }
     Regions::new(codes, &provinces, &cities).unwrap_or_default()
 }
 

@@ -43,7 +43,8 @@ fn category(value: &str, at: Span, facts: &KnownFacts<'_>, findings: &mut Findin
     }
 }
 
-fn sku(value: &str, at: Span, facts: &KnownFacts<'_>, findings: &mut Findings) {
+/// Warns of a SKU that no request has.
+pub(super) fn sku(value: &str, at: Span, facts: &KnownFacts<'_>, findings: &mut Findings) {
     match &facts.sources.sku_format {
         Some(format) if !format.is_match(value) => {
             findings.warn(at, format!("`{value}` does not match `sku_format`, so no request has it"));

@@ -9,7 +9,7 @@ use crate::config::node::Node;
 use crate::config::problem::Findings;
 use crate::config::read::{Read, mirror};
 use crate::config::text::At;
-use crate::config::units::{Name, Share, Time};
+use crate::config::units::{Name, ResourceName, Share, Time};
 
 /// The only version there is.
 pub(in crate::config) const API_VERSION: &str = "gray.alibaba.com/v1";
@@ -40,7 +40,7 @@ mirror! {
     #[schemars(rename = "Metadata")]
     struct FileMetadata("`metadata`") {
         /// The rule's name.
-        [required] name: At<Name>,
+        [required] name: At<ResourceName>,
         /// Not read.
         namespace: Anything,
         /// Not read.

@@ -24,7 +24,7 @@ mod upstream;
 
 pub(super) use access_log::FileAccessLogFile;
 pub(super) use business_rule::{API_VERSION, FileBusinessRule, FileRollbackOn, FileRuleSpec, KIND};
-pub(super) use composite::{FileFunctions, FilePromotion, FileStrategies, FileWeights, Number};
+pub(super) use composite::{FileFunctions, FilePromotion, FileStrategies, FileStrategy, FileWeights, Number};
 pub(super) use condition::{FileCondition, FileScalar, OperatorWord};
 pub(super) use fact::{FileGeoip, FileJsonBody, FileJwt, FileLookup, FileSource};
 pub(super) use fault::{FileDelay, FileFault};

@@ -231,3 +231,42 @@ fn strategies_that_make_no_sense_are_refused() {
         "24:24: the formula is not used beside `sku_weight`; `sku_weight` at t.yaml:23:19",
     );
 }
+
+#[test]
+fn strategies_that_do_nothing_are_told() {
+    let warns = |text: &str, expected: &str| {
+        let loaded = load(text).unwrap_or_else(|problems| panic!("{}", lines(problems.iter())));
+        let told = loaded.warnings.iter().filter(|warning| {
+            ["strateg", "whitelist", "SKU", "orders", "order"].iter().any(|word| warning.message.contains(word))
+        });
+        super::same(&lines(told), expected);
+    };
+    let change = |from: &str, to: &str| {
+        assert!(yaml().contains(from), "{from}");
+        yaml().replacen(from, to, 1)
+    };
+    warns(yaml(), "");
+    warns(&change("[SKU-HOT]", "['a b', SKU-HOT]"), "21:28: `a b` is no SKU code, so no request has it");
+    warns(&change("[SKU-HOT]", "[]"), "21:37: this whitelist has no SKU, so nothing goes to its lane by it");
+    let without = |fact: &str| {
+        let line = yaml().lines().find(|line| line.trim_start().starts_with(&format!("{fact}:"))).unwrap();
+        yaml().replacen(line, "", 1)
+    };
+    warns(&without("tags"), "26:54: fact `tags` has no source, so no strategy's tags are matched");
+    warns(
+        &without("conversion_rate"),
+        "23:19: fact `conversion_rate` has no source, so it counts as 0 in the weight of every SKU",
+    );
+    warns(
+        &without("order_amount"),
+        "21:7: fact `order_amount` has no source, so every order counts as one of the least amounts",
+    );
+    // The best score takes a request, and of equal ones the first.
+    let same =
+        |threshold: &str| change("[coupon], threshold: 0.55", &format!("[new, vip, new], threshold: {threshold}"));
+    warns(
+        &same("0.6"),
+        "27:19: strategy `saver` is never chosen: `vip` has the same tags and takes all of it; that strategy at t.yaml:26:19",
+    );
+    warns(&same("0.59"), "");
+}

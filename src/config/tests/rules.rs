@@ -249,3 +249,15 @@ fn a_metric_of_others_is_kept_shown_and_warned_of_and_one_of_ours_is_judged() {
     let falling = BUSINESS_RULE.replace("redis_hotkey_hit_rate", "success_rate");
     check(falling, "16:15: more of `graylane_success_rate` is not worse, so it needs an `operator`");
 }
+
+#[test]
+fn a_rule_may_have_any_name_that_kubernetes_takes() {
+    let named = |length: usize| {
+        let name = "r".repeat(length);
+        (BUSINESS_RULE.replacen("sku-price-calc-v2", &name, 1), name)
+    };
+    let (rule, name) = named(253);
+    assert!(loads(&with_rule(&rule)).settings.program.release_named(&name).is_some());
+    let problems = load(with_rule(&named(254).0)).unwrap_err();
+    assert!(lines(problems.iter()).contains("rr` is no name"), "{}", lines(problems.iter()));
+}

@@ -46,6 +46,60 @@ fn a_rule_that_never_holds_is_told_at_the_condition_that_makes_it_so() {
 }
 
 #[test]
+fn an_expression_that_never_holds_is_told() {
+    let beside =
+        |expression: &str| goods("    rollback: {", &format!("    expression: '{expression}'\n    rollback: {{"));
+    for never in [
+        "stock_level > 5 && stock_level < 5",
+        "stock_level > 600 && 600 > stock_level",
+        "!(stock_level > 600) && stock_level == 700",
+        "false",
+        "1 > 2",
+        "-1 > 2 || category_id in []",
+        "tier == \"VIP\" && tier == \"new\"",
+        "tier.startsWith(\"a\") && tier in [\"b\", \"c\"]",
+        "has(tier) && !has(tier)",
+    ] {
+        warns(&beside(never), "never", "45:17: this condition can never hold");
+    }
+    warns(
+        &beside("stock_level < 5"),
+        "never",
+        "45:17: this condition contradicts another one: they can never both hold; the other at t.yaml:44:11",
+    );
+    for may in [
+        "stock_level > 5 || false",
+        "stock_level * 2 < 5",
+        "tier != \"VIP\" || tier == \"VIP\"",
+        "!(tier == \"VIP\")",
+        "tier == \"a\" ? stock_level < 5 : true",
+    ] {
+        warns(&beside(may), "never", "");
+    }
+    warns(
+        &rule("      - { expression: \"stock_level < 5 && stock_level > 7\" }"),
+        "never",
+        "44:11: this condition can never hold",
+    );
+    // An expression that cannot be computed does not hold, so under `not` it says nothing.
+    warns(&rule("      - { not: { expression: \"stock_level < 5 || stock_level >= 5\" } }"), "never", "");
+}
+
+#[test]
+fn thousands_of_conditions_are_judged_in_no_time() {
+    let many: String =
+        (501..10_501).map(|least| format!("      - {{ key: stock_level, operator: GT, value: {least} }}\n")).collect();
+    let begun = std::time::Instant::now();
+    warns(
+        &rule(&(many + "      - { key: stock_level, operator: LT, value: 0 }")),
+        "never",
+        "10044:11: this condition contradicts another one: they can never both hold; the other at t.yaml:44:11",
+    );
+    // Half a second or so; it was minutes.
+    assert!(begun.elapsed() < std::time::Duration::from_secs(10), "{:?}", begun.elapsed());
+}
+
+#[test]
 fn a_route_that_is_never_reached_is_told() {
     let route = |name: &str, headers: &str| {
         format!(
@@ -66,13 +120,17 @@ fn a_route_that_is_never_reached_is_told() {
 #[test]
 fn a_city_that_does_not_exist_is_told() {
     let listed = |code: &str| goods("city_id: [\"440300\"]", &format!("city_id: [\"{code}\"]"));
-    warns(&listed("331200"), "city", "41:53: `331200` is no city of GB/T 2260, so no request has it");
-    warns(&listed("330000"), "city", "41:53: `330000` is a province, and no request has it for a city");
+    warns(
+        &listed("331200"),
+        "city",
+        "41:53: `331200` is no city of GB/T 2260: only a request with this very code has it",
+    );
+    warns(&listed("330000"), "city", "41:53: `330000` is a province, not a city: none of its cities is meant by it");
     warns(&listed("3301"), "city", "");
     warns(
         &rule("      - { key: city_id, operator: IN, values: [\"3301\", \"3312\"] }"),
         "city",
-        "44:56: `3312` is no city of GB/T 2260, so no request has it",
+        "44:56: `3312` is no city of GB/T 2260: only a request with this very code has it",
     );
 }
 
@@ -219,4 +277,30 @@ fn a_list_of_regions_that_no_request_is_in_is_told() {
         "12:51: fact `city_id` has no source, so nobody is admitted by this list",
     );
     warns(&text("city_id: [{ query: p }], ", both), "admitted by this list", "");
+}
+
+#[test]
+fn lists_and_groups_that_admit_nobody_are_told() {
+    let regions = |lists: &str| goods("city_id: [\"440300\"]", &format!("city_id: {lists}"));
+    warns(&regions("[]"), "`regions` lists", "");
+    let none = regions("[]").replacen("province_code: [\"330000\"]", "province_code: []", 1);
+    warns(&none, "`regions` lists", "41:16: `regions` lists no province and no city, so nobody is admitted by region");
+    warns(
+        &goods("groups: { a: 500, b: 500 }", "groups: { a: 0, b: 1000 }"),
+        "buckets",
+        "33:53: group `a` has 0 of the 1000 buckets, so nobody is in it",
+    );
+    warns(
+        &goods("releases:", "functions: { in_stock: -1 }\nreleases:"),
+        "isInStock",
+        "35:24: `in_stock` of -1: `isInStock()` then holds of a stock of 0 too",
+    );
+}
+
+#[test]
+fn a_refused_share_of_a_group_is_told_once() {
+    super::check(
+        goods("groups: { a: 500, b: 500 }", "groups: { a: -1, b: 1001 }"),
+        "33:53: `-1` is no permille: a whole number from 0 to 1000\n33:60: `1001` is no permille: a whole number from 0 to 1000",
+    );
 }

@@ -11,6 +11,7 @@ mod compile;
 mod evaluate;
 mod fence;
 mod functions;
+mod implied;
 mod names;
 mod node;
 mod regions;
@@ -24,6 +25,7 @@ use std::sync::Arc;
 
 use rust_decimal::Decimal;
 
+use super::condition::Condition;
 use super::fact::{FactId, Facts};
 use super::fact_table::FactTable;
 use super::trace::{ExpressionTrace, ValueTrace};
@@ -125,6 +127,11 @@ impl Expression {
     /// The facts that it looks at.
     pub fn facts(&self) -> &[FactId] {
         &self.facts
+    }
+
+    /// What has to hold of single facts where it holds: never more than it says.
+    pub(super) fn implied(&self) -> Condition {
+        self.test.implied(true)
     }
 
     /// Whether it holds of the request. Without a fact that it needs it does not hold; neither does it where it

@@ -362,3 +362,54 @@ fn the_worst_admitted_expressions_stay_far_below_the_deadline() {
         assert!(fastest < Duration::from_millis(25), "{source} took {fastest:?}");
     }
 }
+
+/// Comparisons in any order.
+fn comparisons() -> impl proptest::strategy::Strategy<Value = String> {
+    use proptest::prelude::*;
+    let part = prop::sample::select(vec![
+        "stock_level > 1",
+        "stock_level <= 2",
+        "stock_level == 2",
+        "2 < stock_level",
+        "stock_level in [1, 3]",
+        "stock_level + 1 > 3",
+        "isInStock(stock_level)",
+        "category_id == \"a\"",
+        "category_id != \"a\"",
+        "category_id in [\"a\", \"b\"]",
+        "category_id.startsWith(\"a\")",
+        "category_id.endsWith(\"b\")",
+        "category_id.contains(\"b\")",
+        "category_id.matches(\"^a\")",
+        "has(category_id)",
+        "\"a\" in tags",
+        "(category_id == \"a\" ? stock_level > 1 : false)",
+        "true",
+        "false",
+        "1 > 2",
+        "category_id in []",
+    ]);
+    let shape =
+        prop::sample::select(vec!["A && B && C", "A || B && C", "!(A) && B", "!(A || B) && C", "!(A && B) && !(C)"]);
+    (shape, [part.clone(), part.clone(), part]).prop_map(|(shape, parts)| {
+        shape.chars().map(|c| "ABC".find(c).map_or_else(|| c.to_string(), |at| parts[at].to_owned())).collect()
+    })
+}
+
+proptest::proptest! {
+    #[test]
+    fn what_is_said_never_to_hold_holds_for_no_request(source in comparisons()) {
+        let mut table = table();
+        let expression = Condition::Expression(Box::new(compile(&source, &mut table).unwrap()));
+        if Condition::never_hold(std::slice::from_ref(&expression)) {
+            for stock in ["", "1", "2", "3", "x"] {
+                for (category, tags) in ["", "a", "ab", "b"].into_iter().flat_map(|one| [(one, ""), (one, "a,b"), (one, "b")]) {
+                    let facts = [("stock_level", stock), ("category_id", category), ("tags", tags)];
+                    let facts: Vec<_> = facts.into_iter().filter(|(_, value)| !value.is_empty()).collect();
+                    let known = known(&mut table, &facts);
+                    proptest::prop_assert!(!expression.holds(&known), "{source} of {facts:?}");
+                }
+            }
+        }
+    }
+}

@@ -16,6 +16,7 @@ fn not(condition: Condition) -> Condition {
 #[track_caller]
 fn check(expected: bool, list: &[(&str, Operator, &[&str], bool)]) {
     let mut table = FactTable::new();
+    table.declare("x").unwrap();
     let conditions: Vec<Condition> = list
         .iter()
         .map(|(key, operator, values, wanted)| {
@@ -28,7 +29,9 @@ fn check(expected: bool, list: &[(&str, Operator, &[&str], bool)]) {
 
 #[test]
 fn contradictions_are_found() {
-    use Operator::{AllOf, AnyOf, Between, Cidr, Eq, Exists, Ge, Gt, In, Le, Lt, Ne, NotIn, Prefix, Regex, Suffix};
+    use Operator::{
+        AllOf, AnyOf, Between, Cidr, Eq, Exists, Ge, Gt, In, Le, Lt, Ne, NotIn, Prefix, Regex, Semver, Suffix,
+    };
     check(true, &[("category_id", Eq, &["a"], true), ("category_id", Eq, &["b"], true)]);
     check(true, &[("category_id", In, &["a", "b"], true), ("category_id", In, &["c", "d"], true)]);
     check(true, &[("category_id", In, &["a", "b"], true), ("category_id", NotIn, &["b", "a"], true)]);
@@ -52,11 +55,17 @@ fn contradictions_are_found() {
     check(true, &[("tag", AnyOf, &["a"], true), ("tag", AnyOf, &["a", "b"], false)]);
     check(true, &[("client_ip", Cidr, &["10.0.0.0/8"], true), ("client_ip", Cidr, &["192.168.0.0/16"], true)]);
     check(true, &[("client_ip", Cidr, &["10.1.0.0/16"], true), ("client_ip", Cidr, &["10.0.0.0/8"], false)]);
+    check(true, &[("province_code", Eq, &["33"], true), ("city_id", Eq, &["4403"], true)]);
+    check(true, &[("province_code", In, &["33", "32"], true), ("city_id", In, &["4403", "4401"], true)]);
+    check(true, &[("province_code", Eq, &["44"], false), ("city_id", Eq, &["4403"], true)]);
+    check(true, &[("x", Semver, &[">2, <1"], true)]);
+    check(true, &[("x", Semver, &[">=2"], true), ("x", Semver, &["<1"], true)]);
+    check(true, &[("x", Semver, &["^1.2"], true), ("x", Semver, &["~2.0"], true)]);
 }
 
 #[test]
 fn what_can_hold_is_none() {
-    use Operator::{AnyOf, Between, Cidr, Eq, Exists, Ge, Gt, In, Le, Ne, Prefix, Regex};
+    use Operator::{AnyOf, Between, Cidr, Eq, Exists, Ge, Gt, In, Le, Ne, Prefix, Regex, Semver};
     check(false, &[]);
     check(false, &[("category_id", Eq, &["a"], true), ("user_tier", Eq, &["b"], true)]);
     check(false, &[("category_id", Eq, &["a"], false), ("category_id", Eq, &["b"], false)]);
@@ -69,6 +78,10 @@ fn what_can_hold_is_none() {
     check(false, &[("stock_level", Between, &["1", "9"], true), ("stock_level", Ne, &["5"], true)]);
     check(false, &[("tag", AnyOf, &["a", "b"], true), ("tag", AnyOf, &["b"], false)]);
     check(false, &[("client_ip", Cidr, &["10.0.0.0/8"], true), ("client_ip", Cidr, &["10.1.0.0/16"], false)]);
+    check(false, &[("province_code", Eq, &["44"], true), ("city_id", In, &["3301", "4403"], true)]);
+    check(false, &[("province_code", Eq, &["33"], true), ("city_id", Eq, &["4403"], false)]);
+    check(false, &[("x", Semver, &[">=2"], true), ("x", Semver, &["<3"], true)]);
+    check(false, &[("x", Semver, &[">=2.0.0-rc.1"], true), ("x", Semver, &["<2.0.0"], true)]);
 }
 
 #[test]

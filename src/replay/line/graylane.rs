@@ -7,10 +7,11 @@ use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::{Buckets, Decided, Known, Line, Unreadable};
-use crate::decide::Bucket;
+use crate::decide::{Bucket, FactId};
 
 /// A line as it stands there; what replay does not use is skipped.
 #[derive(Debug, Deserialize)]
+#[serde(expecting = "an object")]
 struct Raw<'a> {
     #[serde(borrow)]
     client: Option<Text<'a>>,
@@ -55,30 +56,42 @@ struct Raw<'a> {
     limited: Option<IgnoredAny>,
 }
 
+/// The facts with a field of their own, in the order of these fields.
+pub(super) const OWN: [(&str, FactId); 5] = [
+    ("user_id", FactId::USER_ID),
+    ("device_id", FactId::DEVICE_ID),
+    ("sku_id", FactId::SKU_ID),
+    ("category_id", FactId::CATEGORY_ID),
+    ("order_amount", FactId::ORDER_AMOUNT),
+];
+
 pub(super) fn read<'a>(text: &'a str) -> Result<Line<'a>, Unreadable> {
-    let raw: Raw<'a> = serde_json::from_str(text).map_err(|error| Unreadable::NotJson(error.to_string()))?;
+    if !text.trim_ascii_start().starts_with('{') {
+        return Err(Unreadable::NotOurs);
+    }
+    let raw: Raw<'a> = serde_json::from_str(text).map_err(|error| Unreadable::not_json(&error))?;
     let method = raw.method.ok_or(Unreadable::Missing("`method`"))?;
     let path = raw.path.ok_or(Unreadable::Missing("`path`"))?;
     if is_cut(&path.0) {
         return Err(Unreadable::CutPath);
     }
-    // Facts are read on a route only: without one the log says nothing of them.
-    let routed = raw.route.is_some();
-    let fact = |value: Option<Text<'a>>| if routed { known(value) } else { Known::Unknown };
-    let mut line = Line {
-        method: method.0,
-        path: path.0,
-        host: known(raw.host),
-        client: known(raw.client),
-        user: fact(raw.user),
-        device: fact(raw.device),
-        ..Line::default()
-    };
-    line.facts.push(("sku_id".into(), fact(raw.sku_id)));
-    line.facts.push(("category_id".into(), fact(raw.category_id)));
-    line.facts.push(("order_amount".into(), fact(raw.order_amount)));
-    line.facts.extend(raw.facts.0.into_iter().map(|(name, value)| (name.0, known(Some(value)))));
-    line.facts.extend(raw.absent.into_iter().map(|name| (name.0, Known::Absent)));
+    let mut line =
+        Line { method: method.0, path: path.0, host: known(raw.host), client: known(raw.client), ..Line::default() };
+    let own = [raw.user, raw.device, raw.sku_id, raw.category_id, raw.order_amount];
+    for ((name, fact), value) in OWN.into_iter().zip(own) {
+        match value {
+            Some(value) => line.put(name.into(), known(Some(value))),
+            // Facts are read on a route only: without one the log says nothing of them.
+            None if raw.route.is_some() => line.left_out.push(fact),
+            None => {}
+        }
+    }
+    raw.facts.0.into_iter().for_each(|(name, value)| line.put(name.0, known(Some(value))));
+    if raw.absent.iter().any(|name| OWN.iter().any(|(own, _)| *own == name.0)) {
+        // Only lines that name all that are absent name one of these.
+        line.left_out.clear();
+    }
+    raw.absent.into_iter().for_each(|name| line.put(name.0, Known::Absent));
     let pairs = [(raw.bucket, raw.salt), (raw.ab_bucket, raw.ab_salt)];
     let pair = |(bucket, salt): (Option<u16>, Option<Text<'a>>)| Some((Bucket::new(bucket?)?, uncut(salt?)?));
     line.buckets = Some(Buckets { key: raw.key.map(|key| key.0), known: pairs.into_iter().filter_map(pair).collect() });

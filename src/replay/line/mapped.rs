@@ -13,7 +13,7 @@ use super::{Known, Line, Unreadable, split_target};
 use crate::replay::fields::{Fields, Part, Pick};
 
 pub(super) fn read<'a>(text: &'a str, fields: &'a Fields) -> Result<Line<'a>, Unreadable> {
-    let object: Members<'a> = serde_json::from_str(text).map_err(|error| Unreadable::NotJson(error.to_string()))?;
+    let object: Members<'a> = serde_json::from_str(text).map_err(|error| Unreadable::not_json(&error))?;
     let mut line = Line::default();
     for (part, pick) in fields.list() {
         let found = match pick {
@@ -21,6 +21,9 @@ pub(super) fn read<'a>(text: &'a str, fields: &'a Fields) -> Result<Line<'a>, Un
             Pick::Pointer(pointer) => object.at(pointer),
             Pick::Place(_) => None,
         };
+        if *part == Part::Method && found.is_some_and(|raw| !raw.get().starts_with(['"', 'n'])) {
+            return Err(Unreadable::NoRequest("the method is no text"));
+        }
         let found = found.map_or(Known::Absent, value);
         match (part, found) {
             (Part::Method, Known::Value(method)) => line.method = method,

@@ -7,7 +7,7 @@ mod mapped;
 use std::borrow::Cow;
 
 use super::fields::{Fields, Format};
-use crate::decide::Bucket;
+use crate::decide::{Bucket, FactId};
 
 /// What a log says about a value: it, that there was none, or nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -35,6 +35,8 @@ pub(super) struct Line<'a> {
     pub(super) headers: Named<'a>,
     /// Cookies that the log names one by one.
     pub(super) cookies: Named<'a>,
+    /// In graylane's own log: facts with a field of their own that are neither there nor said to be absent.
+    pub(super) left_out: Vec<FactId>,
     /// In graylane's own log, where user and device are hashes: the buckets.
     pub(super) buckets: Option<Buckets<'a>>,
     /// In graylane's own log: what was decided.
@@ -71,12 +73,16 @@ pub(super) enum Unreadable {
     TooLong,
     #[error("not UTF-8")]
     NotText,
-    #[error("not a JSON object: {0}")]
-    NotJson(String),
+    #[error("{0}: {1}")]
+    NotJson(&'static str, String),
+    #[error("not a JSON object, as graylane's own log has them")]
+    NotOurs,
     #[error("not the combined form: {0}")]
     NotCombined(&'static str),
     #[error("no {0}")]
     Missing(&'static str),
+    #[error("no request: {0}")]
+    NoRequest(&'static str),
     #[error("the path was cut when it was logged")]
     CutPath,
 }
@@ -87,11 +93,31 @@ impl Unreadable {
         match self {
             Unreadable::TooLong => "too_long",
             Unreadable::NotText => "not_utf8",
-            Unreadable::NotJson(_) => "not_json",
+            Unreadable::NotJson(..) | Unreadable::NotOurs => "not_json",
             Unreadable::NotCombined(_) => "not_combined",
-            Unreadable::Missing(_) => "no_request",
+            Unreadable::Missing(_) | Unreadable::NoRequest(_) => "no_request",
             Unreadable::CutPath => "cut_path",
         }
+    }
+
+    /// Which one of its kind: lines are counted for each, so these are few.
+    pub(super) fn which(&self) -> &'static str {
+        match self {
+            Unreadable::NotJson(which, _)
+            | Unreadable::NotCombined(which)
+            | Unreadable::Missing(which)
+            | Unreadable::NoRequest(which) => which,
+            Unreadable::TooLong | Unreadable::NotText | Unreadable::NotOurs | Unreadable::CutPath => "",
+        }
+    }
+
+    fn not_json(error: &serde_json::Error) -> Unreadable {
+        let which = match error.classify() {
+            serde_json::error::Category::Eof => "JSON that ends too early",
+            serde_json::error::Category::Data => "not a JSON object of this form",
+            serde_json::error::Category::Io | serde_json::error::Category::Syntax => "not JSON",
+        };
+        Unreadable::NotJson(which, error.to_string())
     }
 }
 
@@ -101,10 +127,43 @@ pub(super) fn read<'a>(bytes: &'a [u8], format: Format, fields: &'a Fields) -> R
         return Err(Unreadable::TooLong);
     }
     let text = std::str::from_utf8(bytes).map_err(|_| Unreadable::NotText)?;
-    match format {
+    let line = match format {
         Format::Graylane => graylane::read(text),
         Format::Combined => combined::read(text, fields),
         Format::Json => mapped::read(text, fields),
+    }?;
+    if line.method.is_empty() || !line.method.bytes().all(is_token_byte) {
+        return Err(Unreadable::NoRequest("the method is no word"));
+    }
+    if !line.path.starts_with('/') && line.path != "*" {
+        return Err(Unreadable::NoRequest("the path does not begin with a slash"));
+    }
+    Ok(line)
+}
+
+/// RFC 9110 section 5.6.2.
+fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+impl<'a> Line<'a> {
+    /// Puts a fact to its place.
+    pub(super) fn put(&mut self, name: Cow<'a, str>, value: Known<'a>) {
+        match &*name {
+            "user_id" => self.user = value,
+            "device_id" => self.device = value,
+            _ => self.facts.push((name, value)),
+        }
+    }
+
+    /// Takes the facts that were left out for absent where `is_always_read` says that every request is looked at for them.
+    /// Lines are written since facts were told apart that nobody looked for, never leave out one of those.
+    pub(super) fn settle(&mut self, is_always_read: impl Fn(FactId) -> bool) {
+        for fact in std::mem::take(&mut self.left_out).into_iter().filter(|fact| is_always_read(*fact)) {
+            if let Some((name, _)) = graylane::OWN.iter().find(|(_, id)| *id == fact) {
+                self.put(Cow::Borrowed(name), Known::Absent);
+            }
+        }
     }
 }
 
@@ -122,7 +181,7 @@ impl<'a> Known<'a> {
     }
 }
 
-/// Target of a request into path and query; an absolute URL gives its path. The query is known to be absent where the
+/// Target of a request into path and query; an absolute URL gives its path, `/` where it has none. The query is known to be absent where the
 /// target holds none.
 fn split_target<'a>(target: Cow<'a, str>) -> (Cow<'a, str>, Known<'a>) {
     let from = match target.find("://") {
@@ -131,6 +190,9 @@ fn split_target<'a>(target: Cow<'a, str>) -> (Cow<'a, str>, Known<'a>) {
         }
         _ => 0,
     };
+    if from == target.len() {
+        return (Cow::Borrowed(if from == 0 { "" } else { "/" }), Known::Absent);
+    }
     let mark = target[from..].find('?').map(|mark| from + mark);
     let query = mark.map(|mark| mark + 1);
     match target {

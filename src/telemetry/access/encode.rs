@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::user::UserHash;
-use super::{Asked, Decided, Entry, Outcome};
+use super::{Asked, Decided, Entry, LoggedFacts, Outcome};
 use crate::config::Redaction;
 use crate::decide::Reason;
 
@@ -62,7 +62,7 @@ fn asked(asked: &Asked<'_>, redact: &Redaction, users: &UserHash, out: &mut Vec<
     field("sku_id", asked.facts.sku_id, out);
     field("category_id", asked.facts.category_id, out);
     field("order_amount", asked.facts.order_amount, out);
-    named(asked.facts.named, redact, out);
+    named(&asked.facts, redact, out);
 }
 
 fn hashed(name: &str, id: Option<&str>, redact: &Redaction, users: &UserHash, out: &mut Vec<u8>) {
@@ -76,20 +76,18 @@ fn hashed(name: &str, id: Option<&str>, redact: &Redaction, users: &UserHash, ou
     }
 }
 
-/// The facts of `access_log_facts`: an object of those with a value, and a list of the names of the others.
-fn named(facts: &[(&str, Option<&str>)], redact: &Redaction, out: &mut Vec<u8>) {
+/// The facts of `access_log_facts` with a value as an object, and a list of the names of facts that were not there.
+fn named(facts: &LoggedFacts<'_>, redact: &Redaction, out: &mut Vec<u8>) {
     let mut between = Between::new("facts", b'{', b'}');
-    for (name, value) in facts {
-        if let Some(value) = value {
-            between.next(out);
-            quoted(name, VALUE_LIMIT, out);
-            out.push(b':');
-            quoted(if redact.hides(name) { HIDDEN } else { value }, VALUE_LIMIT, out);
-        }
+    for (name, value) in facts.named {
+        between.next(out);
+        quoted(name, VALUE_LIMIT, out);
+        out.push(b':');
+        quoted(if redact.hides(name) { HIDDEN } else { value }, VALUE_LIMIT, out);
     }
     between.end(out);
     let mut between = Between::new("absent", b'[', b']');
-    for (name, _) in facts.iter().filter(|(_, value)| value.is_none()) {
+    for name in facts.absent {
         between.next(out);
         quoted(name, VALUE_LIMIT, out);
     }

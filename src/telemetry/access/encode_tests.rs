@@ -3,7 +3,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use proptest::prelude::*;
 
-use super::super::LoggedFacts;
 use super::*;
 use crate::config::REDACTABLE;
 use crate::decide::{Level, Reason, bucket};
@@ -27,7 +26,8 @@ fn entry() -> Entry<'static> {
                 sku_id: Some("7"),
                 category_id: Some("1001"),
                 order_amount: Some("299.00"),
-                named: &[("stock_level", Some("501")), ("user_tier", None), ("region", Some("cn-east"))],
+                named: &[("stock_level", "501"), ("region", "cn-east")],
+                absent: &["device_id", "user_tier"],
             },
         },
         decided: Some(Decided {
@@ -80,7 +80,7 @@ fn a_full_line_in_its_order() {
         r#"{"time":"2026-11-22T10:23:01.007Z","request_id":"01J9","trace_id":"4bf92f3577b34da6a3ce929d0e0e4736","#,
         r#""client":"203.0.113.9","protocol":"HTTP/1.1","method":"GET","host":"shop.example","#,
         r#""path":"/api/v1/sku/7","user":"USER","sku_id":"7","category_id":"1001","order_amount":"299.00","#,
-        r#""facts":{"stock_level":"501","region":"cn-east"},"absent":["user_tier"],"#,
+        r#""facts":{"stock_level":"501","region":"cn-east"},"absent":["device_id","user_tier"],"#,
         r#""route":"sku-detail","lane":"gray","level":"permille","reason":"bucket","release":"pricing-v2","#,
         r#""bucket":68,"salt":"pricing-v2","key":"user_id","ab_bucket":AB,"ab_salt":"price-page","status":200,"upstream":"goods-gray","duration_ms":12.034,"#,
         r#""upstream_ms":11.005,"bytes_in":0,"bytes_out":512,"replayed":true,"fault":"drill","#,
@@ -206,7 +206,7 @@ fn a_hidden_fact_is_there_and_an_absent_one_stays_absent() {
     let redact = Redaction { fields, parameters: Vec::new() };
     let object = parsed(&Entry { redact: &redact, ..entry() });
     assert_eq!(object["facts"], serde_json::json!({ "stock_level": "…", "region": "cn-east" }));
-    assert_eq!(object["absent"], serde_json::json!(["user_tier"]));
+    assert_eq!(object["absent"], serde_json::json!(["device_id", "user_tier"]));
 }
 
 proptest! {

@@ -12,7 +12,7 @@
 //! | `device` | text | the device id as a keyed hash, like `user` |
 //! | `sku_id`, `category_id`, `order_amount` | text | these facts, where known |
 //! | `facts` | object | the facts that `access_log_facts` names, where known |
-//! | `absent` | list | those of them that the request did not have |
+//! | `absent` | list | the facts that the request did not have, of these and of those with a field of their own; one that nobody looked for is not among them |
 //! | `route` | text | the route; absent where none matched |
 //! | `lane`, `level`, `reason` | text | the decision, in the words of `explain` |
 //! | `decided_reason` | text | the reason before a breaker or a missing lane replaced it; absent where nothing did |
@@ -114,8 +114,11 @@ pub struct LoggedFacts<'a> {
     pub category_id: Option<&'a str>,
     /// The amount of the order, as sent.
     pub order_amount: Option<&'a str>,
-    /// Further facts that the configuration wants in the log, by name; those without a value are named as absent.
-    pub named: &'a [(&'a str, Option<&'a str>)],
+    /// Further facts that the configuration wants in the log, by name: those with a value.
+    pub named: &'a [(&'a str, &'a str)],
+    /// The names of all facts of these that were looked for and not there. One that is neither here nor has a value was never
+    /// looked for.
+    pub absent: &'a [&'a str],
 }
 
 /// The decision by its names.

@@ -4,4 +4,5 @@ mod docs;
 mod log;
 mod metrics;
 mod prometheus;
+mod replay;
 mod rules;
