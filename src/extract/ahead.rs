@@ -145,7 +145,7 @@ impl Ahead {
     pub(super) fn has_said(&self, lookup: usize) -> Option<bool> {
         let answer = self.records.iter().find(|(known, _)| *known == lookup).map(|(_, answer)| answer)?;
         Some(match answer {
-            Answer::Found(_) => true,
+            Answer::Found(_) | Answer::Unusable(_) => true,
             Answer::Nothing(why) => *why == NOT_THERE,
         })
     }
