@@ -45,7 +45,13 @@ impl Tunnel<'_> {
         match ended {
             Ok(Ok(_)) => {}
             Ok(Err(error)) => tracing::debug!(%error, "a tunnel ended"),
-            Err(Ended::Late) => tracing::debug!("a tunnel was idle too long"),
+            Err(Ended::Late) => {
+                tracing::debug!("a tunnel was idle too long");
+                // What came for the client has not gone on: it does not read, and the system must not keep the rest for it.
+                if !self.upstream_in.buf.is_empty() {
+                    self.client_out.reset_on_close();
+                }
+            }
             Err(Ended::Drained) => {
                 let closing = async { tokio::join!(self.client_out.shutdown(), self.upstream_out.shutdown()) };
                 // Whoever takes nothing is not waited for.

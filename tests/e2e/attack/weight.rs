@@ -88,6 +88,26 @@ fn row_22_whoever_takes_nothing_is_reset_and_leaves_nothing_with_the_system() {
     assert_eq!(end(&mut many), std::io::ErrorKind::ConnectionReset);
 }
 
+#[test]
+fn row_22_whoever_takes_nothing_from_a_tunnel_is_reset() {
+    let origin = Origin::start(|visit| {
+        let head = visit.head().unwrap();
+        visit.note(&head);
+        visit.send("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n");
+        visit.send(vec![b'x'; 16 * 1024 * 1024]);
+        visit.wait_for_close();
+    });
+    let plan = Plan::new().upstream("stable", origin.address());
+    let plan = plan.route("rest", "/{*rest}", "stable: stable", "timeouts: { idle: 600ms }");
+    let sidecar = Sidecar::start(&plan);
+    let mut client = deaf(&sidecar);
+    let asked = b"GET /live HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+    client.write_all(asked).expect("it is taken");
+    origin.wait_for(1);
+    sidecar.wait_for_metric("graylane_client_connections", &[], 0.0);
+    assert_eq!(end(&mut client), std::io::ErrorKind::ConnectionReset);
+}
+
 /// While a request waits for its answer, its client is watched, and what it sends meanwhile is read ahead: a little of it, since
 /// one stranger may have thousands of connections.
 #[test]
