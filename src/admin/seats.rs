@@ -3,7 +3,7 @@
 //! Whoever comes is served: a probe that had to wait until strangers let go of their connections would have the pod restarted.
 //! So when every place is taken, somebody goes. It is one of the peer that has the most, so that nobody can push others out by
 //! coming often; of its connections the one that has waited longest for a request, else the one that has asked longest. Where
-//! many peers have as many each, that goes by time alone, and whoever has just come is the last to go.
+//! many peers have as many each, that goes by time alone. Whoever has just come, or begun to ask, is the last to go.
 
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -16,6 +16,8 @@ use tokio::time::{Instant, timeout};
 
 /// How long a connection that was told to go is waited for, before another one is told.
 const PATIENCE: Duration = Duration::from_millis(50);
+/// Whoever has come, or begun to ask, more recently than this goes behind all who have not: a probe takes no longer.
+const YOUNG: Duration = Duration::from_millis(250);
 
 /// The places of one port.
 pub(super) struct Seats {
@@ -101,7 +103,11 @@ impl Taken {
     fn tell_one(&mut self) {
         let places = |peer: IpAddr| self.guests.iter().filter(|guest| guest.peer == peer).count();
         let staying = self.guests.iter().enumerate().filter(|(_, guest)| guest.leave.is_some());
-        let first = staying.min_by_key(|(_, guest)| (std::cmp::Reverse(places(guest.peer)), guest.phase, guest.since));
+        let now = Instant::now();
+        let first = staying.min_by_key(|(_, guest)| {
+            let is_young = now.saturating_duration_since(guest.since) < YOUNG;
+            (is_young, std::cmp::Reverse(places(guest.peer)), guest.phase, guest.since)
+        });
         let leave = first.map(|(at, _)| at).and_then(|at| self.guests[at].leave.take());
         // One that is gone already needs no word.
         leave.into_iter().for_each(|leave| _ = leave.send(()));
@@ -127,7 +133,7 @@ impl Seat {
 impl Drop for Seat {
     fn drop(&mut self) {
         self.seats.taken().guests.retain(|guest| guest.id != self.id);
-        self.seats.gone.notify_one();
+        self.seats.gone.notify_waiters();
     }
 }
 
@@ -178,5 +184,23 @@ mod tests {
         assert!(!next.is_finished(), "the bound holds");
         drop(first);
         next.await.expect("there is room");
+    }
+
+    #[tokio::test]
+    async fn who_has_just_come_goes_behind_all_who_have_not() {
+        let seats = Seats::new(4);
+        let mut strangers = Vec::new();
+        for last in [1, 2] {
+            strangers.push(seats.take(peer(last)).await);
+            strangers[usize::from(last) - 1].enter(Phase::Asking);
+        }
+        // Until they are no longer young.
+        tokio::time::sleep(YOUNG + Duration::from_millis(10)).await;
+        let mut probes = [seats.take(peer(3)).await, seats.take(peer(3)).await];
+        for stranger in &mut strangers {
+            assert!(seats.try_take(peer(4)).is_none());
+            assert!(was_told(stranger), "though it asks, and the probes have more places and say nothing yet");
+        }
+        assert!(!probes.iter_mut().any(was_told));
     }
 }

@@ -117,6 +117,7 @@ impl Client {
 
     /// Serves what is there to be read, until there is nothing left or nothing more to say.
     pub(super) async fn serve(&mut self) -> Left {
+        let mut is_behind = false;
         loop {
             let mut head = self.worker.request_head();
             let next = self.next_head(&mut head).await;
@@ -133,11 +134,12 @@ impl Client {
             self.worker.keep_request_head(head);
             match goes_on {
                 Ok(Persistence::KeepAlive) if self.connection.input.buf.is_empty() => return Left::Waiting,
-                Ok(Persistence::KeepAlive) => {}
+                // Sent ahead of the answer before, which the client may still be taking from the system.
+                Ok(Persistence::KeepAlive) => is_behind = true,
                 Ok(Persistence::Close) => return Left::Lingering,
                 // Late with an answer of our own, or with one that was broken off.
                 Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::TimedOut) => {
-                    return Left::Reset;
+                    return if is_behind { Left::Over } else { Left::Reset };
                 }
                 Err(_) => return Left::Over,
             }

@@ -94,7 +94,10 @@ pub(super) async fn serve_client(worker: Rc<Worker>, guest: Guest, connection: h
             }
         }
     };
-    outbox.reset_if_stuck();
+    // Whoever takes what is his while the process ends goes on taking it from the system.
+    if !watch.guest.is_draining() {
+        outbox.reset_if_stuck();
+    }
     why.into_iter().for_each(|why| totals.closed(worker.id, why));
     totals.client_leaves(worker.id, ConnectionState::Active);
 }

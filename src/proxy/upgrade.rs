@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::gray_drain::{self, Ended, GrayDrain};
 use super::timer::Timer;
-use crate::wire::{Input, Output};
+use crate::wire::{Input, Output, PIECE};
 
 /// How long the ends of a tunnel that is closed may take to be written.
 const CLOSE: Duration = Duration::from_secs(1);
@@ -64,12 +64,12 @@ impl Tunnel<'_> {
 
 async fn carry(input: &mut Input, output: &mut Output, count: &Cell<u64>, moved: &impl Fn()) -> io::Result<()> {
     loop {
-        let n = input.buf.len();
-        output.write(&input.buf).await?;
-        output.flush().await?;
-        input.consume(n);
-        count.set(count.get() + n as u64);
-        if n > 0 {
+        while !input.buf.is_empty() {
+            let n = input.buf.len().min(PIECE);
+            output.write(&input.buf[..n]).await?;
+            output.flush().await?;
+            input.consume(n);
+            count.set(count.get() + n as u64);
             moved();
         }
         if input.fill().await? == 0 {

@@ -162,6 +162,9 @@ pub enum PumpError {
     Sink(#[source] io::Error),
 }
 
+/// Bytes that a receiver has to take within the time that it is waited for.
+pub const PIECE: usize = 64 * 1024;
+
 /// Moves a body from one side to the other with back-pressure: nothing is read before the last part was taken, and
 /// nothing is held back while the source has nothing more. `moved` is told of each part before it goes on, may change
 /// trailers, and is told when the source is waited for: so whoever keeps time knows which side is slow.
@@ -181,8 +184,11 @@ pub async fn pump(
                 return sink.part(Part::Trailers(fields)).await.map(|_| ()).map_err(PumpError::Sink);
             }
             Some(Part::Data(data)) => {
-                moved(Moved::Data(data));
-                sink.part(Part::Data(data)).await.map_err(PumpError::Sink)?;
+                // However much was read at once, whoever takes it shows after each piece that he goes on.
+                for piece in data.chunks(PIECE) {
+                    moved(Moved::Data(piece));
+                    sink.part(Part::Data(piece)).await.map_err(PumpError::Sink)?;
+                }
                 0
             }
             Some(Part::Owned(data)) => {
@@ -243,4 +249,41 @@ pub enum Moved<'p> {
     Dry,
     /// The end, on its way without trailers.
     End,
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::UnixStream;
+
+    use super::*;
+    use crate::wire::Socket;
+    use crate::wire::h1::{self, Framing};
+
+    #[tokio::test]
+    async fn whoever_takes_a_large_body_shows_after_each_piece_that_he_goes_on() {
+        const LENGTH: usize = 1 << 20;
+        let limits = h1::Limits { head_bytes: 1000, fields: 8, uri_bytes: 100 };
+        let ((mut client, near), (far, mut service)) = (UnixStream::pair().unwrap(), UnixStream::pair().unwrap());
+        let mut from = h1::Connection::new(Socket::Unix(near));
+        let mut to = h1::Connection::new(Socket::Unix(far));
+        let framing = Framing::Length(LENGTH as u64);
+        let mut source = BodyReader::H1(h1::BodyReader::new(&mut from.input, framing, &limits).unwrap());
+        let mut sink = BodyWriter::H1(h1::BodyWriter::new(&mut to.output, framing));
+        let mut pieces = Vec::new();
+        let moving = pump(&mut source, &mut sink, |moved| {
+            if let Moved::Data(piece) = moved {
+                pieces.push(piece.len());
+            }
+        });
+        let sent = vec![7; LENGTH];
+        let mut taken = vec![0; LENGTH];
+        let (moved, sending, taking) = tokio::join!(moving, client.write_all(&sent), service.read_exact(&mut taken));
+        moved.unwrap();
+        sending.unwrap();
+        taking.unwrap();
+        assert!(taken == sent);
+        assert_eq!(pieces.iter().sum::<usize>(), LENGTH);
+        assert!(pieces.iter().all(|piece| *piece <= PIECE), "{pieces:?}");
+    }
 }

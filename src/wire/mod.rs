@@ -28,7 +28,7 @@ mod body;
 
 mod probe;
 
-pub use body::{BodyError, BodyReader, BodyWriter, Moved, Part, PumpError, gather_whole, next_part, pump};
+pub use body::{BodyError, BodyReader, BodyWriter, Moved, PIECE, Part, PumpError, gather_whole, next_part, pump};
 pub use buffer::{Input, Output, sweep_buffers};
 pub use fields::{FieldSink, Fields, Span, detach};
 pub use frames::{Flood, FrameLimits, FrameWatch, Metered};

@@ -37,10 +37,8 @@ pub fn flatten_request(
         }
         head.authority = Some(head.fields.store(authority.as_str().as_bytes()));
     }
+    tidy(&mut parts.headers);
     join_cookies(&mut parts.headers);
-    if !parts.headers.values().all(is_tidy) {
-        return Err(HeadError::FIELD);
-    }
     head.fields.lay_out(std::mem::take(&mut parts.headers));
     let hosts = head.fields.all(Known::Host).count();
     let good_hosts = head.fields.all(Known::Host).all(h1::is_authority);
@@ -86,7 +84,8 @@ fn is_tidy(value: &HeaderValue) -> bool {
     !matches!(value.as_bytes(), [b' ' | b'\t', ..] | [.., b' ' | b'\t'])
 }
 
-/// Takes white space off the ends of values. Services do write such, because in HTTP/1 nobody sees it.
+/// Takes white space off the ends of values. Services and clients do write such, because in HTTP/1 nobody sees it, and HTTP/2
+/// must not be passed on with it.
 pub(super) fn tidy(map: &mut HeaderMap) {
     for value in map.values_mut().filter(|value| !is_tidy(value)) {
         if let Ok(mut tidied) = HeaderValue::from_bytes(value.as_bytes().trim_ascii()) {
