@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::io;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -239,13 +239,30 @@ fn has_length(head: &ResponseHead) -> bool {
 
 /// Says when an answer was made or came, where it does not say so itself (RFC 9110 section 6.6.1).
 fn add_date(sink: &mut impl FieldSink, head: &ResponseHead) {
+    thread_local! {
+        /// The second that was written last, since 1970, and how.
+        static WRITTEN: Cell<(u64, HttpDate)> = const { Cell::new((u64::MAX, [0; 29])) };
+    }
     if head.fields.has(Known::Date) {
         return;
     }
-    // A year beyond 9999 is the one thing that it cannot write.
-    if let Ok(date) = DateTimePrinter::new().timestamp_to_rfc9110_string(&Timestamp::now()) {
-        sink.field(b"date", date.as_bytes());
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let (second, mut date) = WRITTEN.get();
+    if second != now {
+        let Some(written) = http_date(now) else { return };
+        date = written;
+        WRITTEN.set((now, date));
     }
+    sink.field(b"date", &date);
+}
+
+/// `Mon, 30 Nov 2026 10:11:12 GMT` (RFC 9110 section 5.6.7).
+type HttpDate = [u8; 29];
+
+/// A second since 1970; none beyond the year 9999.
+fn http_date(second: u64) -> Option<HttpDate> {
+    let at = Timestamp::from_second(i64::try_from(second).ok()?).ok()?;
+    DateTimePrinter::new().timestamp_to_rfc9110_string(&at).ok()?.into_bytes().try_into().ok()
 }
 
 fn add_mark(sink: &mut impl FieldSink, mark: Mark<'_>) {
