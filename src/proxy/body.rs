@@ -216,6 +216,9 @@ async fn send_body(
             }
             Moved::Dry => {
                 let now = Instant::now();
+                if replay.bytes > 0 && call.head.is_grpc() {
+                    call.clock.client.asks();
+                }
                 call.clock.wait_for_body(pace.wait(now, replay.bytes), now);
             }
             // What is at hand waits for the upstream to take it.

@@ -14,7 +14,8 @@
 //! client's.
 //!
 //! What an upstream does after its client kept it waiting for long is the client's doing as well: servers give up bodies that
-//! stop, some by closing the connection, some by a 500. Whether an upstream that failed was kept waiting is told here too.
+//! stop, some by closing the connection, some by a 500. Whether an upstream that failed was kept waiting is told here too. A call
+//! of gRPC that has brought a message is no such body: its upstream had something to answer.
 //!
 //! A request whose body came with its head never waits, so it costs no look at the clock.
 
@@ -33,6 +34,8 @@ pub(super) struct ClientShare {
     since: Cell<Option<Instant>>,
     /// The upstream had been kept waiting when it answered that it failed.
     was_kept: Cell<bool>,
+    /// The upstream has something to answer, whatever else may come.
+    is_asked: Cell<bool>,
 }
 
 impl ClientShare {
@@ -41,6 +44,13 @@ impl ClientShare {
         self.waited.set(Duration::ZERO);
         self.since.set(None);
         self.was_kept.set(false);
+        self.is_asked.set(false);
+    }
+
+    /// The upstream got something to answer before the rest of the body: however it fails from here on, it is not for the want
+    /// of a body.
+    pub(super) fn asks(&self) {
+        self.is_asked.set(true);
     }
 
     /// The client is waited for, from now on unless it was before.
@@ -70,7 +80,7 @@ impl ClientShare {
 
     /// Whether the upstream had been kept waiting for long until then, or until it failed by its answer: then it gave its client up.
     pub(super) fn kept_waiting(&self, then: Instant) -> bool {
-        let since = self.since.get();
+        let since = self.since.get().filter(|_| !self.is_asked.get());
         self.was_kept.get() || since.is_some_and(|since| then.saturating_duration_since(since) >= PATIENCE)
     }
 
@@ -138,6 +148,20 @@ mod tests {
         share.wait(start);
         share.answered(start + 2 * SECOND, || false);
         assert!(!share.kept_waiting(start + 9 * SECOND), "what follows an answer that begins well is the upstream's");
+    }
+
+    #[test]
+    fn an_upstream_that_has_something_to_answer_is_not_kept_waiting() {
+        let (share, start) = (ClientShare::default(), Instant::now());
+        share.wait(start);
+        share.asks();
+        assert!(!share.kept_waiting(start + 9 * SECOND), "it broke off what it was asked");
+        assert_eq!(share.upstreams(start, start + 9 * SECOND), Duration::ZERO, "it may have waited all the same");
+        share.answered(start + 9 * SECOND, || true);
+        assert!(!share.kept_waiting(start + 9 * SECOND), "it answered that it failed");
+        share.begin();
+        share.wait(start);
+        assert!(share.kept_waiting(start + SECOND), "nothing of another attempt's has come yet");
     }
 
     #[test]

@@ -197,6 +197,40 @@ async fn a_stream_of_messages_is_as_slow_as_its_service_and_not_as_its_client() 
     });
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_of_messages_that_fails_late_has_failed() {
+    let stable = H2Origin::start(|request, mut respond| async move {
+        // The time after which its database has not answered.
+        tokio::time::sleep(Duration::from_millis(1300)).await;
+        if request.uri().path() == "/s/reset" {
+            respond.send_reset(h2::Reason::INTERNAL_ERROR);
+            return;
+        }
+        let response = http::Response::builder().header("content-type", "application/grpc").header("grpc-status", "14");
+        let _ = respond.send_response(response.body(()).expect("a response"), true);
+    });
+    for path in ["status", "reset"] {
+        let plan = Plan::new().upstream_h2("stable", stable.address()).more(BREAKER);
+        let sidecar = Sidecar::start(&plan.route("all", "/{*rest}", "stable: stable", "breaker: b"));
+        let mut client = h2_client(sidecar.traffic()).await;
+        let mut calls = Vec::new();
+        for _ in 0..CALLS {
+            let request = Request::post(format!("http://shop.test/s/{path}")).header("content-type", "application/grpc");
+            let (response, mut stream) =
+                client.send_request(request.body(()).expect("a request"), false).expect("a stream");
+            stream.send_data(Bytes::from_static(b"first"), false).expect("it is taken");
+            calls.push((response, stream));
+        }
+        // Each waits for a reply before it says more.
+        for (response, _stream) in calls {
+            let _ = patient("an answer", response).await;
+        }
+        tokio::task::block_in_place(|| {
+            sidecar.wait_for_metric("graylane_breaker_state", &[("route", "all"), ("lane", "stable")], 2.0);
+        });
+    }
+}
+
 #[test]
 fn a_lane_that_is_slow_behind_a_slow_upload_is_seen_all_the_same() {
     let stable = Origin::answering(|_| {
