@@ -205,7 +205,7 @@ impl Answer<'_, '_> {
         let responder = responder.take().expect("an exchange is answered once");
         let now = call.clock.now();
         call.clock.answered(now, || outcome::of_head(self.head).is_failure());
-        record.answered(self.head, &call.clock.client, now);
+        record.answered(self.head, call.head.method(), &call.clock.client, now);
         if let (Responder::H1(h1), false) = (&responder, progress.sent.get()) {
             // The rest of the body will not be read, so no further request can be found behind it.
             h1.persistence.set(Persistence::Close);
@@ -363,7 +363,7 @@ async fn switch(
     let Some(Responder::H1(h1)) = responder.take() else { return Err(Failure::BadAnswer.into()) };
     let now = Instant::now();
     call.clock.answered(now, || false);
-    record.answered(head, &call.clock.client, now);
+    record.answered(head, call.head.method(), &call.clock.client, now);
     let tunnel = super::upgrade::Tunnel {
         client_in: client.input(),
         client_out: h1.switch(head, protocol),

@@ -214,7 +214,7 @@ async fn judged<'c>(
     }
     way.record.attempt_over(attempted.err());
     let ended = way.record.answered_at.filter(|at| *at >= began).unwrap_or_else(Instant::now);
-    let answer = verdict::answer(attempted, way.record, clock.client.kept_waiting(ended));
+    let answer = verdict::answer(attempted, way.record, request.head.method(), clock.client.kept_waiting(ended));
     let took = clock.client.upstreams(began, ended);
     if let Some(room) = routed.room.take() {
         room.leave(load(answer), took, worker.tick(Instant::now()));
@@ -303,7 +303,8 @@ async fn attempt<'c>(
         };
         if let Some(report) = way.record.report.take() {
             let now = Instant::now();
-            let outcome = outcome::of_end(&attempted, way.record.failure, clock.client.kept_waiting(now));
+            let outcome =
+                outcome::of_end(&attempted, way.record.failure, head.method(), clock.client.kept_waiting(now));
             report.ended(outcome, clock.client.until(now), now);
         }
         match attempted {

@@ -215,7 +215,8 @@ async fn a_stream_of_messages_that_fails_late_has_failed() {
         let mut client = h2_client(sidecar.traffic()).await;
         let mut calls = Vec::new();
         for _ in 0..CALLS {
-            let request = Request::post(format!("http://shop.test/s/{path}")).header("content-type", "application/grpc");
+            let request =
+                Request::post(format!("http://shop.test/s/{path}")).header("content-type", "application/grpc");
             let (response, mut stream) =
                 client.send_request(request.body(()).expect("a request"), false).expect("a stream");
             stream.send_data(Bytes::from_static(b"first"), false).expect("it is taken");
@@ -332,4 +333,14 @@ fn a_method_that_the_lane_does_not_know_is_not_its_failure() {
     let mut clients = crowd(&sidecar, "FOO / HTTP/1.1\r\nHost: a\r\n\r\n");
     assert_eq!(statuses(&mut clients), [501; CALLS]);
     check_no_verdict(&sidecar);
+}
+
+#[test]
+fn a_lane_that_does_not_know_get_has_failed() {
+    for status in ["501 Not Implemented", "505 HTTP Version Not Supported"] {
+        let stable = Origin::answering(move |_| answer(status, "", b""));
+        let sidecar = Sidecar::start(&plan(&stable, "", ""));
+        let _clients = crowd(&sidecar, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        sidecar.wait_for_metric("graylane_breaker_state", &[("route", "all"), ("lane", "stable")], 2.0);
+    }
 }
