@@ -7,7 +7,6 @@ use std::future::poll_fn;
 use std::num::NonZeroU64;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
-use std::time::Instant;
 
 use ::h2::Reason;
 
@@ -49,6 +48,11 @@ pub(super) struct Call<'r> {
 }
 
 impl Call<'_> {
+    /// A final head has come, or a change of protocol: whatever becomes of it, it is the upstream's word.
+    fn answered(&self, head: &ResponseHead) {
+        self.clock.answered(self.clock.now(), || outcome::of_head(head).is_failure());
+    }
+
     /// Whether this answer is to be held back for stable's.
     fn holds_back(&self, head: &ResponseHead, progress: &Progress) -> Result<(), Failed> {
         match self.guard.and_then(|guard| guard.holds_back(head, progress.at_hand.get())) {
@@ -99,9 +103,13 @@ pub(super) async fn over_h1(call: &Call<'_>, mut lease: H1Lease, exchange: Excha
             };
             let head = read.map_err(|error| error.into_failed(reused && progress.interim.get() == 0))?;
             match head.status {
-                101 => break (head, None),
+                101 => {
+                    call.answered(&head);
+                    break (head, None);
+                }
                 100..=199 => pass_interim(call, timer, side.as_mut(), &progress, responder, &head).await?,
                 _ => {
+                    call.answered(&head);
                     call.holds_back(&head, &progress)?;
                     let down = response_framing(&head, call.head.verb).map_err(|_| Failure::BadAnswer)?;
                     let mut reader =
@@ -160,6 +168,7 @@ pub(super) async fn over_h2(call: &Call<'_>, lease: H2Lease, exchange: Exchange<
                 h2::flatten_response(interim.into_parts().0, &mut head);
                 // RFC 9113 section 8.6: HTTP/2 has no change of protocol.
                 if head.status == 101 {
+                    call.answered(&head);
                     return Err(Failure::BadAnswer.into());
                 }
                 pass_interim(call, timer, side.as_mut(), &progress, responder, &head).await?;
@@ -168,6 +177,7 @@ pub(super) async fn over_h2(call: &Call<'_>, lease: H2Lease, exchange: Exchange<
     };
     let (parts, stream) = response.into_parts();
     h2::flatten_response(parts, &mut head);
+    call.answered(&head);
     call.holds_back(&head, &progress)?;
     let length = head.fields.first(Known::ContentLength).and_then(|v| std::str::from_utf8(v).ok()?.parse().ok());
     let reader = h2::BodyReader::new(stream, length);
@@ -204,7 +214,7 @@ impl Answer<'_, '_> {
     ) -> Result<bool, Failed> {
         let responder = responder.take().expect("an exchange is answered once");
         let now = call.clock.now();
-        call.clock.answered(now, || outcome::of_head(self.head).is_failure());
+        call.clock.wait_for(Waiting::Download);
         record.answered(self.head, call.head.method(), &call.clock.client, now);
         if let (Responder::H1(h1), false) = (&responder, progress.sent.get()) {
             // The rest of the body will not be read, so no further request can be found behind it.
@@ -361,8 +371,8 @@ async fn switch(
         return Err(Failure::BadAnswer.into());
     }
     let Some(Responder::H1(h1)) = responder.take() else { return Err(Failure::BadAnswer.into()) };
-    let now = Instant::now();
-    call.clock.answered(now, || false);
+    let now = call.clock.now();
+    call.clock.wait_for(Waiting::Download);
     record.answered(head, call.head.method(), &call.clock.client, now);
     let tunnel = super::upgrade::Tunnel {
         client_in: client.input(),

@@ -303,6 +303,36 @@ fn a_client_that_waits_for_100_of_a_lane_that_waits_for_the_body_is_no_verdict()
     assert_eq!(client.answer_to("POST").status(), 200);
 }
 
+/// Gray before stable, which asks for the body and waits for it.
+fn shielded(gray: impl std::fmt::Display, stable: &Origin, timeouts: &str) -> Plan {
+    let keys = "release: r\nbreaker: b\nshield: { on: [503, 504], max_body: 1KiB, budget: 100% }";
+    Plan::new()
+        .upstream("stable", stable.address())
+        .upstream("gray", gray)
+        .release("r", "level: full\nsalt: s")
+        .more(&format!("{BREAKER}limits: {{ body_idle: 20s }}"))
+        .route("all", "/{*rest}", "stable: stable, gray: gray", &format!("{keys}\ntimeouts: {{ {timeouts} }}"))
+}
+
+#[test]
+fn a_late_answer_to_who_waits_for_100_counts_although_it_is_held_back() {
+    let stable = Origin::lane("stable");
+    let gray = Origin::start(|visit| {
+        if visit.head().is_some() {
+            // Longer than what would pass for patience with a client.
+            sleep(Duration::from_millis(1300));
+            let _ = visit.send(answer("503 Service Unavailable", "Connection: close\r\n", b""));
+        }
+    });
+    let sidecar = Sidecar::start(&shielded(gray.address(), &stable, "first_byte: 20s"));
+    let mut clients = crowd(&sidecar, &ASK.replace("POST", "PUT"));
+    // The clients wait to be asked.
+    sleep(Duration::from_millis(2000));
+    clients.iter_mut().for_each(|client| client.send(b"x"));
+    assert_eq!(statuses(&mut clients), [200; CALLS]);
+    sidecar.wait_for_metric("graylane_breaker_state", &[("route", "all"), ("lane", "gray")], 2.0);
+}
+
 #[test]
 fn behind_a_100_it_is_the_clients_turn() {
     let stable = Origin::start(|visit| {
