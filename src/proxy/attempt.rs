@@ -158,7 +158,7 @@ pub(super) async fn over_h2(call: &Call<'_>, lease: H2Lease, exchange: Exchange<
             }
         }));
         let waited = beside(call, timer, side.as_mut(), &progress, |cx| reset(responder, cx), next).await;
-        if let Err(Failed { failure: Failure::FirstByteLate, .. }) = waited {
+        if let Err(Failed { failure: Failure::FirstByteLate | Failure::WordLate, .. }) = waited {
             // The connection itself may be dead, and would then swallow all requests until the system gives it up.
             lease.retire();
         }
