@@ -214,7 +214,8 @@ impl Answer<'_, '_> {
     ) -> Result<bool, Failed> {
         let responder = responder.take().expect("an exchange is answered once");
         let now = call.clock.now();
-        call.clock.wait_for(Waiting::Download);
+        // The head goes first, and the client is to take it; behind that it is the rest of the answer that may be waited for.
+        call.clock.wait_for(Waiting::Delivery);
         record.answered(self.head, call.head.method(), &call.clock.client, now);
         if let (Responder::H1(h1), false) = (&responder, progress.sent.get()) {
             // The rest of the body will not be read, so no further request can be found behind it.
@@ -241,7 +242,6 @@ impl Answer<'_, '_> {
         let at_hand = if call.slow.is_none() { gather_whole(self.reader, &mut writer) } else { None };
         let moved = match (at_hand, call.slow) {
             (Some(bytes), _) => {
-                call.clock.wait_for(Waiting::Delivery);
                 record.bytes_out += bytes;
                 let ending = pin!(async { writer.end().await.map_err(PumpError::Sink) });
                 beside(call, timer, side, progress, |_| Poll::Pending, ending).await

@@ -138,6 +138,23 @@ fn a_client_that_does_not_take_its_answer_in_time_is_not_the_lanes_failure() {
     drop(clients);
 }
 
+#[test]
+fn a_client_that_does_not_take_the_head_of_an_answer_is_the_slow_one() {
+    let head = format!("HTTP/1.1 200 OK\r\nX-Fill: {}\r\nContent-Length: 1\r\n\r\n", "x".repeat(50_000));
+    let stable = Origin::start(move |visit| {
+        while visit.request().is_some() && visit.send(&head).is_some() {
+            // So that the head goes down before its body has come.
+            sleep(Duration::from_millis(5));
+            let _ = visit.send("x");
+        }
+    });
+    let sidecar = Sidecar::start(&plan(&stable, "idle: 1s", ""));
+    let mut client = sidecar.client();
+    // More than all buffers on the way take of heads.
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n".repeat(2000).as_bytes());
+    sidecar.wait_for_metric("graylane_slow_clients_total", &[("reason", "answer")], 1.0);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn streams_that_are_reset_within_their_upload_have_not_waited_for_the_lane() {
     let stable = Origin::lane("stable");
