@@ -310,12 +310,14 @@ async fn attempt<'c>(
         match attempted {
             Ok(()) => return Ok(()),
             Err(Failed { failure, untouched }) => {
+                // Until another attempt takes what has come, the client is not waited for.
+                now = Instant::now();
+                request.body.pace.came(now);
                 let again = untouched && head.verb.is_idempotent() && request.body.replay.is_complete();
                 if fresh || !again {
                     return Err(failure);
                 }
                 way.record.replayed = true;
-                now = Instant::now();
                 clock.note_now(now);
                 clock.client.came(now);
             }
