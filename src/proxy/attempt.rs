@@ -80,6 +80,7 @@ impl From<Failure> for Failed {
 /// What an exchange has of the client: its answer's way, and what was done so far.
 pub(super) struct Exchange<'x, 'c> {
     pub(super) body: &'x mut RequestBody<'c>,
+    pub(super) progress: &'x Progress,
     pub(super) responder: &'x mut Option<Responder<'c>>,
     pub(super) timer: &'x mut Timer,
     pub(super) record: &'x mut Record,
@@ -87,19 +88,18 @@ pub(super) struct Exchange<'x, 'c> {
 
 /// Over an HTTP/1 connection.
 pub(super) async fn over_h1(call: &Call<'_>, mut lease: H1Lease, exchange: Exchange<'_, '_>) -> Result<(), Failed> {
-    let Exchange { body, responder, timer, record } = exchange;
+    let Exchange { body, progress, responder, timer, record } = exchange;
     let framing = upstream_framing(call);
     write_head(call, &mut lease, framing, record);
     let reused = lease.reused;
     let h1::Connection { input, output } = &mut *lease.connection;
-    let progress = Progress::of(body);
     let answered = {
         let writer = BodyWriter::H1(h1::BodyWriter::new(output, framing));
-        let mut side = pin!(upload(body, writer, call, &progress));
+        let mut side = pin!(upload(body, writer, call, progress));
         loop {
             let read = {
                 let reading = pin!(read_head(input, &call.limits, call.worker));
-                beside(call, timer, side.as_mut(), &progress, |cx| reset(responder, cx), reading).await?
+                beside(call, timer, side.as_mut(), progress, |cx| reset(responder, cx), reading).await?
             };
             let head = read.map_err(|error| error.into_failed(reused && progress.interim.get() == 0))?;
             match head.status {
@@ -107,15 +107,15 @@ pub(super) async fn over_h1(call: &Call<'_>, mut lease: H1Lease, exchange: Excha
                     call.answered(&head);
                     break (head, None);
                 }
-                100..=199 => pass_interim(call, timer, side.as_mut(), &progress, responder, &head).await?,
+                100..=199 => pass_interim(call, timer, side.as_mut(), progress, responder, &head).await?,
                 _ => {
                     call.answered(&head);
-                    call.holds_back(&head, &progress)?;
+                    call.holds_back(&head, progress)?;
                     let down = response_framing(&head, call.head.verb).map_err(|_| Failure::BadAnswer)?;
                     let mut reader =
                         BodyReader::H1(h1::BodyReader::new(input, down, &call.limits).map_err(|_| Failure::BadAnswer)?);
                     let answer = Answer { head: &head, framing: down, reader: &mut reader };
-                    let whole = answer.pass(call, side.as_mut(), &progress, responder, timer, record).await?;
+                    let whole = answer.pass(call, side.as_mut(), progress, responder, timer, record).await?;
                     drop(reader);
                     let may_persist = whole && may_persist(&head, down);
                     break (head, Some(may_persist));
@@ -127,7 +127,7 @@ pub(super) async fn over_h1(call: &Call<'_>, mut lease: H1Lease, exchange: Excha
     match may_persist {
         Some(true) if progress.sent.get() => lease.finish(call.clock.now()),
         Some(_) => {}
-        None => switch(call, lease, &head, Exchange { body, responder, timer, record }).await?,
+        None => switch(call, lease, &head, Exchange { body, progress, responder, timer, record }).await?,
     }
     call.worker.keep_response_head(head);
     Ok(())
@@ -135,7 +135,7 @@ pub(super) async fn over_h1(call: &Call<'_>, mut lease: H1Lease, exchange: Excha
 
 /// Over an HTTP/2 connection.
 pub(super) async fn over_h2(call: &Call<'_>, lease: H2Lease, exchange: Exchange<'_, '_>) -> Result<(), Failed> {
-    let Exchange { body, responder, timer, record } = exchange;
+    let Exchange { body, progress, responder, timer, record } = exchange;
     let has_body = call.framing != Framing::Empty;
     let request = h2_request(call, lease.scheme(), record)?;
     let reused = lease.reused;
@@ -143,10 +143,9 @@ pub(super) async fn over_h2(call: &Call<'_>, lease: H2Lease, exchange: Exchange<
     let sent = lease.send(request, !has_body).map_err(|_| Failed { failure: Failure::Reset, untouched: true });
     let (mut response, stream) = sent?;
     let mut head = call.worker.response_head();
-    let progress = Progress::of(body);
     let failed = |error| stream_failed(error, reused && progress.interim.get() == 0);
     let writer = BodyWriter::H2(h2::BodyWriter::new(stream, !has_body).to_upstream());
-    let mut side = pin!(upload(body, writer, call, &progress));
+    let mut side = pin!(upload(body, writer, call, progress));
     let response = loop {
         let next = pin!(poll_fn(|cx| {
             // Interim answers first: asked for the final one, h2 passes over those that stand before it.
@@ -157,7 +156,7 @@ pub(super) async fn over_h2(call: &Call<'_>, lease: H2Lease, exchange: Exchange<
                 _ => Pin::new(&mut response).poll(cx).map(Ok),
             }
         }));
-        let waited = beside(call, timer, side.as_mut(), &progress, |cx| reset(responder, cx), next).await;
+        let waited = beside(call, timer, side.as_mut(), progress, |cx| reset(responder, cx), next).await;
         if let Err(Failed { failure: Failure::FirstByteLate | Failure::WordLate, .. }) = waited {
             // The connection itself may be dead, and would then swallow all requests until the system gives it up.
             lease.retire();
@@ -171,14 +170,14 @@ pub(super) async fn over_h2(call: &Call<'_>, lease: H2Lease, exchange: Exchange<
                     call.answered(&head);
                     return Err(Failure::BadAnswer.into());
                 }
-                pass_interim(call, timer, side.as_mut(), &progress, responder, &head).await?;
+                pass_interim(call, timer, side.as_mut(), progress, responder, &head).await?;
             }
         }
     };
     let (parts, stream) = response.into_parts();
     h2::flatten_response(parts, &mut head);
     call.answered(&head);
-    call.holds_back(&head, &progress)?;
+    call.holds_back(&head, progress)?;
     let length = head.fields.first(Known::ContentLength).and_then(|v| std::str::from_utf8(v).ok()?.parse().ok());
     let reader = h2::BodyReader::new(stream, length);
     let down = match length {
@@ -188,7 +187,7 @@ pub(super) async fn over_h2(call: &Call<'_>, lease: H2Lease, exchange: Exchange<
     };
     let mut reader = BodyReader::H2(reader);
     let answer = Answer { head: &head, framing: down, reader: &mut reader };
-    answer.pass(call, side, &progress, responder, timer, record).await?;
+    answer.pass(call, side, progress, responder, timer, record).await?;
     call.worker.keep_response_head(head);
     Ok(())
 }
@@ -362,7 +361,7 @@ async fn switch(
     head: &ResponseHead,
     exchange: Exchange<'_, '_>,
 ) -> Result<(), Failed> {
-    let Exchange { body, responder, timer, record } = exchange;
+    let Exchange { body, responder, timer, record, .. } = exchange;
     let (Some(protocol), BodyReader::H1(client)) = (call.told.upgrade, &mut body.reader) else {
         return Err(Failure::BadAnswer.into());
     };

@@ -20,7 +20,7 @@ pub(super) struct RequestBody<'c> {
     pub(super) replay: Replay,
     /// How it comes along.
     pub(super) pace: Pace,
-    /// The client waited to be asked for it, and was, before an upstream could say so.
+    /// The client waited to be asked for it, and was: before an upstream could say so, or by an attempt that failed.
     pub(super) is_asked_for: bool,
 }
 

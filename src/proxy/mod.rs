@@ -66,7 +66,7 @@ pub use snapshot::{Route, Snapshot};
 pub use worker::{Parts, Worker};
 
 use attempt::{Call, Exchange, Failed, over_h1, over_h2};
-use body::RequestBody;
+use body::{Progress, RequestBody};
 use deadline::CallerDeadline;
 use failure::Failure;
 use fields::{Peer, Told, max_forwards, wanted_upgrade};
@@ -296,7 +296,8 @@ async fn attempt<'c>(
         };
         clock.wait_for(Waiting::FirstByte);
         record.reached(&lease, clock.client.until(now));
-        let exchange = Exchange { body: &mut request.body, responder, timer, record };
+        let progress = Progress::of(&request.body);
+        let exchange = Exchange { body: &mut request.body, progress: &progress, responder, timer, record };
         let attempted = match lease {
             upstream::Lease::H1(lease) => over_h1(&call, lease, exchange).await,
             upstream::Lease::H2(lease) => over_h2(&call, lease, exchange).await,
@@ -313,6 +314,8 @@ async fn attempt<'c>(
                 // Until another attempt takes what has come, the client is not waited for.
                 now = Instant::now();
                 request.body.pace.came(now);
+                // The client waits to be asked once, whoever asks.
+                request.body.is_asked_for = progress.is_asked_for.get();
                 let again = untouched && head.verb.is_idempotent() && request.body.replay.is_complete();
                 if fresh || !again {
                     return Err(failure);

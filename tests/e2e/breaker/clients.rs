@@ -351,6 +351,23 @@ fn a_late_answer_to_who_waits_for_100_counts_although_it_is_held_back() {
 }
 
 #[test]
+fn behind_a_100_of_a_lane_that_is_made_good_it_is_the_clients_turn() {
+    let stable = Origin::lane("stable");
+    let gray = Origin::start(|visit| {
+        if visit.head().is_some() && visit.send("HTTP/1.1 100 Continue\r\n\r\n").is_some() {
+            let _ = visit.send(answer("503 Service Unavailable", "Connection: close\r\n", b""));
+        }
+    });
+    let sidecar = Sidecar::start(&shielded(gray.address(), &stable, "first_byte: 400ms"));
+    let mut client = sidecar.client();
+    client.send(ASK.replace("POST", "PUT").as_bytes());
+    // Longer than the upstream's word would be waited for.
+    sleep(Duration::from_millis(1200));
+    client.send(b"x");
+    assert_eq!(client.answer_to("PUT").status(), 200);
+}
+
+#[test]
 fn behind_a_100_it_is_the_clients_turn() {
     let stable = Origin::start(|visit| {
         while let Some(head) = visit.head() {
