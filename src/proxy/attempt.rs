@@ -338,7 +338,7 @@ async fn pass_interim(
     let passing = pin!(responder.interim(head));
     let passed = beside(call, timer, side, progress, |_| Poll::Pending, passing).await;
     // Whoever does not take it is the client.
-    call.clock.client.excuse(call.clock.now().saturating_duration_since(began));
+    call.clock.client.excuse(began, call.clock.now());
     passed.map_err(|failed| failed.failure.of_client())?.map_err(|_| Failure::ClientGone)?;
     if head.status == 100 {
         progress.is_asked_for.set(true);

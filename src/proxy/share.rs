@@ -32,6 +32,8 @@ pub(super) struct ClientShare {
     waited: Cell<Duration>,
     /// Since when it is waited for.
     since: Cell<Option<Instant>>,
+    /// Until when it was waited for last.
+    came: Cell<Option<Instant>>,
     /// The upstream had been kept waiting when it answered that it failed.
     was_kept: Cell<bool>,
     /// The upstream has something to answer, whatever else may come.
@@ -43,6 +45,7 @@ impl ClientShare {
     pub(super) fn begin(&self) {
         self.waited.set(Duration::ZERO);
         self.since.set(None);
+        self.came.set(None);
         self.was_kept.set(false);
         self.is_asked.set(false);
     }
@@ -65,8 +68,11 @@ impl ClientShare {
 
     /// What was waited for has come.
     pub(super) fn came(&self, now: Instant) {
-        self.waited.set(self.until(now));
-        self.since.set(None);
+        if self.is_waiting() {
+            self.waited.set(self.until(now));
+            self.since.set(None);
+            self.came.set(Some(now));
+        }
     }
 
     /// The upstream's answer has come; `failed` is whether its head says that the request failed. What an answer that begins well
@@ -89,10 +95,11 @@ impl ClientShare {
         self.since.set(None);
     }
 
-    /// So much of the time was the client's too, unless the client was waited for anyway.
-    pub(super) fn excuse(&self, time: Duration) {
+    /// That time was the client's too, but for what it was waited for in it anyway.
+    pub(super) fn excuse(&self, from: Instant, to: Instant) {
         if !self.is_waiting() {
-            self.waited.set(self.waited.get() + time);
+            let from = self.came.get().map_or(from, |came| came.max(from));
+            self.waited.set(self.waited.get() + to.saturating_duration_since(from));
         }
     }
 
@@ -162,6 +169,21 @@ mod tests {
         share.begin();
         share.wait(start);
         assert!(share.kept_waiting(start + SECOND), "nothing of another attempt's has come yet");
+    }
+
+    #[test]
+    fn what_the_client_was_waited_for_twice_over_is_excused_once() {
+        let (share, began) = (ClientShare::default(), Instant::now());
+        let at = |second: u32| began + second * SECOND;
+        share.excuse(at(1), at(3));
+        assert_eq!(share.upstreams(began, at(4)), 2 * SECOND);
+        share.wait(at(4));
+        share.came(at(7));
+        share.excuse(at(5), at(8));
+        assert_eq!(share.upstreams(began, at(9)), 3 * SECOND, "its body came while it took an interim answer");
+        share.wait(at(9));
+        share.excuse(at(8), at(10));
+        assert_eq!(share.upstreams(began, at(10)), 3 * SECOND, "it is waited for");
     }
 
     #[test]
