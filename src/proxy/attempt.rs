@@ -7,7 +7,6 @@ use std::future::poll_fn;
 use std::num::NonZeroU64;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
-use std::time::Instant;
 
 use ::h2::Reason;
 
@@ -49,6 +48,11 @@ pub(super) struct Call<'r> {
 }
 
 impl Call<'_> {
+    /// A final head has come, or a change of protocol: whatever becomes of it, it is the upstream's word.
+    fn answered(&self, head: &ResponseHead) {
+        self.clock.answered(self.clock.now(), || outcome::of_head(head).is_failure());
+    }
+
     /// Whether this answer is to be held back for stable's.
     fn holds_back(&self, head: &ResponseHead, progress: &Progress) -> Result<(), Failed> {
         match self.guard.and_then(|guard| guard.holds_back(head, progress.at_hand.get())) {
@@ -76,6 +80,7 @@ impl From<Failure> for Failed {
 /// What an exchange has of the client: its answer's way, and what was done so far.
 pub(super) struct Exchange<'x, 'c> {
     pub(super) body: &'x mut RequestBody<'c>,
+    pub(super) progress: &'x Progress,
     pub(super) responder: &'x mut Option<Responder<'c>>,
     pub(super) timer: &'x mut Timer,
     pub(super) record: &'x mut Record,
@@ -83,31 +88,34 @@ pub(super) struct Exchange<'x, 'c> {
 
 /// Over an HTTP/1 connection.
 pub(super) async fn over_h1(call: &Call<'_>, mut lease: H1Lease, exchange: Exchange<'_, '_>) -> Result<(), Failed> {
-    let Exchange { body, responder, timer, record } = exchange;
+    let Exchange { body, progress, responder, timer, record } = exchange;
     let framing = upstream_framing(call);
     write_head(call, &mut lease, framing, record);
     let reused = lease.reused;
     let h1::Connection { input, output } = &mut *lease.connection;
-    let progress = Progress::of(body);
     let answered = {
         let writer = BodyWriter::H1(h1::BodyWriter::new(output, framing));
-        let mut side = pin!(upload(body, writer, call, &progress));
+        let mut side = pin!(upload(body, writer, call, progress));
         loop {
             let read = {
                 let reading = pin!(read_head(input, &call.limits, call.worker));
-                beside(call, timer, side.as_mut(), &progress, |cx| reset(responder, cx), reading).await?
+                beside(call, timer, side.as_mut(), progress, |cx| reset(responder, cx), reading).await?
             };
             let head = read.map_err(|error| error.into_failed(reused && progress.interim.get() == 0))?;
             match head.status {
-                101 => break (head, None),
-                100..=199 => pass_interim(call, timer, side.as_mut(), &progress, responder, &head).await?,
+                101 => {
+                    call.answered(&head);
+                    break (head, None);
+                }
+                100..=199 => pass_interim(call, timer, side.as_mut(), progress, responder, &head).await?,
                 _ => {
-                    call.holds_back(&head, &progress)?;
+                    call.answered(&head);
+                    call.holds_back(&head, progress)?;
                     let down = response_framing(&head, call.head.verb).map_err(|_| Failure::BadAnswer)?;
                     let mut reader =
                         BodyReader::H1(h1::BodyReader::new(input, down, &call.limits).map_err(|_| Failure::BadAnswer)?);
                     let answer = Answer { head: &head, framing: down, reader: &mut reader };
-                    let whole = answer.pass(call, side.as_mut(), &progress, responder, timer, record).await?;
+                    let whole = answer.pass(call, side.as_mut(), progress, responder, timer, record).await?;
                     drop(reader);
                     let may_persist = whole && may_persist(&head, down);
                     break (head, Some(may_persist));
@@ -119,7 +127,7 @@ pub(super) async fn over_h1(call: &Call<'_>, mut lease: H1Lease, exchange: Excha
     match may_persist {
         Some(true) if progress.sent.get() => lease.finish(call.clock.now()),
         Some(_) => {}
-        None => switch(call, lease, &head, Exchange { body, responder, timer, record }).await?,
+        None => switch(call, lease, &head, Exchange { body, progress, responder, timer, record }).await?,
     }
     call.worker.keep_response_head(head);
     Ok(())
@@ -127,7 +135,7 @@ pub(super) async fn over_h1(call: &Call<'_>, mut lease: H1Lease, exchange: Excha
 
 /// Over an HTTP/2 connection.
 pub(super) async fn over_h2(call: &Call<'_>, lease: H2Lease, exchange: Exchange<'_, '_>) -> Result<(), Failed> {
-    let Exchange { body, responder, timer, record } = exchange;
+    let Exchange { body, progress, responder, timer, record } = exchange;
     let has_body = call.framing != Framing::Empty;
     let request = h2_request(call, lease.scheme(), record)?;
     let reused = lease.reused;
@@ -135,10 +143,9 @@ pub(super) async fn over_h2(call: &Call<'_>, lease: H2Lease, exchange: Exchange<
     let sent = lease.send(request, !has_body).map_err(|_| Failed { failure: Failure::Reset, untouched: true });
     let (mut response, stream) = sent?;
     let mut head = call.worker.response_head();
-    let progress = Progress::of(body);
     let failed = |error| stream_failed(error, reused && progress.interim.get() == 0);
     let writer = BodyWriter::H2(h2::BodyWriter::new(stream, !has_body).to_upstream());
-    let mut side = pin!(upload(body, writer, call, &progress));
+    let mut side = pin!(upload(body, writer, call, progress));
     let response = loop {
         let next = pin!(poll_fn(|cx| {
             // Interim answers first: asked for the final one, h2 passes over those that stand before it.
@@ -149,8 +156,8 @@ pub(super) async fn over_h2(call: &Call<'_>, lease: H2Lease, exchange: Exchange<
                 _ => Pin::new(&mut response).poll(cx).map(Ok),
             }
         }));
-        let waited = beside(call, timer, side.as_mut(), &progress, |cx| reset(responder, cx), next).await;
-        if let Err(Failed { failure: Failure::FirstByteLate, .. }) = waited {
+        let waited = beside(call, timer, side.as_mut(), progress, |cx| reset(responder, cx), next).await;
+        if let Err(Failed { failure: Failure::FirstByteLate | Failure::WordLate, .. }) = waited {
             // The connection itself may be dead, and would then swallow all requests until the system gives it up.
             lease.retire();
         }
@@ -160,15 +167,17 @@ pub(super) async fn over_h2(call: &Call<'_>, lease: H2Lease, exchange: Exchange<
                 h2::flatten_response(interim.into_parts().0, &mut head);
                 // RFC 9113 section 8.6: HTTP/2 has no change of protocol.
                 if head.status == 101 {
+                    call.answered(&head);
                     return Err(Failure::BadAnswer.into());
                 }
-                pass_interim(call, timer, side.as_mut(), &progress, responder, &head).await?;
+                pass_interim(call, timer, side.as_mut(), progress, responder, &head).await?;
             }
         }
     };
     let (parts, stream) = response.into_parts();
     h2::flatten_response(parts, &mut head);
-    call.holds_back(&head, &progress)?;
+    call.answered(&head);
+    call.holds_back(&head, progress)?;
     let length = head.fields.first(Known::ContentLength).and_then(|v| std::str::from_utf8(v).ok()?.parse().ok());
     let reader = h2::BodyReader::new(stream, length);
     let down = match length {
@@ -178,7 +187,7 @@ pub(super) async fn over_h2(call: &Call<'_>, lease: H2Lease, exchange: Exchange<
     };
     let mut reader = BodyReader::H2(reader);
     let answer = Answer { head: &head, framing: down, reader: &mut reader };
-    answer.pass(call, side, &progress, responder, timer, record).await?;
+    answer.pass(call, side, progress, responder, timer, record).await?;
     call.worker.keep_response_head(head);
     Ok(())
 }
@@ -204,8 +213,9 @@ impl Answer<'_, '_> {
     ) -> Result<bool, Failed> {
         let responder = responder.take().expect("an exchange is answered once");
         let now = call.clock.now();
-        call.clock.answered(now, || outcome::of_head(self.head).is_failure());
-        record.answered(self.head, &call.clock.client, now);
+        // The head goes first, and the client is to take it; behind that it is the rest of the answer that may be waited for.
+        call.clock.wait_for(Waiting::Delivery);
+        record.answered(self.head, call.head.method(), &call.clock.client, now);
         if let (Responder::H1(h1), false) = (&responder, progress.sent.get()) {
             // The rest of the body will not be read, so no further request can be found behind it.
             h1.persistence.set(Persistence::Close);
@@ -231,7 +241,6 @@ impl Answer<'_, '_> {
         let at_hand = if call.slow.is_none() { gather_whole(self.reader, &mut writer) } else { None };
         let moved = match (at_hand, call.slow) {
             (Some(bytes), _) => {
-                call.clock.wait_for(Waiting::Delivery);
                 record.bytes_out += bytes;
                 let ending = pin!(async { writer.end().await.map_err(PumpError::Sink) });
                 beside(call, timer, side, progress, |_| Poll::Pending, ending).await
@@ -329,7 +338,7 @@ async fn pass_interim(
     let passing = pin!(responder.interim(head));
     let passed = beside(call, timer, side, progress, |_| Poll::Pending, passing).await;
     // Whoever does not take it is the client.
-    call.clock.client.excuse(call.clock.now().saturating_duration_since(began));
+    call.clock.client.excuse(began, call.clock.now());
     passed.map_err(|failed| failed.failure.of_client())?.map_err(|_| Failure::ClientGone)?;
     if head.status == 100 {
         progress.is_asked_for.set(true);
@@ -352,7 +361,7 @@ async fn switch(
     head: &ResponseHead,
     exchange: Exchange<'_, '_>,
 ) -> Result<(), Failed> {
-    let Exchange { body, responder, timer, record } = exchange;
+    let Exchange { body, responder, timer, record, .. } = exchange;
     let (Some(protocol), BodyReader::H1(client)) = (call.told.upgrade, &mut body.reader) else {
         return Err(Failure::BadAnswer.into());
     };
@@ -361,9 +370,9 @@ async fn switch(
         return Err(Failure::BadAnswer.into());
     }
     let Some(Responder::H1(h1)) = responder.take() else { return Err(Failure::BadAnswer.into()) };
-    let now = Instant::now();
-    call.clock.answered(now, || false);
-    record.answered(head, &call.clock.client, now);
+    let now = call.clock.now();
+    call.clock.wait_for(Waiting::Download);
+    record.answered(head, call.head.method(), &call.clock.client, now);
     let tunnel = super::upgrade::Tunnel {
         client_in: client.input(),
         client_out: h1.switch(head, protocol),

@@ -20,7 +20,7 @@ pub(super) struct RequestBody<'c> {
     pub(super) replay: Replay,
     /// How it comes along.
     pub(super) pace: Pace,
-    /// The client waited to be asked for it, and was, before an upstream could say so.
+    /// The client waited to be asked for it, and was: before an upstream could say so, or by an attempt that failed.
     pub(super) is_asked_for: bool,
 }
 
@@ -216,6 +216,9 @@ async fn send_body(
             }
             Moved::Dry => {
                 let now = Instant::now();
+                if replay.bytes > 0 && call.head.is_grpc() {
+                    call.clock.client.asks();
+                }
                 call.clock.wait_for_body(pace.wait(now, replay.bytes), now);
             }
             // What is at hand waits for the upstream to take it.

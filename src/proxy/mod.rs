@@ -66,7 +66,7 @@ pub use snapshot::{Route, Snapshot};
 pub use worker::{Parts, Worker};
 
 use attempt::{Call, Exchange, Failed, over_h1, over_h2};
-use body::RequestBody;
+use body::{Progress, RequestBody};
 use deadline::CallerDeadline;
 use failure::Failure;
 use fields::{Peer, Told, max_forwards, wanted_upgrade};
@@ -214,7 +214,7 @@ async fn judged<'c>(
     }
     way.record.attempt_over(attempted.err());
     let ended = way.record.answered_at.filter(|at| *at >= began).unwrap_or_else(Instant::now);
-    let answer = verdict::answer(attempted, way.record, clock.client.kept_waiting(ended));
+    let answer = verdict::answer(attempted, way.record, request.head.method(), clock.client.kept_waiting(ended));
     let took = clock.client.upstreams(began, ended);
     if let Some(room) = routed.room.take() {
         room.leave(load(answer), took, worker.tick(Instant::now()));
@@ -296,25 +296,31 @@ async fn attempt<'c>(
         };
         clock.wait_for(Waiting::FirstByte);
         record.reached(&lease, clock.client.until(now));
-        let exchange = Exchange { body: &mut request.body, responder, timer, record };
+        let progress = Progress::of(&request.body);
+        let exchange = Exchange { body: &mut request.body, progress: &progress, responder, timer, record };
         let attempted = match lease {
             upstream::Lease::H1(lease) => over_h1(&call, lease, exchange).await,
             upstream::Lease::H2(lease) => over_h2(&call, lease, exchange).await,
         };
         if let Some(report) = way.record.report.take() {
             let now = Instant::now();
-            let outcome = outcome::of_end(&attempted, way.record.failure, clock.client.kept_waiting(now));
+            let outcome =
+                outcome::of_end(&attempted, way.record.failure, head.method(), clock.client.kept_waiting(now));
             report.ended(outcome, clock.client.until(now), now);
         }
         match attempted {
             Ok(()) => return Ok(()),
             Err(Failed { failure, untouched }) => {
+                // Until another attempt takes what has come, the client is not waited for.
+                now = Instant::now();
+                request.body.pace.came(now);
+                // The client waits to be asked once, whoever asks.
+                request.body.is_asked_for = progress.is_asked_for.get();
                 let again = untouched && head.verb.is_idempotent() && request.body.replay.is_complete();
                 if fresh || !again {
                     return Err(failure);
                 }
                 way.record.replayed = true;
-                now = Instant::now();
                 clock.note_now(now);
                 clock.client.came(now);
             }

@@ -23,18 +23,30 @@ pub(super) fn of_head(head: &ResponseHead) -> Outcome {
 fn of_status(status: u16) -> Outcome {
     match status {
         502..=504 => Outcome::Unavailable,
-        // What the client chose to ask by, no error of the service.
-        501 | 505 => Outcome::Answered,
         500..=599 => Outcome::Erred,
         _ => Outcome::Answered,
     }
 }
 
+/// Whether an answer with this status says no more than that the client chose a method which few know: any stranger could make a
+/// lane fail by one. 501 for a method that everybody knows is the service's.
+pub(super) fn is_odd_method(status: u16, method: &str) -> bool {
+    status == 501 && !matches!(method, "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS")
+}
+
 /// What the end of an exchange says: `broken` is why an answer was broken off. An endpoint that was `kept_waiting` by its client
 /// for long and failed then gave the client up.
-pub(super) fn of_end(attempted: &Result<(), Failed>, broken: Option<Failure>, kept_waiting: bool) -> Outcome {
+pub(super) fn of_end(
+    attempted: &Result<(), Failed>,
+    broken: Option<Failure>,
+    method: &str,
+    kept_waiting: bool,
+) -> Outcome {
     match (attempted, broken) {
         (Err(_), _) if kept_waiting => Outcome::Unknown,
+        (Err(Failed { failure: Failure::HeldBack(status), .. }), _) if is_odd_method(*status, method) => {
+            Outcome::Unknown
+        }
         (Ok(()), None) => Outcome::Answered,
         (Ok(()), Some(Failure::Aborted)) => Outcome::Unavailable,
         // The client left, or was slow to take the answer: that cannot be told from an endpoint that pauses.
@@ -67,7 +79,7 @@ mod tests {
         assert_eq!(of_head(&head(200, None)), Outcome::Answered);
         assert_eq!(of_head(&head(404, None)), Outcome::Answered);
         assert_eq!(of_head(&head(500, None)), Outcome::Erred);
-        assert_eq!([501, 505].map(|status| of_head(&head(status, None))), [Outcome::Answered; 2]);
+        assert_eq!([501, 505].map(|status| of_head(&head(status, None))), [Outcome::Erred; 2]);
         assert_eq!([502, 503, 504].map(|status| of_head(&head(status, None))), [Outcome::Unavailable; 3]);
         assert_eq!(of_head(&head(200, Some(b"14"))), Outcome::Unavailable);
         assert_eq!(of_head(&head(200, Some(b"13"))), Outcome::Erred);
@@ -75,23 +87,35 @@ mod tests {
     }
 
     #[test]
+    fn a_method_that_few_know_is_the_clients_choice() {
+        for method in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] {
+            assert!(!is_odd_method(501, method), "{method}");
+        }
+        for method in ["TRACE", "FOO", "get", "PROPFIND"] {
+            assert!(is_odd_method(501, method) && !is_odd_method(505, method), "{method}");
+        }
+        let held_back = |method| of_end(&Err(Failure::HeldBack(501).into()), None, method, false);
+        assert_eq!((held_back("GET"), held_back("FOO")), (Outcome::Erred, Outcome::Unknown));
+    }
+
+    #[test]
     fn a_client_that_leaves_says_nothing_against_an_endpoint() {
-        let failed = |failure: Failure| of_end(&Err(failure.into()), None, false);
+        let failed = |failure: Failure| of_end(&Err(failure.into()), None, "GET", false);
         assert_eq!(failed(Failure::ClientGone), Outcome::Unknown);
         assert_eq!(failed(Failure::ClientLate), Outcome::Unknown);
         assert_eq!(failed(Failure::ClientOverdue), Outcome::Unknown);
         assert_eq!(failed(Failure::WordLate), Outcome::Unknown);
-        assert_eq!(of_end(&Ok(()), Some(Failure::ClientGone), false), Outcome::Unknown);
+        assert_eq!(of_end(&Ok(()), Some(Failure::ClientGone), "GET", false), Outcome::Unknown);
         assert_eq!(failed(Failure::Reset), Outcome::Unavailable);
         assert_eq!(failed(Failure::HeldBack(503)), Outcome::Unavailable);
         assert_eq!(failed(Failure::HeldBack(500)), Outcome::Erred);
         assert_eq!(failed(Failure::FirstByteLate), Outcome::Unavailable);
-        assert_eq!(of_end(&Ok(()), Some(Failure::Aborted), false), Outcome::Unavailable);
-        assert_eq!(of_end(&Ok(()), None, false), Outcome::Answered);
+        assert_eq!(of_end(&Ok(()), Some(Failure::Aborted), "GET", false), Outcome::Unavailable);
+        assert_eq!(of_end(&Ok(()), None, "GET", false), Outcome::Answered);
         assert_eq!(failed(Failure::HeldBack(503)), Outcome::Unavailable, "the shield kept it from the client");
         assert_eq!(failed(Failure::HeldBack(500)), Outcome::Erred);
         let stale = Failed { failure: Failure::Reset, untouched: true };
-        assert_eq!(of_end(&Err(stale), None, false), Outcome::Unknown, "it is an ordinary race");
-        assert_eq!(of_end(&Err(Failure::Reset.into()), None, true), Outcome::Unknown, "it gave its client up");
+        assert_eq!(of_end(&Err(stale), None, "GET", false), Outcome::Unknown, "it is an ordinary race");
+        assert_eq!(of_end(&Err(Failure::Reset.into()), None, "GET", true), Outcome::Unknown, "it gave its client up");
     }
 }

@@ -62,12 +62,15 @@ impl Record {
     }
 
     /// The upstream's final answer, or its change of protocol, has begun.
-    pub(super) fn answered(&mut self, head: &ResponseHead, client: &ClientShare, now: Instant) {
+    pub(super) fn answered(&mut self, head: &ResponseHead, method: &str, client: &ClientShare, now: Instant) {
         self.status = head.status;
         self.answered_at = Some(now);
         if let Some(report) = &mut self.report {
             let outcome = match outcome::of_head(head) {
-                failed if failed.is_failure() && client.kept_waiting(now) => Outcome::Unknown,
+                failed if failed.is_failure() => {
+                    let excused = client.kept_waiting(now) || outcome::is_odd_method(head.status, method);
+                    if excused { Outcome::Unknown } else { failed }
+                }
                 outcome => outcome,
             };
             report.answered(outcome, client.until(now), now);

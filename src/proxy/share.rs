@@ -14,7 +14,8 @@
 //! client's.
 //!
 //! What an upstream does after its client kept it waiting for long is the client's doing as well: servers give up bodies that
-//! stop, some by closing the connection, some by a 500. Whether an upstream that failed was kept waiting is told here too.
+//! stop, some by closing the connection, some by a 500. Whether an upstream that failed was kept waiting is told here too. A call
+//! of gRPC that has brought a message is no such body: its upstream had something to answer.
 //!
 //! A request whose body came with its head never waits, so it costs no look at the clock.
 
@@ -31,8 +32,12 @@ pub(super) struct ClientShare {
     waited: Cell<Duration>,
     /// Since when it is waited for.
     since: Cell<Option<Instant>>,
+    /// Until when it was waited for last.
+    came: Cell<Option<Instant>>,
     /// The upstream had been kept waiting when it answered that it failed.
     was_kept: Cell<bool>,
+    /// The upstream has something to answer, whatever else may come.
+    is_asked: Cell<bool>,
 }
 
 impl ClientShare {
@@ -40,7 +45,15 @@ impl ClientShare {
     pub(super) fn begin(&self) {
         self.waited.set(Duration::ZERO);
         self.since.set(None);
+        self.came.set(None);
         self.was_kept.set(false);
+        self.is_asked.set(false);
+    }
+
+    /// The upstream got something to answer before the rest of the body: however it fails from here on, it is not for the want
+    /// of a body.
+    pub(super) fn asks(&self) {
+        self.is_asked.set(true);
     }
 
     /// The client is waited for, from now on unless it was before.
@@ -55,8 +68,11 @@ impl ClientShare {
 
     /// What was waited for has come.
     pub(super) fn came(&self, now: Instant) {
-        self.waited.set(self.until(now));
-        self.since.set(None);
+        if self.is_waiting() {
+            self.waited.set(self.until(now));
+            self.since.set(None);
+            self.came.set(Some(now));
+        }
     }
 
     /// The upstream's answer has come; `failed` is whether its head says that the request failed. What an answer that begins well
@@ -70,7 +86,7 @@ impl ClientShare {
 
     /// Whether the upstream had been kept waiting for long until then, or until it failed by its answer: then it gave its client up.
     pub(super) fn kept_waiting(&self, then: Instant) -> bool {
-        let since = self.since.get();
+        let since = self.since.get().filter(|_| !self.is_asked.get());
         self.was_kept.get() || since.is_some_and(|since| then.saturating_duration_since(since) >= PATIENCE)
     }
 
@@ -79,10 +95,11 @@ impl ClientShare {
         self.since.set(None);
     }
 
-    /// So much of the time was the client's too, unless the client was waited for anyway.
-    pub(super) fn excuse(&self, time: Duration) {
+    /// That time was the client's too, but for what it was waited for in it anyway.
+    pub(super) fn excuse(&self, from: Instant, to: Instant) {
         if !self.is_waiting() {
-            self.waited.set(self.waited.get() + time);
+            let from = self.came.get().map_or(from, |came| came.max(from));
+            self.waited.set(self.waited.get() + to.saturating_duration_since(from));
         }
     }
 
@@ -138,6 +155,35 @@ mod tests {
         share.wait(start);
         share.answered(start + 2 * SECOND, || false);
         assert!(!share.kept_waiting(start + 9 * SECOND), "what follows an answer that begins well is the upstream's");
+    }
+
+    #[test]
+    fn an_upstream_that_has_something_to_answer_is_not_kept_waiting() {
+        let (share, start) = (ClientShare::default(), Instant::now());
+        share.wait(start);
+        share.asks();
+        assert!(!share.kept_waiting(start + 9 * SECOND), "it broke off what it was asked");
+        assert_eq!(share.upstreams(start, start + 9 * SECOND), Duration::ZERO, "it may have waited all the same");
+        share.answered(start + 9 * SECOND, || true);
+        assert!(!share.kept_waiting(start + 9 * SECOND), "it answered that it failed");
+        share.begin();
+        share.wait(start);
+        assert!(share.kept_waiting(start + SECOND), "nothing of another attempt's has come yet");
+    }
+
+    #[test]
+    fn what_the_client_was_waited_for_twice_over_is_excused_once() {
+        let (share, began) = (ClientShare::default(), Instant::now());
+        let at = |second: u32| began + second * SECOND;
+        share.excuse(at(1), at(3));
+        assert_eq!(share.upstreams(began, at(4)), 2 * SECOND);
+        share.wait(at(4));
+        share.came(at(7));
+        share.excuse(at(5), at(8));
+        assert_eq!(share.upstreams(began, at(9)), 3 * SECOND, "its body came while it took an interim answer");
+        share.wait(at(9));
+        share.excuse(at(8), at(10));
+        assert_eq!(share.upstreams(began, at(10)), 3 * SECOND, "it is waited for");
     }
 
     #[test]

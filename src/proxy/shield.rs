@@ -35,7 +35,7 @@ impl Guard<'_> {
             // Nothing was sent, so any method may go elsewhere.
             Failure::Connect | Failure::ConnectLate | Failure::NoEndpoint => self.is_on(ShieldWord::Connect),
             Failure::Reset | Failure::BadAnswer => self.repeats(ShieldWord::Reset, body_at_hand),
-            Failure::FirstByteLate => self.repeats(ShieldWord::Status(504), body_at_hand),
+            Failure::FirstByteLate | Failure::WordLate => self.repeats(ShieldWord::Status(504), body_at_hand),
             // As if gray had answered it.
             Failure::Injected(status) => self.repeats(ShieldWord::Status(status), body_at_hand),
             // Its place in the budget was taken when it was held back.
@@ -99,6 +99,8 @@ mod tests {
         assert!(!catches(Verb::Get, false, Failure::Reset, false, true), "the body is gone");
         assert!(!catches(Verb::Get, false, Failure::Reset, true, false), "the budget is spent");
         assert!(!catches(Verb::Get, false, Failure::ClientGone, true, true));
+        assert!(catches(Verb::Get, false, Failure::FirstByteLate, true, true));
+        assert!(catches(Verb::Put, false, Failure::WordLate, true, true), "its client waits to be asked for the body");
         assert!(catches(Verb::Get, false, Failure::Injected(503), true, true));
         assert!(!catches(Verb::Get, false, Failure::Injected(500), true, true), "not listed");
         assert!(!catches(Verb::Get, false, Failure::InjectedReset, true, true), "the client is to see it");

@@ -218,14 +218,13 @@ impl Clock {
         }
     }
 
-    /// The upstream's answer has begun; `failed` is whether its head says that the request failed. What is waited for from here
-    /// on is not told by the attempt's time.
+    /// The upstream's answer has begun; `failed` is whether its head says that the request failed. It may still
+    /// be held back for another one, so what is waited for from here on is to be said by whoever passes it on.
     pub(super) fn answered(&self, now: Instant, failed: impl FnOnce() -> bool) {
         match self.waiting.get() {
             Waiting::Word => self.client.take_back(),
             _ => self.client.answered(now, failed),
         }
-        self.wait_for(Waiting::Download);
     }
 
     /// The client is not waited for any more, but the upstream.
@@ -349,6 +348,7 @@ mod tests {
         clock.wait_for_client(late);
         assert_eq!(clock.lateness(), Failure::ClientOverdue);
         clock.answered(late, || false);
+        clock.wait_for(Waiting::Download);
         assert_eq!(clock.lateness(), Failure::RequestLate);
         clock.wait_for(Waiting::Delivery);
         assert_eq!(clock.lateness(), Failure::ClientOverdue);

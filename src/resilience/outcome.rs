@@ -1,7 +1,8 @@
 //! What counts: from how an exchange ended to what the figures make of it.
 //!
 //! A lane fails where its upstream does: 5xx, no connection, a reset, a time-out, and the gRPC codes that say the same.
-//! What the client did wrong (4xx, and a method or version that the upstream does not know) was served well; what this process did wrong says nothing about the lane.
+//! What the client did wrong (4xx) was served well; what this process did wrong says nothing about the lane. A 501 for a method
+//! that few know is no answer at all here: whoever knows the method says that the fault was the client's.
 
 /// What the figures make of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -83,8 +84,6 @@ pub fn classify(answer: Answer, too_many: TooManyRequests) -> Outcome {
         None => Outcome::NotCounted,
         Some(429) => of_too_many(too_many),
         Some(100..=499) => Outcome::Success,
-        // The client chose the method and the version: any stranger could make a lane fail by them.
-        Some(501 | 505) => Outcome::Success,
         // 600 and more are to be taken as 5xx (RFC 9110 section 15).
         Some(_) => Outcome::Failure,
     };
@@ -145,10 +144,10 @@ mod tests {
 
     #[test]
     fn a_status_counts_by_whose_fault_it_is() {
-        for status in [101, 200, 204, 302, 304, 400, 404, 409, 429, 499, 501, 505] {
+        for status in [101, 200, 204, 302, 304, 400, 404, 409, 429, 499] {
             check(Some(status), None, None, Outcome::Success);
         }
-        for status in [500, 502, 503, 504, 506, 599, 600, 999, 0] {
+        for status in [500, 501, 502, 503, 504, 505, 506, 599, 600, 999, 0] {
             check(Some(status), None, None, Outcome::Failure);
         }
         check(None, None, None, Outcome::NotCounted);

@@ -138,6 +138,23 @@ fn a_client_that_does_not_take_its_answer_in_time_is_not_the_lanes_failure() {
     drop(clients);
 }
 
+#[test]
+fn a_client_that_does_not_take_the_head_of_an_answer_is_the_slow_one() {
+    let head = format!("HTTP/1.1 200 OK\r\nX-Fill: {}\r\nContent-Length: 1\r\n\r\n", "x".repeat(50_000));
+    let stable = Origin::start(move |visit| {
+        while visit.request().is_some() && visit.send(&head).is_some() {
+            // So that the head goes down before its body has come.
+            sleep(Duration::from_millis(5));
+            let _ = visit.send("x");
+        }
+    });
+    let sidecar = Sidecar::start(&plan(&stable, "idle: 1s", ""));
+    let mut client = sidecar.client();
+    // More than all buffers on the way take of heads.
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n".repeat(2000).as_bytes());
+    sidecar.wait_for_metric("graylane_slow_clients_total", &[("reason", "answer")], 1.0);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn streams_that_are_reset_within_their_upload_have_not_waited_for_the_lane() {
     let stable = Origin::lane("stable");
@@ -195,6 +212,41 @@ async fn a_stream_of_messages_is_as_slow_as_its_service_and_not_as_its_client() 
         sleep(Duration::from_millis(300));
         assert_eq!(sidecar.metric("graylane_breaker_transitions_total", &[("route", "all"), ("to", "open")]), 0.0);
     });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_of_messages_that_fails_late_has_failed() {
+    let stable = H2Origin::start(|request, mut respond| async move {
+        // The time after which its database has not answered.
+        tokio::time::sleep(Duration::from_millis(1300)).await;
+        if request.uri().path() == "/s/reset" {
+            respond.send_reset(h2::Reason::INTERNAL_ERROR);
+            return;
+        }
+        let response = http::Response::builder().header("content-type", "application/grpc").header("grpc-status", "14");
+        let _ = respond.send_response(response.body(()).expect("a response"), true);
+    });
+    for path in ["status", "reset"] {
+        let plan = Plan::new().upstream_h2("stable", stable.address()).more(BREAKER);
+        let sidecar = Sidecar::start(&plan.route("all", "/{*rest}", "stable: stable", "breaker: b"));
+        let mut client = h2_client(sidecar.traffic()).await;
+        let mut calls = Vec::new();
+        for _ in 0..CALLS {
+            let request =
+                Request::post(format!("http://shop.test/s/{path}")).header("content-type", "application/grpc");
+            let (response, mut stream) =
+                client.send_request(request.body(()).expect("a request"), false).expect("a stream");
+            stream.send_data(Bytes::from_static(b"first"), false).expect("it is taken");
+            calls.push((response, stream));
+        }
+        // Each waits for a reply before it says more.
+        for (response, _stream) in calls {
+            let _ = patient("an answer", response).await;
+        }
+        tokio::task::block_in_place(|| {
+            sidecar.wait_for_metric("graylane_breaker_state", &[("route", "all"), ("lane", "stable")], 2.0);
+        });
+    }
 }
 
 #[test]
@@ -268,6 +320,53 @@ fn a_client_that_waits_for_100_of_a_lane_that_waits_for_the_body_is_no_verdict()
     assert_eq!(client.answer_to("POST").status(), 200);
 }
 
+/// Gray before stable, which asks for the body and waits for it.
+fn shielded(gray: impl std::fmt::Display, stable: &Origin, timeouts: &str) -> Plan {
+    let keys = "release: r\nbreaker: b\nshield: { on: [503, 504], max_body: 1KiB, budget: 100% }";
+    Plan::new()
+        .upstream("stable", stable.address())
+        .upstream("gray", gray)
+        .release("r", "level: full\nsalt: s")
+        .more(&format!("{BREAKER}limits: {{ body_idle: 20s }}"))
+        .route("all", "/{*rest}", "stable: stable, gray: gray", &format!("{keys}\ntimeouts: {{ {timeouts} }}"))
+}
+
+#[test]
+fn a_late_answer_to_who_waits_for_100_counts_although_it_is_held_back() {
+    let stable = Origin::lane("stable");
+    let gray = Origin::start(|visit| {
+        if visit.head().is_some() {
+            // Longer than what would pass for patience with a client.
+            sleep(Duration::from_millis(1300));
+            let _ = visit.send(answer("503 Service Unavailable", "Connection: close\r\n", b""));
+        }
+    });
+    let sidecar = Sidecar::start(&shielded(gray.address(), &stable, "first_byte: 20s"));
+    let mut clients = crowd(&sidecar, &ASK.replace("POST", "PUT"));
+    // The clients wait to be asked.
+    sleep(Duration::from_millis(2000));
+    clients.iter_mut().for_each(|client| client.send(b"x"));
+    assert_eq!(statuses(&mut clients), [200; CALLS]);
+    sidecar.wait_for_metric("graylane_breaker_state", &[("route", "all"), ("lane", "gray")], 2.0);
+}
+
+#[test]
+fn behind_a_100_of_a_lane_that_is_made_good_it_is_the_clients_turn() {
+    let stable = Origin::lane("stable");
+    let gray = Origin::start(|visit| {
+        if visit.head().is_some() && visit.send("HTTP/1.1 100 Continue\r\n\r\n").is_some() {
+            let _ = visit.send(answer("503 Service Unavailable", "Connection: close\r\n", b""));
+        }
+    });
+    let sidecar = Sidecar::start(&shielded(gray.address(), &stable, "first_byte: 400ms"));
+    let mut client = sidecar.client();
+    client.send(ASK.replace("POST", "PUT").as_bytes());
+    // Longer than the upstream's word would be waited for.
+    sleep(Duration::from_millis(1200));
+    client.send(b"x");
+    assert_eq!(client.answer_to("PUT").status(), 200);
+}
+
 #[test]
 fn behind_a_100_it_is_the_clients_turn() {
     let stable = Origin::start(|visit| {
@@ -298,4 +397,14 @@ fn a_method_that_the_lane_does_not_know_is_not_its_failure() {
     let mut clients = crowd(&sidecar, "FOO / HTTP/1.1\r\nHost: a\r\n\r\n");
     assert_eq!(statuses(&mut clients), [501; CALLS]);
     check_no_verdict(&sidecar);
+}
+
+#[test]
+fn a_lane_that_does_not_know_get_has_failed() {
+    for status in ["501 Not Implemented", "505 HTTP Version Not Supported"] {
+        let stable = Origin::answering(move |_| answer(status, "", b""));
+        let sidecar = Sidecar::start(&plan(&stable, "", ""));
+        let _clients = crowd(&sidecar, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        sidecar.wait_for_metric("graylane_breaker_state", &[("route", "all"), ("lane", "stable")], 2.0);
+    }
 }

@@ -2,11 +2,12 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use super::scene::{Scene, ahead, fault};
 use crate::harness::{
-    GrpcOrigin, H2Origin, PATIENCE, Plan, Sidecar, Text, eventually, grpc_client, grpc_path, h2_client, patient,
+    GrpcOrigin, H2Origin, Origin, PATIENCE, Plan, Sidecar, Text, eventually, grpc_client, grpc_path, h2_client, patient,
 };
 
 /// The marks that send a request to stable.
@@ -45,6 +46,33 @@ fn a_body_that_waits_with_its_request_comes_whole() {
     assert_eq!(client.answer_to("POST").status(), 200);
     assert_eq!(scene.gray.only().body, b"helloworld");
     assert_eq!(client.get("/", "").status(), 200, "the connection goes on");
+}
+
+#[test]
+fn a_body_that_waits_for_another_attempt_has_not_dripped() {
+    // It breaks off within the body.
+    let gray = Origin::start(|visit| _ = visit.head());
+    let stable = Origin::lane("stable");
+    let expires = ahead(Duration::from_secs(60));
+    let late = format!(
+        "faults: [{{ name: late, route: all, lane: stable, permille: 1000, delay: 1500ms, expires: {expires} }}]"
+    );
+    let plan = Plan::new()
+        .upstream("stable", stable.address())
+        .upstream("gray", gray.address())
+        .release("r", "level: full\nsalt: s")
+        .more(&format!("{late}\nlimits: {{ body_idle: 1200ms }}"));
+    let keys = "release: r\nshield: { on: [reset], max_body: 1KiB, budget: 100% }";
+    let sidecar = Sidecar::start(&plan.route("all", "/{*rest}", "stable: stable, gray: gray", keys));
+    let mut client = sidecar.client();
+    client.send(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\na");
+    sidecar.wait_for_metric("graylane_faults_total", &[("fault", "late")], 1.0);
+    client.send(b"b");
+    // It goes up behind the delay; the client's own pause begins then.
+    sleep(Duration::from_millis(1900));
+    client.send(b"c");
+    assert_eq!(client.answer_to("PUT").status(), 200);
+    assert_eq!(stable.only().body, b"abc");
 }
 
 #[test]
