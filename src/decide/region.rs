@@ -210,4 +210,10 @@ impl RegionCodes {
             RegionCodes::Custom => !code.trim().is_empty(),
         }
     }
+
+    /// Whether two codes name the same region, however many digits each is written with.
+    pub fn same(self, one: &str, other: &str) -> bool {
+        let full = |code| normal(code).filter(|_| self == RegionCodes::GbT2260);
+        one == other || full(one).is_some_and(|one| full(other) == Some(one))
+    }
 }
