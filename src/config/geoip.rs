@@ -8,7 +8,7 @@ use std::sync::Arc;
 use maxminddb::{PathElement, Reader};
 
 use super::watched::Watched;
-use crate::decide::RegionCodes;
+use crate::decide::{RegionCodes, is_no_city};
 
 /// The provinces by their letters in ISO 3166-2:CN and by the digits used there before 2017, which are those of
 /// GB/T 2260. Hong Kong, Macao and Taiwan also by their codes as countries.
@@ -196,7 +196,8 @@ pub fn province(code: &str) -> Option<&'static str> {
     PROVINCES.iter().find(known).map(|(_, digits)| *digits)
 }
 
-/// Lines `id: code` or `id,code`, `#` before a comment. A province is no city, and no city has two codes.
+/// Lines `id: code` or `id,code`, `#` before a comment. A province that has cities is none, and no city has two
+/// codes.
 fn read_cities(path: &Path, codes: RegionCodes) -> Result<HashMap<Box<str>, Box<str>>, String> {
     let length = std::fs::metadata(path).map_err(|error| error.to_string())?.len();
     if length > MOST_CITY_BYTES {
@@ -215,11 +216,11 @@ fn read_cities(path: &Path, codes: RegionCodes) -> Result<HashMap<Box<str>, Box<
         let Some((name, code)) = pair.filter(|(name, code)| !name.is_empty() && codes.accept(code)) else {
             return at(String::from("write `1808926: \"330100\"`, a name or number and a region code"));
         };
-        if codes == RegionCodes::GbT2260 && province(&code).is_some() {
+        if codes == RegionCodes::GbT2260 && is_no_city(&code) {
             return at(format!("`{code}` is a province, and a city is wanted, such as \"330100\""));
         }
         match cities.get(name.as_str()) {
-            Some(known) if **known != *code => return at(format!("`{name}` is `{known}` on an earlier line")),
+            Some(known) if !codes.same(known, &code) => return at(format!("`{name}` is `{known}` on an earlier line")),
             _ => _ = cities.insert(name.into_boxed_str(), code.into_boxed_str()),
         }
     }
@@ -264,12 +265,14 @@ mod tests {
         assert_eq!((cities.get("1808926").map(|code| &**code), cities.len()), (Some("330100"), 2));
         assert!(read("1: 330100\n2: moon\n").unwrap_err().starts_with("line 2"));
         assert!(read("330100\n").is_err());
-        for province in ["33", "330000"] {
+        for province in ["33", "3300", "330000"] {
             let why = read(&format!("1: 330100\n2: {province}\n")).unwrap_err();
             assert!(why.starts_with(&format!("line 2: `{province}` is a province")), "{why}");
         }
         assert_eq!(read("1: 330100\n1: 440100\n").unwrap_err(), "line 2: `1` is `330100` on an earlier line");
-        assert_eq!(read("1: 330100\n1: \"330100\"\n").unwrap().len(), 1);
+        assert_eq!(read("1: 330100\n1: \"330100\"\n1: 3301\n").unwrap().len(), 1);
+        let cities = read("1819729: \"810000\"\n1821274: 82\n1668341: 7100\n1816670: 110000\n1796236: 31\n");
+        assert_eq!(cities.unwrap().len(), 5, "they are cities themselves, or have none with a code");
     }
 
     #[test]

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ParsedPublicKey};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, PublicKeyUse, RSAKeyParameters};
+use jsonwebtoken::jwk::{
+    AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, KeyOperations, PublicKeyUse, RSAKeyParameters,
+};
 use jsonwebtoken::{Algorithm, DecodingKey};
 
 use super::watched::Watched;
@@ -123,7 +125,7 @@ impl KeySet {
 
 /// The key for tokens; nothing where it is for something else.
 fn usable(jwk: &Jwk) -> Result<Option<VerifyKey>, String> {
-    if matches!(jwk.common.public_key_use, Some(PublicKeyUse::Encryption)) {
+    if matches!(jwk.common.public_key_use, Some(PublicKeyUse::Encryption)) || !may_verify(jwk) {
         return Ok(None);
     }
     let (algorithm, named) = match &jwk.algorithm {
@@ -143,6 +145,14 @@ fn usable(jwk: &Jwk) -> Result<Option<VerifyKey>, String> {
         _ => check_bytes(algorithm, key.try_get_as_bytes().map_err(|error| error.to_string())?)?,
     }
     Ok(Some(VerifyKey { id: jwk.common.key_id.clone(), algorithm, key }))
+}
+
+/// Whether `key_ops` lets the key verify. A secret that may sign is the one that verifies.
+fn may_verify(jwk: &Jwk) -> bool {
+    let is_secret = matches!(jwk.algorithm, AlgorithmParameters::OctetKey(_));
+    jwk.common.key_operations.as_ref().is_none_or(|allowed| {
+        allowed.contains(&KeyOperations::Verify) || is_secret && allowed.contains(&KeyOperations::Sign)
+    })
 }
 
 /// RFC 7518 section 3.2: a secret as long as the hash at least. A point has to lie on its curve.
@@ -196,6 +206,24 @@ mod tests {
         assert_eq!(ids(Algorithm::HS256, Some("a")), ["a"]);
         assert_eq!(ids(Algorithm::HS256, Some("b")), [""; 0]);
         assert_eq!(ids(Algorithm::RS256, None), [""; 0]);
+    }
+
+    #[test]
+    fn a_key_whose_operations_do_not_verify_is_passed_over_however_weak() {
+        let secret = URL_SAFE_NO_PAD.encode([7; 32]);
+        let (n, e) = (URL_SAFE_NO_PAD.encode([0xff; 256]), URL_SAFE_NO_PAD.encode([1, 0, 1]));
+        let text = serde_json::json!({ "keys": [
+            { "kty": "oct", "kid": "wraps", "key_ops": ["wrapKey", "unwrapKey"], "k": "YWJj" },
+            { "kty": "oct", "kid": "nothing", "key_ops": [], "k": "YWJj" },
+            { "kty": "RSA", "kid": "short", "key_ops": ["encrypt"], "n": URL_SAFE_NO_PAD.encode([0xff; 64]), "e": e },
+            { "kty": "RSA", "kid": "signs", "key_ops": ["sign"], "n": n, "e": e },
+            { "kty": "RSA", "kid": "rsa", "key_ops": ["verify", "other"], "n": n, "e": e },
+            { "kty": "oct", "kid": "a", "key_ops": ["sign"], "k": secret },
+            { "kty": "oct", "kid": "b", "key_ops": ["verify"], "k": secret },
+        ]});
+        let set = KeySet::parse(text.to_string().as_bytes()).unwrap();
+        let ids: Vec<_> = set.keys.iter().filter_map(|key| key.id.as_deref()).collect();
+        assert_eq!(ids, ["rsa", "a", "b"]);
     }
 
     /// What is wrong with a file of this one key.

@@ -41,11 +41,25 @@ const CITIES: [Cities; 31] = [
     ("65", &[(1, 2), (4, 5), (23, 23), (27, 32), (40, 40), (42, 43), (90, 90)]),
 ];
 
+/// The municipalities, which are provinces and cities at once.
+const MUNICIPALITIES: [&str; 4] = ["11", "12", "31", "50"];
+
+/// Whether a code names a province and no city. A municipality is both, and Hong Kong, Macao and Taiwan, where no city has
+/// a code of its own, can be named for their cities by nothing else.
+pub fn is_no_city(code: &str) -> bool {
+    let Some(code) = super::region::normal(code.trim()) else { return false };
+    code.ends_with("0000") && has_cities(&code) && !MUNICIPALITIES.contains(&&code[..2])
+}
+
+fn has_cities(code: &str) -> bool {
+    CITIES.iter().any(|(province, _)| code.starts_with(province))
+}
+
 /// What is odd about a code where a city is meant; nothing where it names a city, or a district of one. A request that names
 /// such a code for its city has it all the same: codes are compared as they are.
 pub fn odd_city(code: &str) -> Option<&'static str> {
     let code = super::region::normal(code.trim())?;
-    if code.ends_with("0000") {
+    if code.ends_with("0000") && has_cities(&code) {
         return Some("is a province, not a city: none of its cities is meant by it");
     }
     (!is_known(&code)).then_some("is no city of GB/T 2260: only a request with this very code has it")
@@ -77,6 +91,20 @@ mod tests {
         let cities = CITIES.iter().filter(|(province, _)| own(province)).flat_map(|(_, cities)| *cities);
         let count: usize = cities.filter(|(from, _)| *from != 90).map(|(from, to)| usize::from(to - from) + 1).sum();
         assert_eq!(count, 333);
+    }
+
+    #[test]
+    fn a_province_is_no_city_unless_it_has_none_or_is_one() {
+        for code in ["33", "3300", "330000", " 440000 "] {
+            assert!(is_no_city(code) && odd_city(code).is_some(), "{code}");
+        }
+        for code in ["71", "810000", "8200"] {
+            assert!(!is_no_city(code) && odd_city(code).is_none(), "{code}");
+        }
+        for code in ["110000", "31"] {
+            assert!(!is_no_city(code) && odd_city(code).is_some(), "{code}");
+        }
+        assert!(!is_no_city("330100") && !is_no_city("moon"));
     }
 
     #[test]

@@ -55,7 +55,7 @@ pub use experiment::{Ab, Experiment, ExperimentError};
 pub use expression::{Expression, ExpressionError, Fenced, Functions, NumberExpression, Parsed, Promotion, Vocabulary};
 pub use fact::{FactId, FactKind, FactOrigin, Facts, is_sku_code};
 pub use fact_table::{FactError, FactTable};
-pub use gbt2260::odd_city;
+pub use gbt2260::{is_no_city, odd_city};
 pub use index::Found;
 pub use lane::{LaneId, Lanes};
 pub use number::{Scalar, is_too_long, number};

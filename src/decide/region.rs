@@ -105,7 +105,12 @@ pub fn region<'v>(fact: FactId, written: impl Fn(FactId) -> Option<Cow<'v, str>>
     }
     match written(fact)? {
         Cow::Borrowed(code) => normal(code.trim()),
-        Cow::Owned(code) => normal(code.trim()).map(|code| Cow::Owned(code.into_owned())),
+        Cow::Owned(code) => {
+            // Six digits stay where they are.
+            let full = normal(code.trim())?;
+            let copied = if *full == *code { None } else { Some(full.into_owned()) };
+            Some(Cow::Owned(copied.unwrap_or(code)))
+        }
     }
 }
 
@@ -222,6 +227,28 @@ impl RegionCodes {
         match self {
             RegionCodes::GbT2260 => province_of(code.trim()).is_some(),
             RegionCodes::Custom => !code.trim().is_empty(),
+        }
+    }
+
+    /// Whether two codes name the same region, however many digits each is written with.
+    pub fn same(self, one: &str, other: &str) -> bool {
+        let full = |code| normal(code).filter(|_| self == RegionCodes::GbT2260);
+        one == other || full(one).is_some_and(|one| full(other) == Some(one))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_city_in_six_digits_is_not_copied() {
+        for (written, kept) in [("330100", true), ("3301", false), (" 330100", false)] {
+            let code = written.to_owned();
+            let at = code.as_ptr();
+            let code = std::cell::Cell::new(Some(Cow::Owned(code)));
+            let city = region(FactId::CITY_ID, |_| code.take()).unwrap();
+            assert_eq!((&*city, city.as_ptr() == at), ("330100", kept), "{written}");
         }
     }
 }

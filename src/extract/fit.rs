@@ -58,8 +58,9 @@ impl Fit {
             Fit::SkuCode => must(is_sku_code(value), "not a SKU code"),
             Fit::Format(format) => must(format.is_match(value), "not in the format"),
             Fit::OneOf(list) => must(list.contains(value), "not in the list"),
+            Fit::Number if number(value).is_some() => Ok(()),
             Fit::Number if is_too_long(value) => Err("a number of more digits than are compared exactly"),
-            Fit::Number => must(number(value).is_some(), "not a number"),
+            Fit::Number => Err("not a number"),
             Fit::Region(codes) => must(codes.accept(value), "not a region code"),
         }
     }

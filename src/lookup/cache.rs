@@ -82,7 +82,8 @@ impl Cache {
         None
     }
 
-    /// Ends a look-up: with what was found and how long it counts, or with nothing, so that what was known stays.
+    /// Ends a look-up: with what was found and how long it counts, or with nothing, so that what was known stays. A record
+    /// that may still be given also stays where the store now has what is none; it is only asked for later.
     pub(super) fn land(&self, key: &str, found: Option<(Answer, Instant, Duration, Duration)>) {
         let mut shard = self.shard(key);
         let Some(entry) = shard.get_mut(key) else { return };
@@ -90,6 +91,13 @@ impl Cache {
         match found {
             Some((answer, now, fresh, stale)) => {
                 let fresh_until = now + fresh;
+                if let (Answer::Unusable(_), Some(known)) = (&answer, &mut entry.known)
+                    && matches!(known.answer, Answer::Found(_))
+                    && now < known.given_until
+                {
+                    known.fresh_until = fresh_until.min(known.given_until);
+                    return;
+                }
                 entry.known = Some(Known { answer, fresh_until, given_until: fresh_until + stale });
             }
             None if entry.known.is_none() => {

@@ -58,7 +58,13 @@ async fn look_up(shared: Arc<Shared>, store: Arc<Store>, ask: Ask) {
     let now = Instant::now();
     let answer = match found {
         Ok(answer) => {
-            shared.health.answered();
+            if let Answer::Unusable(why) = answer {
+                if shared.health.unusable() {
+                    tracing::warn!(lookup = %plan.name, %why, "the store answers, and nothing it says is a record");
+                }
+            } else {
+                shared.health.answered();
+            }
             let (fresh, stale) = match &answer {
                 Answer::Found(_) => (plan.ttl, plan.stale),
                 Answer::Nothing(_) | Answer::Unusable(_) => (plan.negative_ttl, Duration::ZERO),

@@ -14,6 +14,9 @@ const SHORTEST: Duration = Duration::from_millis(100);
 /// How long it is left alone at most.
 const LONGEST: Duration = Duration::from_secs(5);
 
+/// Answers in a row that are no records, after which it is told.
+const UNUSABLE: u32 = 16;
+
 /// How a store does.
 #[derive(Default)]
 pub(super) struct Health(Mutex<State>);
@@ -21,6 +24,8 @@ pub(super) struct Health(Mutex<State>);
 #[derive(Default)]
 struct State {
     failures: u32,
+    /// Answers in a row that were no records.
+    unusable: u32,
     /// While it is down: when it is asked next, and how long it is left alone then.
     down: Option<(Instant, Duration)>,
 }
@@ -40,9 +45,17 @@ impl Health {
         }
     }
 
-    /// The store answered, whatever it said.
+    /// The store answered, with a record or that there is none.
     pub(super) fn answered(&self) {
         *self.state() = State::default();
+    }
+
+    /// The store answered, and with no record. Says whether it has long said nothing else, once.
+    pub(super) fn unusable(&self) -> bool {
+        let mut state = self.state();
+        let unusable = state.unusable.saturating_add(1);
+        *state = State { unusable, ..State::default() };
+        unusable == UNUSABLE
     }
 
     /// The store did not answer. Says whether it counts as down from now on.
@@ -96,6 +109,20 @@ mod tests {
             health.failed(now);
             now += LONGEST;
         }
+        assert!(health.may_ask(now));
+    }
+
+    #[test]
+    fn a_store_that_only_answers_what_is_no_record_is_told_of_once_and_stays_up() {
+        let (health, now) = (Health::default(), Instant::now());
+        let told = |times| (0..times).filter(|_| health.unusable()).count();
+        assert_eq!(told(UNUSABLE - 1), 0);
+        health.answered();
+        assert_eq!((told(UNUSABLE - 1), told(100)), (0, 1));
+        health.failed(now);
+        assert_eq!(told(100), 0, "a failure between them is no record either");
+        health.answered();
+        assert_eq!(told(100), 1);
         assert!(health.may_ask(now));
     }
 

@@ -108,8 +108,10 @@ async fn by_http(caller: &Caller, url: &str, plan: &LookupPlan, within: Duration
     match answered.status {
         200 => {}
         404 | 410 => return Ok(Answer::Nothing(NOT_THERE)),
-        // It wants to be spoken to in another way, or less, or cannot answer: the next key would fare no better.
-        status @ (401 | 403 | 407 | 408 | 429 | 500..) => return Err(format!("it answered {status}")),
+        // It wants to be spoken to elsewhere, in another way, or less, or cannot answer: the next key would fare no better.
+        status @ (300..=399 | 401 | 403 | 405..=408 | 415 | 421 | 425 | 426 | 429 | 500..) => {
+            return Err(format!("it answered {status}"));
+        }
         _ => return Ok(Answer::Unusable("the store answered with neither a record nor 404")),
     }
     let Ok(object) = serde_json::from_slice::<BTreeMap<String, Box<RawValue>>>(&answered.body) else {

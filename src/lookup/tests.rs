@@ -135,7 +135,6 @@ async fn a_bad_record_is_nothing_for_its_key_and_the_store_stays_up() {
     let large = format!("HTTP/1.1 200 OK\r\ncontent-length: 70000\r\n\r\n{}", " ".repeat(70_000)).leak();
     for (answer, why) in [
         ("HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n", odd),
-        ("HTTP/1.1 301 Moved\r\nlocation: /x\r\ncontent-length: 0\r\n\r\n", odd),
         ("HTTP/1.1 204 No Content\r\n\r\n", odd),
         ("HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\n<html>", no_object),
         ("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n[]", no_object),
@@ -159,9 +158,21 @@ async fn a_bad_record_is_kept_as_long_as_one_that_is_not_there() {
 
 #[tokio::test]
 async fn a_store_that_refuses_or_cannot_answer_counts_as_failing() {
-    for status in
-        ["401 Unauthorized", "403 Forbidden", "429 Too Many Requests", "500 Internal Server Error", "503 Away"]
-    {
+    for status in [
+        "301 Moved",
+        "302 Found",
+        "401 Unauthorized",
+        "403 Forbidden",
+        "405 Method Not Allowed",
+        "406 Not Acceptable",
+        "415 Unsupported Media Type",
+        "421 Misdirected Request",
+        "425 Too Early",
+        "426 Upgrade Required",
+        "429 Too Many Requests",
+        "500 Internal Server Error",
+        "503 Away",
+    ] {
         let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n").leak();
         let (url, _) = server(answer, Duration::ZERO);
         let lookup = started(plan());
@@ -172,6 +183,29 @@ async fn a_store_that_refuses_or_cannot_answer_counts_as_failing() {
         }
         assert_eq!(last, Answer::Nothing("the store is down"), "{status}");
     }
+}
+
+#[test]
+fn a_stale_record_outlives_answers_that_are_none_and_is_asked_for_later() {
+    let (cache, start) = (Cache::new(16), Instant::now());
+    let (second, found) = (Duration::from_secs(1), Answer::Found(Arc::new(Record::default())));
+    let land = |answer: &Answer, at: u32, stale| {
+        cache.fly("k", watch::channel(None).1);
+        cache.land("k", Some((answer.clone(), start + at * second, second, stale)));
+    };
+    let unusable = Answer::Unusable("what the store has is no JSON object");
+    land(&found, 0, 10 * second);
+    for at in 2..11 {
+        land(&unusable, at, Duration::ZERO);
+        let now = start + at * second;
+        assert!(matches!(cache.place("k", now), Place::Fresh(answer) if answer == found), "{at}");
+    }
+    assert!(matches!(cache.place("k", start + 11 * second), Place::Unknown), "no longer than it would have been given");
+    land(&unusable, 11, Duration::ZERO);
+    assert!(matches!(cache.place("k", start + 11 * second), Place::Fresh(answer) if answer == unusable));
+    land(&found, 12, 10 * second);
+    land(&Answer::Nothing(NOT_THERE), 14, Duration::ZERO);
+    assert!(matches!(cache.place("k", start + 14 * second), Place::Fresh(Answer::Nothing(_))), "it was taken away");
 }
 
 /// A Redis error as a server sends it.

@@ -13,12 +13,16 @@ use super::{Expression, ExpressionError, syntax};
 const LOOPS: [&str; 7] = ["all", "exists", "exists_one", "existsOne", "map", "filter", "reduce"];
 /// `has` is a macro of the parser, and only for fields; ours takes a fact.
 pub(super) const HAS: &str = "__has";
+/// By how much it is longer.
+const LONGER: usize = HAS.len() - "has".len();
 
 /// A source that may be given to the parser.
 #[derive(Debug, Clone)]
 pub struct Fenced<'s> {
     source: &'s str,
     for_parser: String,
+    /// Where in `for_parser` a `has` of the source is renamed.
+    renamed: Vec<usize>,
     words: Vec<(String, Range<usize>)>,
 }
 
@@ -67,11 +71,13 @@ impl<'s> Fenced<'s> {
             scan.token()?;
         }
         let mut for_parser = source.to_owned();
-        let renamed = scan.words.iter().filter(|(word, at)| word == "has" && scan.is_call(at.end));
-        for (_, at) in renamed.rev() {
-            for_parser.replace_range(at.clone(), HAS);
+        let mut renamed = Vec::new();
+        for (_, at) in scan.words.iter().filter(|(word, at)| word == "has" && scan.is_call(at.end)) {
+            let start = at.start + renamed.len() * LONGER;
+            for_parser.replace_range(start..start + "has".len(), HAS);
+            renamed.push(start);
         }
-        Ok(Fenced { source, for_parser, words: scan.words })
+        Ok(Fenced { source, for_parser, renamed, words: scan.words })
     }
 
     /// Parses. Recurses: to be called with [`Fenced::STACK`] bytes of stack.
@@ -92,8 +98,8 @@ impl Fenced<'_> {
         let rest = self.for_parser.get(before..)?;
         let at = before + rest.char_indices().nth(column).map_or(rest.len(), |(at, _)| at);
         // What the parser saw is longer than the source by two underscores for every `has` before.
-        let renamed = self.for_parser[..at].matches(HAS).count();
-        Some((at - renamed * (HAS.len() - "has".len())).min(self.source.len()))
+        let renamed = self.renamed.iter().filter(|start| *start + HAS.len() <= at).count();
+        Some((at - renamed * LONGER).min(self.source.len()))
     }
 }
 

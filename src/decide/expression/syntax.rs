@@ -16,7 +16,7 @@ pub(super) fn fault(source: &str, at: Option<usize>) -> ExpressionError {
         let last = source[..end].char_indices().next_back().map_or(0, |(last, _)| last);
         return error(last..end, format!("the expression ends too early{}", unclosed(source)));
     }
-    let word = token(&source[at..]);
+    let Some(word) = source.get(at..).map(token) else { return error(0..source.len(), "this is no expression") };
     let meant = MEANT.iter().find(|(other, _)| word.eq_ignore_ascii_case(other)).map(|(_, meant)| (*meant).to_owned());
     ExpressionError { nearest: meant, ..error(at..at + word.len(), format!("`{word}` is not expected here")) }
 }

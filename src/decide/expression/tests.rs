@@ -220,6 +220,8 @@ fn what_is_no_expression_is_told_in_words_at_its_place() {
     refused("stock_level > 5)", "15..16 `)` is not expected here");
     refused("stock_level > > 5", "14..15 `>` is not expected here");
     refused("has(tags) && has(tier) && tier tags", "31..35 `tags` is not expected here");
+    refused("tier == \"__has商\")", "18..19 `)` is not expected here");
+    refused("has(tags) && tier == \"__has(商\" tags", "33..37 `tags` is not expected here");
     refused("true &&\n  tier \"商\" \"b\"", "15..20 `\"商\"` is not expected here");
 }
 

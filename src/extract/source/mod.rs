@@ -85,7 +85,7 @@ impl Source {
         found: &Found<'a>,
         repeated: Repeated,
     ) -> Reading<'a> {
-        match self {
+        let reading = match self {
             Source::Header(name) => header::read(request, name, repeated),
             Source::Cookie(name) => cookie::read(request, name),
             Source::Query(name) => query::read(request, name),
@@ -93,8 +93,17 @@ impl Source {
             Source::Baggage(name) => baggage::read(request, name),
             // These need more than the head of the request; see `RequestFacts`.
             Source::Jwt(_) | Source::Json(_) | Source::Geoip(_) | Source::Lookup { .. } => Reading::Absent,
+        };
+        match reading {
+            // A set of nothing is no set, and nothing is wrong with it.
+            Reading::Value(set) if repeated == Repeated::Joined && is_blank(&set) => Reading::Absent,
+            reading => reading,
         }
     }
+}
+
+fn is_blank(set: &str) -> bool {
+    set.split(',').all(|member| member.trim().is_empty())
 }
 
 impl fmt::Display for Source {
