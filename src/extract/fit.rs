@@ -50,7 +50,7 @@ impl Fit {
     pub(super) fn check(&self, value: &str) -> Result<(), &'static str> {
         let must = |fits: bool, why| if fits { Ok(()) } else { Err(why) };
         match self {
-            Fit::Tags if !value.split(',').any(|tag| !tag.trim().is_empty()) => Err("empty"),
+            Fit::Tags if value.chars().all(|char| char == ',' || char.is_whitespace()) => Err("empty"),
             Fit::Text | Fit::Tags => must(value.len() <= LONGEST_TEXT, "longer than 4096 bytes"),
             _ if value.is_empty() => Err("empty"),
             _ if value.len() > LONGEST_ID => Err("longer than 256 bytes"),
