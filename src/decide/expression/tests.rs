@@ -383,6 +383,7 @@ fn comparisons() -> impl proptest::strategy::Strategy<Value = String> {
         "category_id.matches(\"^a\")",
         "has(category_id)",
         "\"a\" in tags",
+        "\"a \" in tags",
         "(category_id == \"a\" ? stock_level > 1 : false)",
         "true",
         "false",
@@ -394,6 +395,23 @@ fn comparisons() -> impl proptest::strategy::Strategy<Value = String> {
     (shape, [part.clone(), part.clone(), part]).prop_map(|(shape, parts)| {
         shape.chars().map(|c| "ABC".find(c).map_or_else(|| c.to_string(), |at| parts[at].to_owned())).collect()
     })
+}
+
+#[test]
+fn a_tag_with_blanks_is_another_one_than_without() {
+    let mut table = table();
+    let tags = Condition::test(
+        &mut table,
+        "tags",
+        crate::decide::Operator::AnyOf,
+        vec![crate::decide::Scalar::Text("vip".into())],
+    )
+    .unwrap();
+    let expression = Condition::Expression(Box::new(compile(r#"!("vip " in tags)"#, &mut table).unwrap()));
+    let both = [tags, expression];
+    let known = known(&mut table, &[("tags", "vip")]);
+    assert!(both.iter().all(|condition| condition.holds(&known)));
+    assert!(!Condition::never_hold(&both));
 }
 
 proptest::proptest! {
