@@ -234,6 +234,13 @@ fn codes_of_regions_are_compared_in_six_digits() {
         r#"province_code == (has(city_id) ? "33" : "44")"#,
         r#"(has(city_id) ? province_code : province_code) == "33""#,
         r#"!(province_code != "33")"#,
+        r#""33" in [province_code]"#,
+        r#""3301" in ["44", city_id]"#,
+        r#"(has(city_id) ? province_code : "44") == "33""#,
+        r#"(has(tier) ? province_code : "33") == "33""#,
+        r#"(has(tier) ? province_code : "33") in ["44", "330000"]"#,
+        r#"(has(tier) ? province_code : city_id) == "3301""#,
+        r#"(has(tier) ? city_id : "none") == "none""#,
     ] {
         check(source, &hangzhou, true);
     }
@@ -243,6 +250,10 @@ fn codes_of_regions_are_compared_in_six_digits() {
         "`99` is no region code of GB/T 2260: write six digits, such as \"330000\", or set `region_codes: custom`";
     refused(r#"province_code == "99""#, &format!("0..13 {none}"));
     refused(r#"province_code in ["33", "99"]"#, &format!("0..13 {none}"));
+    check(r#""33" in [category_id, province_code]"#, &[("category_id", "33")], true);
+    let empty = "0..7 a region is never empty: `has(city_id)` tells whether there is one";
+    refused(r#"city_id != """#, empty);
+    refused(r#"city_id in ["3301", " "]"#, empty);
     refused(r#"true && province_code == "3301""#, "8..21 `3301` is not a province; its province is \"330000\"");
 }
 
