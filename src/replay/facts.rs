@@ -69,10 +69,13 @@ impl<'s> Side<'s> {
         }
     }
 
-    /// Whether every request is looked at for a fact: it stands in the head, where it costs no wait.
+    /// Whether every request is looked at for a fact: it stands in the head, where it costs no wait and no route has to name
+    /// its place.
     pub(super) fn is_always_read(&self, fact: FactId) -> bool {
         let sources = self.extractor.sources_of(fact);
-        !sources.is_empty() && !sources.iter().any(|source| matches!(source, Source::Json(_) | Source::Lookup { .. }))
+        let is_sometimes =
+            |source: &Source| matches!(source, Source::Json(_) | Source::Lookup { .. } | Source::Path(_));
+        !sources.is_empty() && !sources.iter().any(is_sometimes)
     }
 
     /// The name of the lane where a request goes.

@@ -159,6 +159,18 @@ fn what_nobody_looked_for_is_not_absent() {
 }
 
 #[test]
+fn a_parameter_of_a_path_that_comes_with_a_new_route_was_not_looked_for() {
+    let rest = FROM
+        .replace("[{ path: sku_id }]", "[{ path: sku_id }, { header: x-sku-id }]")
+        .replace("/sku/{sku_id}", "/{*rest}");
+    let rule = "{ level: full, conditions: [{ key: sku_id, operator: EQ, value: '7' }] }";
+    let named = rest.replace("{ level: permille, permille: 0 }", rule).replace("/{*rest}", "/sku/{sku_id}");
+    // A line of before `absent` named such facts.
+    let old = line("u1", r#","absent":["stock_level"]"#).replace(r#""sku_id":"7","#, "");
+    assert_eq!(replay_between(&rest, &named, &old, Format::Graylane, &[]).changed.requests, 1);
+}
+
+#[test]
 fn a_user_that_nobody_looked_for_has_no_bucket() {
     let anonymous = |absent: &str| {
         format!(

@@ -353,4 +353,19 @@ mod tests {
         conditions.push(header(0, 2));
         assert_eq!(Condition::contradiction(&conditions), None);
     }
+
+    #[test]
+    fn a_long_list_of_parts_is_counted_for_every_value_it_is_compared_with() {
+        use Operator::{Contains, In, Prefix, Suffix};
+        let list = |operator, values| test(&mut FactTable::new(), ("category_id", operator, values));
+        let told = |operator, many: usize| {
+            let parts = (0..many).map(|at| format!("x{at}")).collect();
+            let conditions = [list(In, (0..many).map(|at| at.to_string()).collect()), list(operator, parts)];
+            never(&conditions, &Steps::of(&conditions))
+        };
+        for operator in [Contains, Prefix, Suffix] {
+            assert_eq!(told(operator, 500), Some(true), "{operator}");
+            assert_eq!(told(operator, 2 * MANY), None, "{operator}");
+        }
+    }
 }

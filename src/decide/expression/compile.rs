@@ -13,7 +13,6 @@ use super::super::number::number;
 use super::super::word::nearest;
 use super::fence::{HAS, error};
 use super::node::{Affix, Comparison, Factor, Sign, Test, Text, Value};
-use super::regions::region_of;
 use super::{Expression, ExpressionError, Parsed, Vocabulary};
 
 /// A pattern may take this much memory when compiled.
@@ -237,9 +236,8 @@ impl<'c> Compiler<'c> {
             return Ok(Test::ValueIn(self.value(one)?, items.into()));
         }
         let one = self.text(one)?;
-        let region = region_of(&one);
-        let items = list.elements.iter().map(|item| self.text(item).and_then(|item| self.code(item, region)));
-        let items = items.collect::<Compiled<Vec<_>>>()?;
+        let items = list.elements.iter().map(|item| self.text(item)).collect::<Compiled<Vec<_>>>()?;
+        let (one, items) = self.codes_in(one, items)?;
         Ok(Test::TextIn(one, items.into()))
     }
 

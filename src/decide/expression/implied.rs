@@ -52,7 +52,8 @@ impl Test {
                 let kind = if *kind == FactKind::Region { FactKind::Region } else { FactKind::Code };
                 turned(one(*fact, kind, operator, vec![Scalar::Text(part.to_string())]), wanted)
             }
-            Test::HasTag(Text::Literal(tag), fact) => {
+            // A condition drops the blanks around a tag, an expression does not.
+            Test::HasTag(Text::Literal(tag), fact) if tag.trim() == &**tag => {
                 turned(one(*fact, FactKind::Tags, Operator::AnyOf, vec![Scalar::Text(tag.to_string())]), wanted)
             }
             Test::If(_) | Test::Same(_) | Test::TextIn(..) | Test::HasTag(..) | Test::Affix(..) | Test::Matches(..) => {

@@ -236,6 +236,13 @@ fn codes_of_regions_are_compared_in_six_digits() {
         r#"province_code == (has(city_id) ? "33" : "44")"#,
         r#"(has(city_id) ? province_code : province_code) == "33""#,
         r#"!(province_code != "33")"#,
+        r#""33" in [province_code]"#,
+        r#""3301" in ["44", city_id]"#,
+        r#"(has(city_id) ? province_code : "44") == "33""#,
+        r#"(has(tier) ? province_code : "33") == "33""#,
+        r#"(has(tier) ? province_code : "33") in ["44", "330000"]"#,
+        r#"(has(tier) ? province_code : city_id) == "3301""#,
+        r#"(has(tier) ? city_id : "none") == "none""#,
     ] {
         check(source, &hangzhou, true);
     }
@@ -245,6 +252,10 @@ fn codes_of_regions_are_compared_in_six_digits() {
         "`99` is no region code of GB/T 2260: write six digits, such as \"330000\", or set `region_codes: custom`";
     refused(r#"province_code == "99""#, &format!("0..13 {none}"));
     refused(r#"province_code in ["33", "99"]"#, &format!("0..13 {none}"));
+    check(r#""33" in [category_id, province_code]"#, &[("category_id", "33")], true);
+    let empty = "0..7 a region is never empty: `has(city_id)` tells whether there is one";
+    refused(r#"city_id != """#, empty);
+    refused(r#"city_id in ["3301", " "]"#, empty);
     refused(r#"true && province_code == "3301""#, "8..21 `3301` is not a province; its province is \"330000\"");
 }
 
@@ -385,6 +396,7 @@ fn comparisons() -> impl proptest::strategy::Strategy<Value = String> {
         "category_id.matches(\"^a\")",
         "has(category_id)",
         "\"a\" in tags",
+        "\"a \" in tags",
         "(category_id == \"a\" ? stock_level > 1 : false)",
         "true",
         "false",
@@ -396,6 +408,23 @@ fn comparisons() -> impl proptest::strategy::Strategy<Value = String> {
     (shape, [part.clone(), part.clone(), part]).prop_map(|(shape, parts)| {
         shape.chars().map(|c| "ABC".find(c).map_or_else(|| c.to_string(), |at| parts[at].to_owned())).collect()
     })
+}
+
+#[test]
+fn a_tag_with_blanks_is_another_one_than_without() {
+    let mut table = table();
+    let tags = Condition::test(
+        &mut table,
+        "tags",
+        crate::decide::Operator::AnyOf,
+        vec![crate::decide::Scalar::Text("vip".into())],
+    )
+    .unwrap();
+    let expression = Condition::Expression(Box::new(compile(r#"!("vip " in tags)"#, &mut table).unwrap()));
+    let both = [tags, expression];
+    let known = known(&mut table, &[("tags", "vip")]);
+    assert!(both.iter().all(|condition| condition.holds(&known)));
+    assert!(!Condition::never_hold(&both));
 }
 
 proptest::proptest! {
