@@ -75,8 +75,7 @@ impl<'a, R: RequestParts> RequestFacts<'a, R> {
     }
 
     /// Whether a fact without a value was looked for wherever it may stand, so that it can be said to be absent. One without
-    /// sources was not; nor one whose body or record no rule of the route wanted, whose store did not answer, or whose place
-    /// in the path the route does not name.
+    /// sources was not; nor one whose body or record no rule of the route wanted, or whose store did not answer.
     pub fn was_looked_for(&self, fact: FactId) -> bool {
         let sources = self.extractor.sources_of(fact);
         !sources.is_empty() && sources.iter().all(|source| self.was_read(source))
@@ -91,7 +90,6 @@ impl<'a, R: RequestParts> RequestFacts<'a, R> {
             (Source::Lookup { lookup, .. }, Some(ahead)) => {
                 ahead.has_said(*lookup).unwrap_or_else(|| self.lacks_key_of(*lookup))
             }
-            (Source::Path(name), _) => self.found.parameter(name).is_some(),
             _ => true,
         }
     }

@@ -128,19 +128,6 @@ fn query_and_path_are_decoded() {
 }
 
 #[test]
-fn a_parameter_that_the_routes_path_does_not_have_was_not_looked_for() {
-    use crate::decide::RequestParts;
-    let (program, extractor) = world(release());
-    let was_looked_for = |url: &str| {
-        let request = request(url, &[]);
-        let found = program.find(&request, request.path()).unwrap();
-        extractor.facts(&request, &found, Peer::local()).was_looked_for(FactId::SKU_ID)
-    };
-    assert!(was_looked_for("/sku/%FF"));
-    assert!(!was_looked_for("/other/7"));
-}
-
-#[test]
 fn identity_headers_count_only_from_trusted_peers() {
     let (_, extractor) = world(release());
     let at = |address: &str| Peer::at(address.parse().unwrap(), extractor.trust());

@@ -63,6 +63,8 @@ impl Tunnel<'_> {
 }
 
 async fn carry(input: &mut Input, output: &mut Output, count: &Cell<u64>, moved: &impl Fn()) -> io::Result<()> {
+    // The head of the answer.
+    output.flush().await?;
     loop {
         while !input.buf.is_empty() {
             let n = input.buf.len().min(PIECE);

@@ -69,13 +69,10 @@ impl<'s> Side<'s> {
         }
     }
 
-    /// Whether every request is looked at for a fact: it stands in the head, where it costs no wait and no route has to name
-    /// its place.
+    /// Whether every request is looked at for a fact: it stands in the head, where it costs no wait.
     pub(super) fn is_always_read(&self, fact: FactId) -> bool {
         let sources = self.extractor.sources_of(fact);
-        let is_sometimes =
-            |source: &Source| matches!(source, Source::Json(_) | Source::Lookup { .. } | Source::Path(_));
-        !sources.is_empty() && !sources.iter().any(is_sometimes)
+        !sources.is_empty() && !sources.iter().any(|source| matches!(source, Source::Json(_) | Source::Lookup { .. }))
     }
 
     /// The name of the lane where a request goes.
@@ -191,7 +188,7 @@ impl<'s, 'f> LineFacts<'s, 'f> {
         };
         let value = match given {
             Known::Unknown => return self.of_sources(fact),
-            Known::Absent => return Known::Absent,
+            Known::Absent => return self.of_parameter(fact),
             Known::Value(value) => Cow::Borrowed(&**value),
         };
         // Our own log has facts as conditions saw them, and hashes of users; another one has what a source would give.
@@ -204,11 +201,25 @@ impl<'s, 'f> LineFacts<'s, 'f> {
         }
     }
 
+    /// A fact that was absent: the route that was asked then may lack a parameter that this one has.
+    fn of_parameter(&self, fact: FactId) -> Known<'_> {
+        let has = |source: &&Source| matches!(source, Source::Path(name) if self.found.parameter(name).is_some());
+        let mut parameters = self.side.extractor.sources_of(fact).iter().filter(has).peekable();
+        if parameters.peek().is_some() && self.is_hash(fact) {
+            return Known::Unknown;
+        }
+        let mut known = parameters.map(|source| self.of_source(fact, source));
+        known.find(|known| *known != Known::Absent).unwrap_or(Known::Absent)
+    }
+
+    /// Where user and device are hashes, a path or a query would give them as they are: two keys for one user.
+    fn is_hash(&self, fact: FactId) -> bool {
+        self.asked.line.buckets.is_some() && matches!(fact, FactId::USER_ID | FactId::DEVICE_ID)
+    }
+
     fn of_sources(&self, fact: FactId) -> Known<'_> {
         let sources = self.side.extractor.sources_of(fact);
-        // Where user and device are hashes, a path or a query would give them as they are: two keys for one user.
-        let is_hash = self.asked.line.buckets.is_some() && matches!(fact, FactId::USER_ID | FactId::DEVICE_ID);
-        if is_hash && !sources.is_empty() {
+        if self.is_hash(fact) && !sources.is_empty() {
             return Known::Unknown;
         }
         sources
