@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use super::timer::Clock;
 use crate::trace::Passing;
 use crate::wire::h1::Framing;
-use crate::wire::{FieldSink, Fields, Known, RequestHead, ResponseHead, Version};
+use crate::wire::{FieldSink, Fields, Known, Passage, RequestHead, ResponseHead, Version};
 
 /// What is known of the peer that sent a request.
 #[derive(Debug, Clone)]
@@ -62,19 +62,19 @@ pub(super) struct Told<'t> {
 /// Writes the fields of a request for an upstream, `Host` and framing aside. Returns how many lines were removed
 /// because the peer may not set them; `untrusted` says of a name whether it is such a one. `passing` says what becomes of the
 /// trace fields.
-pub(super) fn to_upstream(
-    sink: &mut impl FieldSink,
+pub(super) fn to_upstream<S: FieldSink>(
+    sink: &mut S,
     head: &RequestHead,
     told: &Told<'_>,
     passing: Passing,
     untrusted: impl Fn(&[u8]) -> bool,
 ) -> usize {
     let mut upward = Upward::new(head, told.peer.trusted, passing, untrusted);
-    for (known, name, value) in head.fields.iter() {
-        if upward.passes(known, name) {
-            pass(sink, known, name, value, &upward);
-        }
-    }
+    sink.lines(&head.fields, |known, name| match upward.passes(known, name) {
+        false => Passage::Stays,
+        true if S::COMPRESSES && upward.is_own(known, name) => Passage::PassesAlone,
+        true => Passage::Passes,
+    });
     add_own(sink, head, told);
     upward.removed
 }
@@ -157,20 +157,6 @@ fn add_own(sink: &mut impl FieldSink, head: &RequestHead, told: &Told<'_>) {
     }
 }
 
-fn pass<S: FieldSink, U: Fn(&[u8]) -> bool>(
-    sink: &mut S,
-    known: Known,
-    name: &[u8],
-    value: &[u8],
-    upward: &Upward<'_, U>,
-) {
-    if S::COMPRESSES && upward.is_own(known, name) {
-        sink.own_field(name, value);
-    } else {
-        sink.field(name, value);
-    }
-}
-
 fn add_forwarding(sink: &mut impl FieldSink, head: &RequestHead, told: &Told<'_>) {
     let (fields, peer) = (&head.fields, told.peer);
     let believed = |known| fields.has(known) && peer.trusted;
@@ -179,8 +165,7 @@ fn add_forwarding(sink: &mut impl FieldSink, head: &RequestHead, told: &Told<'_>
         join(&mut line, fields.all(Known::XForwardedFor));
         line.extend_from_slice(b", ");
     }
-    line.extend_from_slice(peer.text.as_bytes());
-    sink.field(b"x-forwarded-for", &line);
+    sink.field_of(b"x-forwarded-for", &line, peer.text.as_bytes());
     let proto = fields.first(Known::XForwardedProto).filter(|_| peer.trusted);
     sink.field(b"x-forwarded-proto", proto.unwrap_or(peer.scheme.as_str().as_bytes()));
     let host = fields.first(Known::XForwardedHost).filter(|_| peer.trusted).or(head.authority());
@@ -196,10 +181,7 @@ fn add_forwarding(sink: &mut impl FieldSink, head: &RequestHead, told: &Told<'_>
         forwarded_element(&mut line, peer);
         sink.field(b"forwarded", &line);
     }
-    line.clear();
-    line.extend_from_slice(received_by(head.version));
-    line.extend_from_slice(told.pseudonym.as_bytes());
-    sink.field(b"via", &line);
+    sink.field_of(b"via", received_by(head.version), told.pseudonym.as_bytes());
     if counts_forwards(head)
         && let Some(left) = max_forwards(head)
     {
@@ -244,12 +226,10 @@ fn join<'v>(line: &mut SmallVec<[u8; 128]>, values: impl Iterator<Item = &'v [u8
 pub(super) fn to_client(sink: &mut impl FieldSink, head: &ResponseHead, framing: Framing, shows_mark: bool) {
     let downward = Downward::new(head, framing, shows_mark);
     let mut lengths = 0;
-    for (known, name, value) in head.fields.iter() {
+    sink.lines(&head.fields, |known, name| {
         lengths += usize::from(known == Known::ContentLength);
-        if downward.passes(known, name) && (known != Known::ContentLength || lengths == 1) {
-            sink.field(name, value);
-        }
-    }
+        Passage::if_it(downward.passes(known, name) && (known != Known::ContentLength || lengths == 1))
+    });
 }
 
 /// Which lines of an answer go down, the second of two lengths aside. Like [`Upward`] it goes by names.

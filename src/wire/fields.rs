@@ -4,11 +4,14 @@
 //! are kept from request to request, so reading a head allocates nothing once a connection is warm.
 
 use std::cell::RefCell;
+use std::ops::Range;
 
 use http::HeaderMap;
 use http::header::{HeaderName, HeaderValue};
+use smallvec::SmallVec;
 
 use super::Known;
+use super::known::is_same_name;
 
 /// A place in the byte buffer of [`Fields`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -117,6 +120,16 @@ impl Fields {
         self.list.iter().all(|field| !field.value.is_empty() && self.bytes.get(field.value.end()) == Some(&byte))
     }
 
+    /// The line with its line end, where it is stored as we would write it.
+    fn whole_line(&self, field: &Field) -> Option<Range<usize>> {
+        let (name, value) = (field.name, field.value);
+        let end = value.end() + 2;
+        let is_ours = value.start == name.end + 2
+            && self.bytes.get(name.end()..value.start as usize) == Some(b": ")
+            && self.bytes.get(value.end()..end) == Some(b"\r\n");
+        is_ours.then_some(name.start as usize..end)
+    }
+
     /// The bytes at a place.
     pub fn at(&self, span: Span) -> &[u8] {
         &self.bytes[span.start as usize..span.end as usize]
@@ -162,7 +175,7 @@ impl Fields {
     pub fn named<'f, 'n>(&'f self, name: &'n [u8]) -> impl Iterator<Item = &'f [u8]> + use<'f, 'n> {
         self.list
             .iter()
-            .filter(move |field| field.name.len() == name.len() && self.at(field.name).eq_ignore_ascii_case(name))
+            .filter(move |field| field.name.len() == name.len() && is_same_name(self.at(field.name), name))
             .map(|field| self.at(field.value))
     }
 }
@@ -173,6 +186,24 @@ pub fn detach(value: &mut HeaderValue) {
     if let Ok(mut copy) = HeaderValue::from_bytes(value.as_bytes()) {
         copy.set_sensitive(value.is_sensitive());
         *value = copy;
+    }
+}
+
+/// What becomes of a field line on its way through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Passage {
+    /// It stays here.
+    Stays,
+    /// It goes on as it is.
+    Passes,
+    /// As that, and its value is one user's or one request's: see [`FieldSink::own_field`].
+    PassesAlone,
+}
+
+impl Passage {
+    /// Whether a line that is nobody's own goes on.
+    pub fn if_it(passes: bool) -> Self {
+        if passes { Self::Passes } else { Self::Stays }
     }
 }
 
@@ -190,6 +221,24 @@ pub trait FieldSink {
     fn own_field(&mut self, name: &[u8], value: &[u8]) {
         self.field(name, value);
     }
+
+    /// Adds one line whose value is two parts, one behind the other.
+    fn field_of(&mut self, name: &[u8], first: &[u8], second: &[u8]) {
+        let mut value = SmallVec::<[u8; 128]>::from_slice(first);
+        value.extend_from_slice(second);
+        self.field(name, &value);
+    }
+
+    /// Adds those lines of a message that go on, in their order.
+    fn lines(&mut self, fields: &Fields, mut passage: impl FnMut(Known, &[u8]) -> Passage) {
+        for (known, name, value) in fields.iter() {
+            match passage(known, name) {
+                Passage::Stays => {}
+                Passage::Passes => self.field(name, value),
+                Passage::PassesAlone => self.own_field(name, value),
+            }
+        }
+    }
 }
 
 impl FieldSink for Vec<u8> {
@@ -199,6 +248,36 @@ impl FieldSink for Vec<u8> {
         self.extend_from_slice(b": ");
         self.extend_from_slice(value);
         self.extend_from_slice(b"\r\n");
+    }
+
+    fn field_of(&mut self, name: &[u8], first: &[u8], second: &[u8]) {
+        self.reserve(name.len() + first.len() + second.len() + 4);
+        self.extend_from_slice(name);
+        self.extend_from_slice(b": ");
+        self.extend_from_slice(first);
+        self.extend_from_slice(second);
+        self.extend_from_slice(b"\r\n");
+    }
+
+    /// Lines that stand behind each other as they would be written here, as most do, are copied at once.
+    fn lines(&mut self, fields: &Fields, mut passage: impl FnMut(Known, &[u8]) -> Passage) {
+        let mut run = 0..0;
+        for field in &fields.list {
+            if passage(field.known, fields.at(field.name)) == Passage::Stays {
+                continue;
+            }
+            let line = fields.whole_line(field);
+            if line.as_ref().is_some_and(|line| line.start == run.end) {
+                run.end = line.unwrap_or_default().end;
+                continue;
+            }
+            self.extend_from_slice(&fields.bytes[run]);
+            run = line.unwrap_or_else(|| {
+                self.field(fields.at(field.name), fields.at(field.value));
+                0..0
+            });
+        }
+        self.extend_from_slice(&fields.bytes[run]);
     }
 }
 
@@ -273,6 +352,39 @@ mod tests {
             assert_eq!(map.keys().map(http::HeaderName::as_str).collect::<Vec<_>>(), [name.to_ascii_lowercase()]);
         }
         assert!(usual.iter().all(|name| usual_name(name.as_bytes()).is_some()));
+    }
+
+    #[test]
+    fn lines_go_on_in_their_order_however_they_stand() {
+        let raw = "A: 1\r\nHost: shop\r\nB: 2\r\nc:3\r\nD:  4\r\nE: 5 \r\nF: 6\nG:\r\nH: \r\nI: 7\r\nJ: 8\r\n\r\n";
+        let mut fields = Fields::default();
+        fields.store(raw.as_bytes());
+        for line in raw.split_terminator('\n').filter(|line| line.len() > 1) {
+            let start = line.as_ptr() as usize - raw.as_ptr() as usize;
+            let colon = line.find(':').unwrap();
+            let value = line[colon + 1..].trim();
+            let behind = line.find(value).filter(|_| !value.is_empty()).unwrap_or(line.trim_end_matches('\r').len());
+            fields.index(Span::new(start, start + colon), Span::new(start + behind, start + behind + value.len()));
+        }
+        fields.push(b"k", b"9");
+        let passage = |known, name: &[u8]| Passage::if_it(known != Known::Host && name != b"J");
+        let (mut text, mut map) = (b"x: y\r\n".to_vec(), HeaderMap::new());
+        text.lines(&fields, passage);
+        map.lines(&fields, passage);
+        let all = b"x: y\r\nA: 1\r\nB: 2\r\nc: 3\r\nD: 4\r\nE: 5\r\nF: 6\r\nG: \r\nH: \r\nI: 7\r\nk: 9\r\n";
+        assert_eq!(text.escape_ascii().to_string(), all.escape_ascii().to_string());
+        assert_eq!(map.keys().map(http::HeaderName::as_str).collect::<String>(), "abcdefghik");
+        text.clear();
+        text.lines(&fields, |_, _| Passage::Stays);
+        assert!(text.is_empty());
+    }
+
+    #[test]
+    fn a_value_of_two_parts_is_one() {
+        let (mut text, mut map) = (Vec::new(), HeaderMap::new());
+        text.field_of(b"via", b"1.1 ", b"shop");
+        map.field_of(b"via", b"1.1 ", b"shop");
+        assert_eq!((&*text, map["via"].as_bytes()), (&b"via: 1.1 shop\r\n"[..], &b"1.1 shop"[..]));
     }
 
     #[test]

@@ -97,12 +97,12 @@ impl Known {
             _ => (b"", Self::Other),
         };
         // Most names are none of these, and most of those differ at an end.
-        if is_alike(name, text) && is_same(name, text) {
+        if is_alike(name, text) && is_same_name(name, text) {
             return known;
         }
         match name.len() {
             14 | 17 if is_disguised(name) => Self::Disguised,
-            7.. if starts(name, b'p') && is_same(&name[..6], b"proxy-") => Self::Proxy,
+            7.. if starts(name, b'p') && is_same_name(&name[..6], b"proxy-") => Self::Proxy,
             _ => Self::Other,
         }
     }
@@ -125,24 +125,37 @@ impl Known {
 
 fn is_disguised(name: &[u8]) -> bool {
     match name.len() {
-        14 => is_alike(name, b"content_length") && is_same(name, b"content_length"),
-        17 => is_alike(name, b"transfer_encoding") && is_same(name, b"transfer_encoding"),
+        14 => is_alike(name, b"content_length") && is_same_name(name, b"content_length"),
+        17 => is_alike(name, b"transfer_encoding") && is_same_name(name, b"transfer_encoding"),
         _ => false,
     }
 }
 
-/// Whether two names are the same whatever the case of the first; `text` is in lower case. The same as
-/// `eq_ignore_ascii_case`, of eight bytes at once where it can be, because this is asked for each field line.
-fn is_same(name: &[u8], text: &[u8]) -> bool {
+/// Whether two names are the same whatever their case, as `eq_ignore_ascii_case` says it. This is asked for each field line
+/// several times, so it is eight bytes at once, and the last eight overlap with those before them.
+pub(super) fn is_same_name(name: &[u8], text: &[u8]) -> bool {
     if name.len() != text.len() {
         return false;
     }
-    let ((many, few), (many_of, few_of)) = (name.as_chunks::<8>(), text.as_chunks::<8>());
-    let eight = |(name, text): (&[u8; 8], &[u8; 8])| {
-        let (name, text) = (u64::from_le_bytes(*name), u64::from_le_bytes(*text));
-        name == text || lower(name) == text
-    };
-    many.iter().zip(many_of).all(eight) && few.eq_ignore_ascii_case(few_of)
+    if let (Some(last), Some(last_of)) = (name.last_chunk::<8>(), text.last_chunk::<8>()) {
+        let mut chunks = name.as_chunks::<8>().0.iter().zip(text.as_chunks::<8>().0);
+        return is_same_word(last, last_of) && chunks.all(|(name, text)| is_same_word(name, text));
+    }
+    match (name.first_chunk::<4>(), text.first_chunk::<4>(), name.last_chunk::<4>(), text.last_chunk::<4>()) {
+        (Some(first), Some(first_of), Some(last), Some(last_of)) => {
+            let word = |first: &[u8; 4], last: &[u8; 4]| {
+                let (first, last) = (u32::from_le_bytes(*first), u32::from_le_bytes(*last));
+                lower(u64::from(first) << 32 | u64::from(last))
+            };
+            word(first, last) == word(first_of, last_of)
+        }
+        _ => name.eq_ignore_ascii_case(text),
+    }
+}
+
+fn is_same_word(name: &[u8; 8], text: &[u8; 8]) -> bool {
+    let (name, text) = (u64::from_le_bytes(*name), u64::from_le_bytes(*text));
+    name == text || lower(name) == lower(text)
 }
 
 /// Eight bytes, letters among them in lower case.
@@ -175,15 +188,20 @@ mod tests {
     #[test]
     fn every_byte_in_every_place_is_compared_as_it_is() {
         let text = b"x-forwarded-proto";
-        for place in 0..text.len() {
+        for (length, place) in (0..=text.len()).flat_map(|length| (0..length).map(move |place| (length, place))) {
+            let text = &text[..length];
             for byte in 0..=255_u8 {
-                let mut name = *text;
+                let mut name = text.to_vec();
                 name[place] = byte;
-                assert_eq!(super::is_same(&name, text), name.eq_ignore_ascii_case(text), "{byte} at {place}");
-                let lowered = name.to_ascii_lowercase();
-                assert!(super::is_same(&name, &lowered), "{byte} at {place}");
+                assert_eq!(super::is_same_name(&name, text), name.eq_ignore_ascii_case(text), "{byte} at {place}");
+                let (lowered, raised) = (name.to_ascii_lowercase(), name.to_ascii_uppercase());
+                assert!(
+                    super::is_same_name(&name, &lowered) && super::is_same_name(&lowered, &raised),
+                    "{byte} at {place}"
+                );
             }
         }
+        assert!(!super::is_same_name(b"via", b"vi") && super::is_same_name(b"", b""));
     }
 
     #[test]

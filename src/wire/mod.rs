@@ -30,7 +30,7 @@ mod probe;
 
 pub use body::{BodyError, BodyReader, BodyWriter, Moved, PIECE, Part, PumpError, gather_whole, next_part, pump};
 pub use buffer::{Input, Output, sweep_buffers};
-pub use fields::{FieldSink, Fields, Span, detach};
+pub use fields::{FieldSink, Fields, Passage, Span, detach};
 pub use frames::{Flood, FrameLimits, FrameWatch, Metered};
 pub use head::{RequestHead, ResponseHead, Verb, Version};
 pub use known::Known;
