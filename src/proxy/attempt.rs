@@ -257,6 +257,8 @@ impl Answer<'_, '_> {
         let failure = match moved {
             Ok(Ok(())) => return Ok(true),
             Ok(Err(PumpError::Sink(_))) => Failure::ClientGone,
+            // The upstream gave up a client that does not take its answer.
+            Ok(Err(PumpError::Source(_))) if call.clock.was_untaken() => Failure::ClientLate,
             Ok(Err(PumpError::Source(_))) => Failure::Aborted,
             Err(failed) => failed.failure,
         };

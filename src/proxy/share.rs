@@ -17,13 +17,16 @@
 //! stop, some by closing the connection, some by a 500. Whether an upstream that failed was kept waiting is told here too. A call
 //! of gRPC that has brought a message is no such body: its upstream had something to answer.
 //!
+//! An answer that its client does not take keeps the upstream waiting as well; the clock of the exchange knows
+//! ([`super::timer::Clock::was_untaken`]).
+//!
 //! A request whose body came with its head never waits, so it costs no look at the clock.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 /// An upstream that fails although it waits for its client fails sooner; one that was kept waiting for longer gave the client up.
-const PATIENCE: Duration = Duration::from_secs(1);
+pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The client's share of an attempt's time.
 #[derive(Debug, Default)]

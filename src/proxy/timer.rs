@@ -15,7 +15,7 @@ use tokio::time::Sleep;
 use super::deadline::Passed;
 use super::failure::Failure;
 use super::gray_drain::GrayDrain;
-use super::share::ClientShare;
+use super::share::{ClientShare, PATIENCE};
 use crate::config::Timeouts;
 
 /// The deadline passed before the work was done.
@@ -123,6 +123,10 @@ pub(super) struct Clock {
     /// What the time was, since when nothing was waited for.
     seen: Cell<Option<Instant>>,
     waiting: Cell<Waiting>,
+    /// Since when the client takes nothing of the answer at hand.
+    untaken: Cell<Option<Instant>>,
+    /// The client once took nothing for long: what its upstream does after that may be the client's doing.
+    was_untaken: Cell<bool>,
     /// The client's share of the time of the attempt under way.
     pub(super) client: ClientShare,
 }
@@ -144,6 +148,8 @@ impl Clock {
             within: Cell::new(None),
             seen: Cell::new(Some(started)),
             waiting: Cell::new(Waiting::FirstByte),
+            untaken: Cell::new(None),
+            was_untaken: Cell::new(false),
             client: ClientShare::default(),
         }
     }
@@ -177,14 +183,35 @@ impl Clock {
         };
         if !answered || matches!(waiting, Waiting::Download | Waiting::Delivery) {
             self.waiting.set(waiting);
+            self.note_taken();
         }
         self.within.set(Some(within));
+    }
+
+    /// The client has taken what there was to take, if it was waited for.
+    fn note_taken(&self) {
+        if let Some(since) = self.untaken.take()
+            && self.now().saturating_duration_since(since) >= PATIENCE
+        {
+            self.was_untaken.set(true);
+        }
+    }
+
+    /// Whether the client took nothing of its answer for so long that an upstream may have given it up. Servers do that some
+    /// time after they could send nothing more; what they sent before lies with the system until the client goes on.
+    pub(super) fn was_untaken(&self) -> bool {
+        self.note_taken();
+        self.was_untaken.get()
     }
 
     /// The deadline of what is waited for, now that it is waited for.
     pub(super) fn due(&self) -> Instant {
         if let Some(within) = self.within.take() {
-            self.due.set(self.last.min(self.now() + within));
+            let now = self.now();
+            self.due.set(self.last.min(now + within));
+            if self.waiting.get() == Waiting::Delivery {
+                self.untaken.set(Some(now));
+            }
         }
         self.seen.set(None);
         self.due.get()
@@ -338,6 +365,33 @@ mod tests {
         sent.client_came(start + 4 * second);
         sent.asked(start + 5 * second);
         assert_eq!((sent.waiting.get(), upstreams(&sent)), (Waiting::FirstByte, 6 * second));
+    }
+
+    #[test]
+    fn a_client_that_took_nothing_for_long_is_remembered() {
+        let clock = |waiting| {
+            let clock = Clock::new(Instant::now(), None, &Timeouts::default(), Duration::from_secs(5));
+            clock.wait_for(waiting);
+            clock.due();
+            clock
+        };
+        let later = Instant::now() + PATIENCE;
+        let taken_at_once = clock(Waiting::Delivery);
+        taken_at_once.note_now(Instant::now());
+        taken_at_once.wait_for(Waiting::Delivery);
+        taken_at_once.note_now(later);
+        assert!(!taken_at_once.was_untaken(), "nobody waited any more");
+        let upstreams = clock(Waiting::Download);
+        upstreams.note_now(later);
+        assert!(!upstreams.was_untaken());
+        let untaken = clock(Waiting::Delivery);
+        untaken.note_now(later);
+        assert!(untaken.was_untaken());
+        let resumed = clock(Waiting::Delivery);
+        resumed.wait_for(Waiting::Upload);
+        resumed.note_now(later);
+        resumed.wait_for(Waiting::Download);
+        assert!(resumed.was_untaken(), "an upload beside it changes nothing");
     }
 
     #[test]

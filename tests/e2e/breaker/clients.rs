@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::Request;
 
-use crate::harness::{Client, H2Origin, Origin, Plan, Sidecar, answer, collect, h2_client, patient};
+use crate::harness::{Broken, Client, H2Origin, Origin, Plan, Sidecar, answer, collect, h2_client, patient};
 
 /// Enough for a verdict.
 const CALLS: usize = 25;
@@ -136,6 +136,31 @@ fn a_client_that_does_not_take_its_answer_in_time_is_not_the_lanes_failure() {
     let clients = crowd(&sidecar, "GET /large HTTP/1.1\r\nHost: a\r\n\r\n");
     check_no_verdict(&sidecar);
     drop(clients);
+}
+
+#[test]
+fn an_upstream_that_gives_up_an_answer_that_is_not_taken_has_not_failed() {
+    let stable = Origin::start(|visit| {
+        let Some(request) = visit.request() else { return };
+        if request.head.target() == "/" {
+            let _ = visit.send(answer("200 OK", "Connection: close\r\n", b""));
+        } else if visit.send("HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n").is_some() {
+            visit.wire.set_patience_to_send(Duration::from_millis(1300));
+            while visit.send([b'x'; 10_000]).is_some() {}
+        }
+    });
+    let sidecar = Sidecar::start(&plan(&stable, "idle: 20s", ""));
+    let mut clients: Vec<_> = (0..CALLS).map(|_| Client::connect_narrow(sidecar.traffic())).collect();
+    clients.iter_mut().for_each(|client| client.send(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n"));
+    // In the clients' pause the upstream loses patience. Then each takes what there is, to the end.
+    stable.wait_closed(CALLS);
+    std::thread::scope(|scope| {
+        for client in &mut clients {
+            scope.spawn(|| assert!(matches!(client.try_answer("GET"), Err(Broken::Cut { .. }))));
+        }
+    });
+    check_no_verdict(&sidecar);
+    assert_eq!(sidecar.metric("graylane_slow_clients_total", &[("reason", "answer")]), CALLS as f64);
 }
 
 #[test]

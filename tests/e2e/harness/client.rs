@@ -77,6 +77,15 @@ impl Client {
         Self::from(socket.into())
     }
 
+    /// The system takes little for it that it has not read.
+    pub(crate) fn connect_narrow(address: SocketAddr) -> Self {
+        use socket2::{Domain, Socket, Type};
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        socket.set_recv_buffer_size(16 << 10).expect("less than the system's most");
+        socket.connect_timeout(&address.into(), PATIENCE).expect("the sidecar accepts");
+        Self::from(socket.into())
+    }
+
     pub(crate) fn try_connect(address: SocketAddr) -> io::Result<Self> {
         TcpStream::connect_timeout(&address, PATIENCE).map(Self::from)
     }

@@ -131,6 +131,11 @@ impl Wire {
         self.stream.write_all(bytes)
     }
 
+    /// From now on sending fails once the peer takes nothing for so long.
+    pub(crate) fn set_patience_to_send(&self, patience: Duration) {
+        self.stream.set_write_timeout(Some(patience)).expect("a time-out above zero");
+    }
+
     /// Ends our direction only.
     pub(crate) fn finish(&self) {
         // The peer may be gone already; then there is nothing left to end.
