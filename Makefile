@@ -37,7 +37,8 @@ test-long: ## what takes minutes and gigabytes; keeps its output in docs/measure
 LOADTEST := target/release/graylane-loadtest
 
 .PHONY: release
-release: ## target/release/graylane with what it runs first laid together
+release: ## target/release/graylane as it is measured: by a profile, what it runs first laid together; half an hour on two cores
+	@scripts/setup-test-env --bench
 	scripts/release
 
 .PHONY: bench
