@@ -75,10 +75,12 @@ impl<'a, R: RequestParts> RequestFacts<'a, R> {
     }
 
     /// Whether a fact without a value was looked for wherever it may stand, so that it can be said to be absent. One without
-    /// sources was not; nor one whose body or record no rule of the route wanted, or whose store did not answer.
+    /// sources was not; nor one whose body or record no rule of the route wanted, or whose store did not answer. A province may
+    /// follow from the city, so that has to be looked for as well where it has sources.
     pub fn was_looked_for(&self, fact: FactId) -> bool {
         let sources = self.extractor.sources_of(fact);
-        !sources.is_empty() && sources.iter().all(|source| self.was_read(source))
+        let is_open = |fact| self.extractor.sources_of(fact).iter().any(|source| !self.was_read(source));
+        !sources.is_empty() && !is_open(fact) && !(fact == FactId::PROVINCE_CODE && is_open(FactId::CITY_ID))
     }
 
     fn was_read(&self, source: &Source) -> bool {

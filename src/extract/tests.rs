@@ -313,6 +313,29 @@ fn a_body_is_wanted_where_a_rule_needs_it_and_nothing_before_gives_it() {
 }
 
 #[test]
+fn a_province_is_absent_once_the_city_was_looked_for_as_well() {
+    use crate::decide::RequestParts;
+    let (program, _) = waiting_world();
+    let city = || vec![Source::Json(crate::extract::Pointer::new("/city"))];
+    let province = || vec![Source::Header("x-province".into())];
+    let of = |sources| Extractor::new(&program, Sources::new(program.facts(), sources), Trust::default());
+    let (alone, both) = (
+        of(vec![(FactId::PROVINCE_CODE, province())]),
+        of(vec![(FactId::PROVINCE_CODE, province()), (FactId::CITY_ID, city())]),
+    );
+    let request = request("/sku", &[]);
+    let found = program.find(&request, request.path()).unwrap();
+    let mut read = Ahead::default();
+    read.take_body(&both, Body::Whole(b"{}"));
+    let looked_for = |extractor: &Extractor, ahead: &Ahead| {
+        extractor.facts_with(&request, &found, Peer::local(), ahead).was_looked_for(FactId::PROVINCE_CODE)
+    };
+    assert!(looked_for(&alone, &Ahead::default()));
+    assert!(!looked_for(&both, &Ahead::default()), "the body was not read");
+    assert!(looked_for(&both, &read));
+}
+
+#[test]
 fn a_list_of_a_body_is_joined_for_a_set_and_is_no_single_value_beside_it() {
     use crate::decide::RequestParts;
     let (program, _) = waiting_world();

@@ -6,7 +6,8 @@ use std::cell::{Cell, OnceCell};
 use super::judge::Placed;
 use super::line::{Known, Line, Named};
 use crate::config::Settings;
-use crate::decide::{AllowEncoded, Bucket, Decision, FactId, Facts, Found, Reason, Release, RequestParts, bucket};
+use crate::decide::{AllowEncoded, Bucket, Decision, FactId, Facts, Found, Reason, RegionCodes, Release, RequestParts};
+use crate::decide::{bucket, region};
 use crate::extract::{self, Extractor, Source};
 
 /// One of the two configurations, ready to be asked.
@@ -201,6 +202,30 @@ impl<'s, 'f> LineFacts<'s, 'f> {
         }
     }
 
+    /// The province that follows from the city, where one is known: a live request believes it before all else that was said of
+    /// its province. `Unknown` where the city is. Our own log has the province as it was believed.
+    fn of_city(&self) -> Known<'_> {
+        let is_settled = self.asked.line.buckets.is_some() && self.is_logged(FactId::PROVINCE_CODE);
+        if is_settled || self.side.settings.program.facts().region_codes() != RegionCodes::GbT2260 {
+            return Known::Absent;
+        }
+        match self.known(FactId::CITY_ID) {
+            Known::Unknown => Known::Unknown,
+            city => {
+                let city = city.value();
+                let alone = |fact| city.filter(|_| fact == FactId::CITY_ID).map(Cow::Borrowed);
+                region(FactId::PROVINCE_CODE, alone)
+                    .map_or(Known::Absent, |province| Known::Value(province.into_owned().into()))
+            }
+        }
+    }
+
+    /// Whether the log says something of a fact by its name.
+    fn is_logged(&self, fact: FactId) -> bool {
+        let name = self.side.settings.program.facts().name(fact);
+        named(&self.asked.line.facts, name).is_some_and(|known| *known != Known::Unknown)
+    }
+
     /// A fact that was absent: the route that was asked then may lack a parameter that this one has.
     fn of_parameter(&self, fact: FactId) -> Known<'_> {
         let has = |source: &&Source| matches!(source, Source::Path(name) if self.found.parameter(name).is_some());
@@ -265,11 +290,19 @@ impl<'s, 'f> LineFacts<'s, 'f> {
 
 impl Facts for LineFacts<'_, '_> {
     fn get(&self, fact: FactId) -> Option<Cow<'_, str>> {
-        match self.known(fact) {
+        let mut asked = fact;
+        let mut known = Known::Absent;
+        if fact == FactId::PROVINCE_CODE {
+            (asked, known) = (FactId::CITY_ID, self.of_city());
+        }
+        if known == Known::Absent {
+            (asked, known) = (fact, self.known(fact));
+        }
+        match known {
             Known::Value(value) => Some(value),
             Known::Absent => None,
             Known::Unknown => {
-                let _ = self.missing.set(fact);
+                let _ = self.missing.set(asked);
                 None
             }
         }

@@ -249,6 +249,36 @@ fn json_lines_are_read_by_names_and_pointers() {
 }
 
 #[test]
+fn a_province_of_another_log_follows_from_the_city() {
+    let facts =
+        |city: &str| FROM.replace("facts:", &format!("facts:\n  province_code: [{{ header: x-province }}]\n{city}"));
+    let rule = |city: &str| {
+        facts(city).replace(
+            "{ level: permille, permille: 0 }",
+            "{ level: full, conditions: [{ key: province_code, operator: EQ, value: \"44\" }] }",
+        )
+    };
+    let log = r#"{"m":"GET","u":"/sku/8","p":"440000","c":"330100","i":"u1"}"#.to_owned() + "\n";
+    let map = [("method", "m"), ("uri", "u"), ("user_id", "i"), ("header:x-province", "p")];
+    let told = |city: &str, map: &[(&str, &str)]| {
+        let (from, to) = (settings(&facts(city)), settings(&rule(city)));
+        let pairs: Vec<_> = map.iter().map(|(part, field)| ((*part).to_owned(), (*field).to_owned())).collect();
+        let fields = Fields::new(Format::Json, &pairs).unwrap();
+        let one = NonZeroUsize::MIN;
+        let plan = Plan { from: &from, to: &to, format: Format::Json, fields: &fields, host: None, threads: one };
+        let report =
+            run(&plan, vec![Input { name: "log".into(), reader: Box::new(Cursor::new(log.clone())) }], &|_| {});
+        let why = report.undecided_kinds.iter().map(|kind| kind.reason.clone()).collect::<String>();
+        (report.changed.requests, report.undecided, why)
+    };
+    let by_city = "  city_id: [{ header: x-city }]";
+    let with_city: Vec<_> = map.iter().copied().chain([("header:x-city", "c")]).collect();
+    assert_eq!(told("", &map), (1, 0, String::new()), "nobody looks for a city");
+    assert_eq!(told(by_city, &with_city), (0, 0, String::new()), "the city lies in 33");
+    assert_eq!(told(by_city, &map), (0, 1, "the log does not hold `city_id`".to_owned()));
+}
+
+#[test]
 fn json_numbers_are_hashed_as_the_digits_written() {
     let rule = to("{ level: permille, permille: 500 }");
     let map = [("method", "m"), ("uri", "u"), ("user_id", "/a~1b/1/id"), ("category_id", "deep")];

@@ -3,7 +3,7 @@
 use super::chunked::{Chunked, Step};
 use super::parse::{parse_request, parse_response, request_at_once, response_at_once};
 use super::{HeadError, HeadScan, Limits, request_framing};
-use crate::wire::{RequestHead, ResponseHead};
+use crate::wire::{FieldSink, Fields, Passage, RequestHead, ResponseHead};
 
 const LIMITS: Limits = Limits { head_bytes: 4096, uri_bytes: 1024, fields: 32 };
 
@@ -29,6 +29,19 @@ pub fn check_head(bytes: &[u8]) {
         assert!(!head.method().is_empty());
         let target = head.target().bytes().all(|byte| byte > b' ' && byte != 0x7f);
         assert!(target, "a target that another reader would end earlier: {:?}, {framed:?}", head.target());
+        check_passing(&head.fields);
+    }
+}
+
+/// Lines that are copied together are written as each of them alone would be, whichever go on.
+fn check_passing(fields: &Fields) {
+    for stays in 0..3 {
+        let (mut alone, mut together) = (Vec::new(), Vec::new());
+        let lines = fields.iter().enumerate().filter(|(at, _)| at % 3 != stays);
+        lines.for_each(|(_, (_, name, value))| alone.field(name, value));
+        let mut numbers = 0..;
+        together.lines(fields, |_, _| Passage::if_it(numbers.next().is_some_and(|at| at % 3 != stays)));
+        assert_eq!(together.escape_ascii().to_string(), alone.escape_ascii().to_string());
     }
 }
 
@@ -91,6 +104,7 @@ pub fn check_answer(bytes: &[u8]) {
     assert_eq!(parse_response(&bytes[..end], &LIMITS, &mut twice), Ok(()));
     assert_eq!((once.status, once.version, once.reason()), (twice.status, twice.version, twice.reason()));
     assert!(once.fields.iter().eq(twice.fields.iter()), "one pass reads other fields than two");
+    check_passing(&once.fields);
 }
 
 /// Reads bytes as a chunked body, at once and in pieces of the first byte's size, and panics where the data differ.
