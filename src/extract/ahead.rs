@@ -51,6 +51,10 @@ impl Needs {
                 needs.records.push(*fact);
             }
         }
+        // The province of a key follows from the city.
+        if all.contains(&FactId::PROVINCE_CODE) {
+            all.push(FactId::CITY_ID);
+        }
         all.sort_unstable();
         all.dedup();
         needs.json = all;

@@ -16,7 +16,7 @@ use crate::config::settings::{FactSource, FactSources};
 use crate::config::text::{At, Texts};
 use crate::config::units::Time;
 use crate::config::watched::Watched;
-use crate::decide::{self, FactTable};
+use crate::decide::{self, FactId, FactTable};
 
 /// The database, which has to be there and whole.
 pub(super) fn geoip(config: &FileConfig, texts: &Texts, findings: &mut Findings) -> Option<GeoipPlan> {
@@ -198,9 +198,17 @@ fn lookup(
     let (store, template) = store(written, findings)?;
     let key = KeyTemplate::parse(&template.value, |fact| match table.resolve(fact) {
         Ok(id) => {
-            let list = sources.lists.iter().find(|(there, _)| *there == id).map(|(_, list)| list);
-            let circular = list.is_some_and(|list| list.iter().any(|one| matches!(one, FactSource::Lookup { .. })));
-            if circular { Err(format!("`{fact}` is looked up itself, so it cannot be part of a key")) } else { Ok(id) }
+            let is_looked_up = |id: FactId| {
+                let list = sources.lists.iter().find(|(there, _)| *there == id).map(|(_, list)| list);
+                list.is_some_and(|list| list.iter().any(|one| matches!(one, FactSource::Lookup { .. })))
+            };
+            if is_looked_up(id) {
+                Err(format!("`{fact}` is looked up itself, so it cannot be part of a key"))
+            } else if id == FactId::PROVINCE_CODE && is_looked_up(FactId::CITY_ID) {
+                Err(format!("`{fact}` follows from `city_id`, which is looked up, so it cannot be part of a key"))
+            } else {
+                Ok(id)
+            }
         }
         Err(error) => Err(error.to_string()),
     });

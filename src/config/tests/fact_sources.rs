@@ -38,6 +38,8 @@ fn lookups_are_a_store_a_key_and_bounds() {
     ] {
         refused(&text.replace(store, &format!("lookups:\n  product: {{ {keys} }}\n")), "2:", words);
     }
+    let by_city = text.replace("{sku_id}", "{province_code}").replace("stock_level", "city_id");
+    refused(&by_city, "2:", "`province_code` follows from `city_id`, which is looked up");
     refused(
         &text.replace("lookup: product", "lookup: prodct"),
         "3:",

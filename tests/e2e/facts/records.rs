@@ -74,6 +74,26 @@ fn records_decide_and_are_kept_for_a_while() {
 }
 
 #[test]
+fn the_province_of_a_key_is_that_of_the_city_in_the_body() {
+    let redis = Redis::start();
+    redis.say("HSET stock:330000 stock_level 501");
+    let address = redis.address();
+    let lookup = format!(
+        "lookups:\n  product: {{ redis: \"redis://{address}\", key: \"stock:{{province_code}}\", deadline: 2s }}"
+    );
+    let facts = "province_code: [{ header: x-province }]\ncity_id: [{ json: /city }]\n\
+                 stock_level: [{ lookup: product, field: stock_level }]";
+    let scene = scene(facts, RULE, |plan| plan.more(&lookup));
+    let lane_of = |body: &str| {
+        let length = body.len();
+        let fields = format!("X-Province: 44\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n");
+        lane(&scene.post(&fields, body.as_bytes()))
+    };
+    assert_eq!(lane_of("{\"city\":\"330100\"}"), "gray");
+    assert_eq!(lane_of("{}"), "stable");
+}
+
+#[test]
 fn records_that_are_none_take_no_facts_of_others_away() {
     let redis = Redis::start();
     let odd = ["a", "b", "c", "d", "e"];
