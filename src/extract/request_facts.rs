@@ -80,7 +80,8 @@ impl<'a, R: RequestParts> RequestFacts<'a, R> {
     pub fn was_looked_for(&self, fact: FactId) -> bool {
         let sources = self.extractor.sources_of(fact);
         let is_open = |fact| self.extractor.sources_of(fact).iter().any(|source| !self.was_read(source));
-        !sources.is_empty() && !is_open(fact) && !(fact == FactId::PROVINCE_CODE && is_open(FactId::CITY_ID))
+        let follows_from_open = fact == FactId::PROVINCE_CODE && is_open(FactId::CITY_ID);
+        !(sources.is_empty() || is_open(fact) || follows_from_open)
     }
 
     fn was_read(&self, source: &Source) -> bool {
