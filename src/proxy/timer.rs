@@ -375,7 +375,7 @@ mod tests {
             clock.due();
             clock
         };
-        let later = Instant::now() + PATIENCE;
+        let later = Instant::now() + 2 * PATIENCE;
         let taken_at_once = clock(Waiting::Delivery);
         taken_at_once.note_now(Instant::now());
         taken_at_once.wait_for(Waiting::Delivery);
