@@ -50,6 +50,7 @@ mod deadline;
 mod drain;
 mod gray_drain;
 mod timer;
+mod turn;
 
 mod snapshot;
 mod succeed;
