@@ -22,7 +22,6 @@ use super::record::Record;
 use super::respond::{Mark, Responder};
 use super::shield::Guard;
 use super::timer::{Clock, Timer, Waiting};
-use super::turn::behind_the_others;
 use super::worker::Worker;
 use crate::upstream::{H1Lease, H2Lease};
 use crate::wire::h1::{self, Framing, Limits, Persistence, response_framing};
@@ -92,7 +91,6 @@ pub(super) async fn over_h1(call: &Call<'_>, mut lease: H1Lease, exchange: Excha
     let Exchange { body, progress, responder, timer, record } = exchange;
     let framing = upstream_framing(call);
     write_head(call, &mut lease, framing, record);
-    behind_the_others().await;
     let reused = lease.reused;
     let h1::Connection { input, output } = &mut *lease.connection;
     let answered = {
@@ -244,7 +242,6 @@ impl Answer<'_, '_> {
         let moved = match (at_hand, call.slow) {
             (Some(bytes), _) => {
                 record.bytes_out += bytes;
-                behind_the_others().await;
                 let ending = pin!(async { writer.end().await.map_err(PumpError::Sink) });
                 beside(call, timer, side, progress, |_| Poll::Pending, ending).await
             }

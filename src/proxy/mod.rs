@@ -50,7 +50,6 @@ mod deadline;
 mod drain;
 mod gray_drain;
 mod timer;
-mod turn;
 
 mod snapshot;
 mod succeed;
