@@ -43,7 +43,8 @@ fn a_scenario_gives_a_table_json_a_plot_and_a_document() {
         assert_eq!(row.figures[0].rounds.len(), 2);
         assert!(row.median("rate").unwrap() > 10.0, "{row:?}");
     }
-    assert!(rows[0].median("cpu").unwrap() > 0.0);
+    // The kernel counts in ticks of 10 ms, and in so short a turn copying may take less.
+    assert!(rows.iter().any(|row| row.median("cpu").unwrap() > 0.0), "{rows:?}");
     assert!(fs::read_to_string(out.join("grpc.svg")).unwrap().contains("copy"));
     assert!(fs::read_to_string(&document).unwrap().contains("### grpc"));
     assert!(folder.path().join("page/grpc.svg").exists());

@@ -266,16 +266,16 @@ impl FieldSink for Vec<u8> {
             if passage(field.known, fields.at(field.name)) == Passage::Stays {
                 continue;
             }
-            let line = fields.whole_line(field);
-            if line.as_ref().is_some_and(|line| line.start == run.end) {
-                run.end = line.unwrap_or_default().end;
-                continue;
+            match fields.whole_line(field) {
+                Some(line) if line.start == run.end => run.end = line.end,
+                line => {
+                    self.extend_from_slice(&fields.bytes[run]);
+                    run = line.unwrap_or_else(|| {
+                        self.field(fields.at(field.name), fields.at(field.value));
+                        0..0
+                    });
+                }
             }
-            self.extend_from_slice(&fields.bytes[run]);
-            run = line.unwrap_or_else(|| {
-                self.field(fields.at(field.name), fields.at(field.value));
-                0..0
-            });
         }
         self.extend_from_slice(&fields.bytes[run]);
     }
