@@ -135,16 +135,23 @@ fn of_two_replicas_one_renders_and_the_other_goes_on_with_what_was_good() {
     scene.wait_for_status("True", "graylane-resources");
     let holder = || scene.server.get(LEASES, "graylane-render")["spec"]["holderIdentity"].clone();
     let elected = holder();
-    let _second = scene.webhook();
+    let second = scene.webhook();
     let applied = || scene.server.calls(&format!("PATCH {MAPS}/graylane-resources"));
     let before = applied();
-    scene.rule(json!({ "trafficWeight": "6%" }));
+    scene.rule(json!({ "trafficWeight": "4%" }));
     scene.wait_for_status("True", "graylane-resources");
     assert_eq!((applied(), holder()), (before + 1, elected.clone()), "one of both writes, and once");
-    first.process.signal("TERM");
-    assert!(first.process.wait().success());
+    // The other one sees the next two together, and knows of the first of them from the ConfigMap alone.
+    second.process.signal("STOP");
+    scene.rule(json!({ "trafficWeight": "6%" }));
+    scene.wait_for_status("True", "graylane-resources");
     scene.rule(json!({ "trafficWeight": "600%" }));
     scene.wait_for_status("False", "spec.trafficWeight");
+    first.process.signal("TERM");
+    assert!(first.process.wait().success());
+    second.process.signal("CONT");
+    scene.rule(json!({ "trafficWeight": "700%" }));
+    scene.wait_for_status("False", "`700%`");
     assert_ne!(holder(), elected, "the Lease ran out");
     assert!(scene.data()[FILE].as_str().unwrap().contains("6%"), "{}", scene.data());
 }

@@ -1,10 +1,10 @@
 //! The resources of many namespaces, rendered into a ConfigMap in each, for sidecars that may not watch.
 //!
-//! One of several processes is elected by a Lease and writes; the others watch, so that one of them can go on at once. Namespaces
-//! count that carry the label of the injection. Each resource becomes a file of its namespace's ConfigMap, after it was judged as a
-//! sidecar's own source judges it: in the place of one that is refused stands what was accepted of it last, which is what the
-//! ConfigMap holds, and its status says why. The writer's rights are to read four kinds, and to read and apply one ConfigMap by its
-//! name.
+//! One of several processes is elected by a Lease, judges and writes; the others watch, so that one of them can go on at once.
+//! Namespaces count that carry the label of the injection. Each resource becomes a file of its namespace's ConfigMap, after it was
+//! judged as a sidecar's own source judges it: in the place of one that is refused stands what was accepted of it last, which is
+//! what the ConfigMap holds, and its status says why. What others accepted meanwhile is known from there only, so whoever is elected
+//! begins with it. The writer's rights are to read four kinds, and to read and apply one ConfigMap by its name.
 
 mod folder;
 
@@ -65,7 +65,7 @@ pub async fn render(plan: RenderPlan) -> Infallible {
 struct Render {
     plan: RenderPlan,
     own: String,
-    /// By namespace.
+    /// By namespace, since this process was elected.
     folders: BTreeMap<String, Folder>,
     /// What went wrong last, so that it is told once.
     told: Option<String>,
@@ -98,8 +98,11 @@ impl Render {
                 }
                 () = tokio::time::sleep_until(at), if due.is_some() => {
                     let begun = Instant::now();
-                    self.judge(&lists);
-                    let is_all = self.write(&client, &election, &lists).await?;
+                    let mut is_all = true;
+                    if election.is_elected() {
+                        self.judge(&lists);
+                        is_all = self.write(&client, &election, &lists).await?;
+                    }
                     self.heal();
                     pace.done(begun, Instant::now());
                     due = (!is_all).then(|| pace.due(Instant::now()));
@@ -108,6 +111,7 @@ impl Render {
                     let was = election.is_elected();
                     if election.stand().await? && !was {
                         tracing::info!(lease = LEASE, "elected: resources are rendered from here on");
+                        self.folders.clear();
                         due = Some(Instant::now());
                     }
                     stand_at = Instant::now() + LEASE_FOR / 5;
