@@ -12,7 +12,7 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context as _, bail};
 
 use crate::load::{http1, http2};
-use crate::scenario::{Client, Contestant, FigureKind, Peer, Scenario, Shape};
+use crate::scenario::{Client, Contestant, FigureKind, OriginKind, Peer, Scenario, Shape};
 use crate::stage::machine::{self, Cores};
 use crate::stage::programs::{Programs, on_path};
 use crate::stage::{Running, Stage};
@@ -202,7 +202,7 @@ fn scenario(shape: Shape) -> Scenario {
         shape,
         vary: None,
         state: None,
-        own_origin: true,
+        origin: OriginKind::Own,
         rounds: 1,
         seconds: 1.0,
         aims: vec![],

@@ -1,10 +1,10 @@
 //! `graylane-loadtest`: measures graylane beside its peers. See docs/performance.md.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::{fs, io};
 
 use anyhow::{Context as _, bail};
 use clap::{Parser, Subcommand};
@@ -114,7 +114,8 @@ fn command(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Instructions(asked) => runtime.block_on(instructions::run(&asked, &checkout())),
         Command::Origin { stable, gray, speaks } => {
-            runtime.block_on(origin::serve(stable, gray, speaks))?;
+            runtime
+                .block_on(async { io::Result::Ok(origin::serve(&stable, &gray, speaks).await?.join_all().await) })?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Copy { from, to } => {

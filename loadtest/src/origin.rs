@@ -11,6 +11,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
 
 use crate::scenario::SMALL_BODY;
 use crate::visitors::Lane;
@@ -38,20 +39,19 @@ pub enum Speaks {
     Http2,
 }
 
-/// Serves both lanes until the process ends.
+/// Serves both lanes as tasks of this runtime, until what it returns is dropped.
 ///
 /// # Errors
 /// Where an address cannot be taken.
-pub async fn serve(stable: Vec<SocketAddr>, gray: Vec<SocketAddr>, speaks: Speaks) -> std::io::Result<()> {
-    let mut listeners = tokio::task::JoinSet::new();
+pub async fn serve(stable: &[SocketAddr], gray: &[SocketAddr], speaks: Speaks) -> std::io::Result<JoinSet<()>> {
+    let mut listeners = JoinSet::new();
     for (addresses, lane) in [(stable, Lane::Stable), (gray, Lane::Gray)] {
         for address in addresses {
             let listener = TcpListener::bind(address).await?;
             listeners.spawn(accept(listener, lane, speaks));
         }
     }
-    while listeners.join_next().await.is_some() {}
-    Ok(())
+    Ok(listeners)
 }
 
 /// Serves the connections of one listener.

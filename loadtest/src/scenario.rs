@@ -57,9 +57,9 @@ pub struct Scenario {
     /// What memory is looked at under (`figure: memory`).
     #[serde(default)]
     pub state: Option<MemoryState>,
-    /// Our own origin even where nginx could be it.
+    /// Who answers behind the proxies.
     #[serde(default)]
-    pub own_origin: bool,
+    pub origin: OriginKind,
     /// How often each takes its turn.
     #[serde(default = "five")]
     pub rounds: usize,
@@ -93,6 +93,19 @@ pub enum FigureKind {
     Memory,
     /// From the start of the process to its first right answer.
     Start,
+}
+
+/// Who answers behind the proxies.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OriginKind {
+    /// nginx; for what it cannot do (gRPC, bodies of any length), [`Self::Own`].
+    #[default]
+    Nginx,
+    /// [`crate::origin`] in a process beside the load, on the same core.
+    Own,
+    /// [`crate::origin`] in the load's own thread: the kernel never has to choose between the two.
+    Within,
 }
 
 /// Who takes part.

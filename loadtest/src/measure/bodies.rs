@@ -7,7 +7,6 @@ use crate::load::http1::Connection;
 use crate::load::{Answer, LoadError};
 use crate::report::result::Row;
 use crate::scenario::Scenario;
-use crate::stage::machine::cpu;
 use crate::stage::{Running, Stage};
 
 const MEBIBYTE: f64 = (1 << 20) as f64;
@@ -42,7 +41,7 @@ pub(super) async fn measure(
 /// As many bodies as half of a turn takes, and at least one.
 async fn turn(running: &Running, scenario: &Scenario, way: Way, row: &mut Row) -> Result<(), LoadError> {
     let mut connection = Connection::open(&running.target).await?;
-    let (before, start) = (cpu(running.id()), Instant::now());
+    let (before, start) = (running.cpu(), Instant::now());
     let mut bodies = 0_u32;
     while bodies == 0 || start.elapsed() < seconds(scenario) / 2 {
         let answer = body(&mut connection, running, way).await?;
@@ -55,7 +54,7 @@ async fn turn(running: &Running, scenario: &Scenario, way: Way, row: &mut Row) -
         }
     }
     let mebibytes = f64::from(bodies) * running.contestant.shape.body as f64 / MEBIBYTE;
-    let spent = cpu(running.id()).since(before).total();
+    let spent = running.cpu().since(before).total();
     let (rate, cost) = match way {
         Way::Down => ("down", "down cpu"),
         Way::Up => ("up", "up cpu"),

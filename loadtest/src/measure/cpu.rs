@@ -6,7 +6,7 @@ use super::{Bench, MeasureError, load_failed, note_problems, order, rows_of, sec
 use crate::load::{Crowd, Mode, Outcome};
 use crate::report::result::Row;
 use crate::scenario::Scenario;
-use crate::stage::machine::{Cpu, cpu, own_cpu};
+use crate::stage::machine::Cpu;
 use crate::stage::{Running, Stage};
 
 /// The first load, which is not counted: connections to the origin, caches and allocators come to rest.
@@ -51,19 +51,12 @@ pub(super) async fn turn(running: &Running, stage: &Stage, mode: Mode, length: D
     let shape = &running.contestant.shape;
     let crowd = Crowd::open(&running.target, &running.prepared, shape.connections, shape.streams);
     let crowd = crowd.await.map_err(load_failed(running))?;
-    let (proxy, load, start) = (cpu(running.id()), load_cpu(stage), Instant::now());
+    let (proxy, load, start) = (running.cpu(), stage.load_cpu(), Instant::now());
     let outcome = crowd.run(mode, length).await;
     let elapsed = start.elapsed().as_secs_f64();
-    let proxy = cpu(running.id()).since(proxy);
-    let load = load_cpu(stage).since(load);
+    let proxy = running.cpu().since(proxy);
+    let load = stage.load_cpu().since(load);
     Ok(Cost { outcome, proxy, busy: (proxy.total() / elapsed, load.total() / elapsed) })
-}
-
-/// What load and origin have spent.
-fn load_cpu(stage: &Stage) -> Cpu {
-    let origin = cpu(stage.origin());
-    let own = own_cpu();
-    Cpu { user: origin.user + own.user, system: origin.system + own.system }
 }
 
 fn add(row: &mut Row, cost: &Cost) {

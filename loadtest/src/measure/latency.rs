@@ -1,12 +1,16 @@
 //! Added delay under an open loop. For each peer the rate is half of what that peer can bear at most; peer, graylane and
 //! the origin alone take turns at that rate, and what a proxy adds is its quantile less the origin's of the same round.
+//! Meanwhile load and proxies come before everything else of the machine.
 
 use super::cpu::{Cost, turn};
 use super::{Bench, MeasureError, note_problems, order, seconds};
 use crate::load::Mode;
 use crate::report::result::Row;
 use crate::scenario::{Contestant, Peer, Scenario};
-use crate::stage::{Running, Stage};
+use crate::stage::{Precedence, Running, Stage};
+
+/// What a result says where the kernel gives no precedence.
+const REFUSED: &str = "Without permission for real-time priority: what else ran on this machine is in these delays";
 
 /// The proxies that graylane is held against: all that decide.
 pub(super) fn peers(scenario: &Scenario) -> Vec<Peer> {
@@ -17,20 +21,26 @@ pub(super) async fn measure(
     bench: &Bench<'_>,
     scenario: &Scenario,
     stage: &mut Stage,
-) -> Result<Vec<Row>, MeasureError> {
+) -> Result<(Vec<Row>, Option<String>), MeasureError> {
     let contestant = |peer| Contestant { peer, shape: scenario.shape.clone(), value: None };
     let origin = stage.start(&contestant(Peer::Origin)).await?;
     let graylane = stage.start(&contestant(Peer::Graylane)).await?;
-    let mut rows = Vec::new();
+    // A peer is warm once its highest rate is known.
+    turn(&graylane, stage, Mode::Closed, seconds(scenario)).await?;
+    let (mut rows, mut note) = (Vec::new(), None);
     for peer in peers(scenario) {
         let peer = stage.start(&contestant(peer)).await?;
         bench.turn(scenario, &peer.contestant);
         let highest = turn(&peer, stage, Mode::Closed, seconds(scenario)).await?.outcome.per_second();
         let mode = Mode::Open { per_second: (highest / 2.0).max(1.0) };
         let all = [&origin, &peer, &graylane];
+        let precedence = Precedence::take(all.iter().filter_map(|one| one.id()));
+        if precedence.is_none() {
+            note = Some(REFUSED.to_owned());
+        }
         rows.extend(against(bench, scenario, stage, all, mode).await?);
     }
-    Ok(rows)
+    Ok((rows, note))
 }
 
 /// The rounds of one peer: three rows, those of origin, peer and graylane.

@@ -7,7 +7,7 @@ use super::{Bench, MeasureError, load_failed, note_problems, order, seconds};
 use crate::load::{Crowd, Mode};
 use crate::report::result::Row;
 use crate::scenario::{MemoryState, Scenario};
-use crate::stage::machine::{Memory, memory};
+use crate::stage::machine::Memory;
 use crate::stage::{Running, Stage};
 
 /// How often memory is looked at while connections are busy.
@@ -25,10 +25,10 @@ pub(super) async fn measure(
             bench.turn(scenario, &contestants[at]);
             let running = stage.start(&contestants[at]).await?;
             let held = match scenario.state.unwrap_or(MemoryState::Idle) {
-                MemoryState::Idle => memory(running.id()),
+                MemoryState::Idle => running.memory(),
                 MemoryState::Quiet => {
                     let crowd = open(&running).await?;
-                    let held = memory(running.id());
+                    let held = running.memory();
                     drop(crowd);
                     held
                 }
@@ -60,7 +60,7 @@ async fn busy(running: &Running, scenario: &Scenario, row: &mut Row) -> Result<M
                 return Ok(most);
             }
             () = tokio::time::sleep(LOOK) => {
-                let held = memory(running.id());
+                let held = running.memory();
                 most.resident = most.resident.max(held.resident);
                 most.proportional = most.proportional.max(held.proportional);
             }

@@ -54,14 +54,19 @@ impl Bench<'_> {
     /// Where something is missing, or does not serve.
     pub async fn measure(&self, scenario: &Scenario) -> Result<ScenarioResult, MeasureError> {
         let mut stage = Stage::set(scenario, self.programs, self.cores).await?;
+        let mut note = None;
         let rows = match scenario.figure {
             FigureKind::Cpu => cpu::measure(self, scenario, &mut stage).await?,
-            FigureKind::Latency => latency::measure(self, scenario, &mut stage).await?,
+            FigureKind::Latency => {
+                let (rows, said) = latency::measure(self, scenario, &mut stage).await?;
+                note = said;
+                rows
+            }
             FigureKind::Bodies => bodies::measure(self, scenario, &mut stage).await?,
             FigureKind::Memory => memory::measure(self, scenario, &mut stage).await?,
             FigureKind::Start => start::measure(self, scenario, &mut stage).await?,
         };
-        Ok(ScenarioResult { scenario: scenario.clone(), rows })
+        Ok(ScenarioResult { scenario: scenario.clone(), rows, note })
     }
 
     /// One more turn is about to be taken.

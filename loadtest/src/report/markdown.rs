@@ -78,6 +78,9 @@ fn scenario(result: &ScenarioResult, plots: &str) -> String {
         "\n### {}\n\n{}. {} rounds of {} s.\n\n",
         scenario.name, scenario.title, scenario.rounds, scenario.seconds
     );
+    if let Some(note) = &result.note {
+        text += &format!("{note}.\n\n");
+    }
     let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
     text += &line(&cells.head);
     text += &format!("|---|{}\n", "---:|".repeat(cells.head.len() - 1));

@@ -116,7 +116,7 @@ mod tests {
         let mut rows: Vec<Row> = scenario.contestants().iter().map(Row::of).collect();
         rows.iter_mut().enumerate().for_each(|(at, row)| row.add("cpu", "us/request", 10.0 + at as f64));
         let folder = tempfile::tempdir().unwrap();
-        let path = draw(&ScenarioResult { scenario, rows }, folder.path()).unwrap();
+        let path = draw(&ScenarioResult { scenario, rows, note: None }, folder.path()).unwrap();
         let svg = std::fs::read_to_string(path).unwrap();
         wanted.iter().for_each(|word| assert!(svg.contains(word), "{word} is not in {svg}"));
     }

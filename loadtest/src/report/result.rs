@@ -29,6 +29,9 @@ pub struct ScenarioResult {
     pub scenario: Scenario,
     /// One row a contestant.
     pub rows: Vec<Row>,
+    /// What a reader has to know of this run.
+    #[serde(default)]
+    pub note: Option<String>,
 }
 
 /// What one contestant came to.
@@ -199,7 +202,7 @@ mod tests {
         let text = format!("name: a\ntitle: b\nfigure: cpu\npeers: [graylane, nginx]\naims: [{aims}]\n");
         let scenario = serde_yaml::from_str(&text).expect("a scenario");
         let rows = vec![row(Peer::Graylane, &[9.0, 30.0, 10.0]), row(Peer::Nginx, &[20.0, 10.0])];
-        ScenarioResult { scenario, rows }
+        ScenarioResult { scenario, rows, note: None }
     }
 
     #[test]

@@ -85,6 +85,9 @@ pub fn text(result: &ScenarioResult) -> String {
         column.set_cell_alignment(CellAlignment::Right);
     }
     let mut text = format!("{}: {}\n{table}\n", result.scenario.name, result.scenario.title);
+    if let Some(note) = &result.note {
+        text += &format!("  {note}\n");
+    }
     for judged in result.judged() {
         let value = judged.value.map_or("not measured".to_owned(), number);
         text += &format!("  {} {}: {value}\n", if judged.kept { "kept  " } else { "MISSED" }, judged.words);

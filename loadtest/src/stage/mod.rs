@@ -2,15 +2,19 @@
 //! process group of its own, and ended when it is let go of, Ctrl-C included.
 //!
 //! [`machine`] reads the kernel's books, [`child`] starts and ends processes, [`configs`] writes what they read,
-//! [`programs`] finds them, [`certificate`] is what TLS needs, [`ready`] puts a contestant before its load.
+//! [`programs`] finds them, [`certificate`] is what TLS needs, [`origin`] is behind them, [`ready`] puts a contestant before
+//! its load, [`precedence`] keeps others off it.
 
 pub mod certificate;
 pub mod child;
 pub mod configs;
 pub mod machine;
+pub(crate) mod origin;
+pub mod precedence;
 pub mod programs;
 pub mod ready;
 
+pub use precedence::Precedence;
 pub use ready::{Running, Stage, Target};
 
 use std::path::PathBuf;

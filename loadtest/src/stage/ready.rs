@@ -12,13 +12,14 @@ use rustls::ClientConfig;
 use rustls::pki_types::CertificateDer;
 
 use super::child::Child;
-use super::configs::{self, Origins, Plan};
-use super::machine::Cores;
-use super::programs::{self, Programs};
+use super::configs::{Origins, Plan};
+use super::machine::{Cores, Cpu, Memory, cpu, memory, own_cpu};
+use super::origin::Origin;
+use super::programs::Programs;
 use super::{StageError, certificate};
 use crate::load::{Prepared, probe};
 use crate::origin::GRPC_BODY;
-use crate::scenario::{Client, Contestant, FigureKind, Part, Peer, Scenario, Shape};
+use crate::scenario::{Client, Contestant, Peer, Scenario, Shape};
 use crate::visitors::{Lane, visitors};
 
 /// How long a program may take until it serves: ten thousand routes take a while.
@@ -45,7 +46,7 @@ pub struct Stage {
     folder: tempfile::TempDir,
     certificate: CertificateDer<'static>,
     origins: Origins,
-    origin: Child,
+    origin: Origin,
     started: usize,
 }
 
@@ -61,13 +62,23 @@ pub struct Running {
     /// From its start to the first right answer.
     pub ready_after: Duration,
     child: Option<Child>,
-    origin: u32,
+    origin: Option<u32>,
 }
 
 impl Running {
-    /// The id of the proxy's process; that of the origin where there is no proxy.
-    pub fn id(&self) -> u32 {
-        self.child.as_ref().map_or(self.origin, Child::id)
+    /// The id of the proxy's process; that of the origin, if it has one, where there is no proxy.
+    pub fn id(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id).or(self.origin)
+    }
+
+    /// What that process and all that it started have spent so far.
+    pub fn cpu(&self) -> Cpu {
+        self.id().map(cpu).unwrap_or_default()
+    }
+
+    /// What they hold now.
+    pub fn memory(&self) -> Memory {
+        self.id().map(memory).unwrap_or_default()
     }
 }
 
@@ -89,20 +100,7 @@ impl Stage {
             stable_socket: folder.path().join("stable.sock"),
             gray_socket: folder.path().join("gray.sock"),
         };
-        let contestants = scenario.contestants();
-        let endpoints = contestants.iter().map(|one| one.shape.endpoints).max().unwrap_or(1);
-        let mut command = match our_origin(scenario) {
-            true => own_origin(scenario, &origins, endpoints)?,
-            false => {
-                let templates = programs.root().join("loadtest/peers");
-                let config = configs::origin(&templates, folder.path(), &origins, endpoints)?;
-                let mut command = Command::new(programs::on_path("nginx")?);
-                command.arg("-c").arg(config);
-                command
-            }
-        };
-        command.current_dir(folder.path());
-        let origin = Child::start("origin", command, cores.load(), cores.load(), folder.path())?;
+        let origin = Origin::start(scenario, programs, cores, (folder.path(), &origins)).await?;
         let mut stage =
             Self { programs: programs.clone(), cores: cores.clone(), folder, certificate, origins, origin, started: 0 };
         stage.wait_for_origins(scenario).await?;
@@ -115,13 +113,19 @@ impl Stage {
             let target = Target { address: local(port), tls: None, client };
             let shape = Shape { client, ..Shape::default() };
             let prepared = prepared(Peer::Origin, &shape);
-            serving(&mut self.origin, &target, &prepared, &[(0, lane)]).await?;
+            serving(self.origin.child(), &target, &prepared, &[(0, lane)]).await?;
         }
         Ok(())
     }
 
-    /// The id of the origin's process.
-    pub fn origin(&self) -> u32 {
+    /// What load and origin have spent so far.
+    pub fn load_cpu(&self) -> Cpu {
+        let (load, origin) = (own_cpu(), self.origin.cpu());
+        Cpu { user: load.user + origin.user, system: load.system + origin.system }
+    }
+
+    /// The id of the origin's process, where it has one.
+    pub fn origin(&self) -> Option<u32> {
         self.origin.id()
     }
 
@@ -161,9 +165,9 @@ impl Stage {
         let before = Instant::now();
         let mut child = Child::start(&name, command, self.cores.proxy(shape.workers), self.cores.load(), &folder)?;
         let gray = (0..prepared.len()).find(|at| prepared.lane(*at) == Lane::Gray).unwrap_or(0);
-        serving(&mut child, &running.target, &prepared, &[(0, prepared.lane(0))]).await?;
+        serving(Some(&mut child), &running.target, &prepared, &[(0, prepared.lane(0))]).await?;
         running.ready_after = before.elapsed();
-        serving(&mut child, &running.target, &prepared, &[(gray, prepared.lane(gray))]).await?;
+        serving(Some(&mut child), &running.target, &prepared, &[(gray, prepared.lane(gray))]).await?;
         running.child = Some(child);
         Ok(running)
     }
@@ -205,25 +209,6 @@ impl Stage {
     }
 }
 
-/// Whether nginx is not, or cannot be, the origin of a scenario.
-fn our_origin(scenario: &Scenario) -> bool {
-    scenario.own_origin
-        || scenario.shape.client == Client::Grpc
-        || scenario.figure == FigureKind::Bodies
-        || scenario.vary.as_ref().is_some_and(|vary| vary.what == Part::Body)
-}
-
-fn own_origin(scenario: &Scenario, origins: &Origins, endpoints: usize) -> Result<Command, StageError> {
-    let mut command = Command::new(programs::own()?);
-    let speaks = if scenario.shape.client == Client::Grpc { "http2" } else { "http1" };
-    command.args(["origin", "--speaks", speaks]);
-    for host in configs::loopbacks(endpoints) {
-        command.args(["--stable", &format!("{host}:{}", origins.stable)]);
-        command.args(["--gray", &format!("{host}:{}", origins.gray)]);
-    }
-    Ok(command)
-}
-
 fn prepared(peer: Peer, shape: &Shape) -> Rc<Prepared> {
     let body = if shape.client == Client::Grpc { GRPC_BODY } else { shape.body };
     Prepared::new(visitors(peer, shape), body)
@@ -231,23 +216,28 @@ fn prepared(peer: Peer, shape: &Shape) -> Rc<Prepared> {
 
 /// Asks until each of some visitors is answered by the lane given.
 async fn serving(
-    child: &mut Child,
+    mut child: Option<&mut Child>,
     target: &Target,
     prepared: &Rc<Prepared>,
     wanted: &[(usize, Lane)],
 ) -> Result<(), StageError> {
     let start = Instant::now();
+    let silent = |child: Option<&mut Child>, why: String| match child {
+        Some(child) => child.silent(why),
+        None => StageError::Silent { name: "origin".to_owned(), why, said: "nothing".to_owned() },
+    };
     for (at, lane) in wanted {
         loop {
             let limit = PATIENCE.saturating_sub(start.elapsed());
             let why = match tokio::time::timeout(limit, probe(target, prepared, *at)).await {
                 Ok(Ok(answer)) if answer.lane == Some(*lane) => break,
-                Ok(Ok(answer)) => return Err(child.silent(format!("{:?} instead of {lane:?}", answer.lane))),
+                Ok(Ok(answer)) => return Err(silent(child, format!("{:?} instead of {lane:?}", answer.lane))),
                 Ok(Err(problem)) => problem.to_string(),
                 Err(_) => "no answer".to_owned(),
             };
-            if child.has_ended() || start.elapsed() >= PATIENCE {
-                return Err(child.silent(why));
+            let has_ended = child.as_mut().is_some_and(|child| child.has_ended());
+            if has_ended || start.elapsed() >= PATIENCE {
+                return Err(silent(child, why));
             }
             tokio::time::sleep(AGAIN).await;
         }
