@@ -61,6 +61,11 @@ impl FigureWatch {
         }
     }
 
+    /// Whether a verdict may change by time alone: a figure has to be bad for long enough.
+    pub(super) fn go_by_time(&self) -> bool {
+        !self.with_figures.is_empty()
+    }
+
     /// Looks at what the last merge brought. A release without figures is looked at only where some latch changed.
     pub(super) fn tick(&mut self, merging: &mut Merging<'_>, now: Tick) {
         let latches = Some(merging.latches.generation());

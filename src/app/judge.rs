@@ -100,12 +100,13 @@ impl Judge {
         self.judgements.clone()
     }
 
-    /// Looks if it is time to.
-    pub(super) fn tick(&mut self, now: Instant, merging: &Merging<'_>) {
-        if self.next.is_some_and(|next| now < next) {
-            return;
+    /// Looks if it is time to. Returns when that is again.
+    pub(super) fn tick(&mut self, now: Instant, merging: &Merging<'_>) -> Instant {
+        if let Some(next) = self.next.filter(|next| now < *next) {
+            return next;
         }
-        self.next = Some(now + LOOK_EVERY);
+        let next = now + LOOK_EVERY;
+        self.next = Some(next);
         let snapshot = merging.snapshot;
         let mut changed = Vec::new();
         for (place, (release, compared)) in releases(snapshot).zip(&mut self.compared).enumerate() {
@@ -123,6 +124,7 @@ impl Judge {
             changed.into_iter().for_each(|(place, judgement)| all[place] = Arc::new(judgement));
             self.judgements.publish(Arc::new(all));
         }
+        next
     }
 }
 

@@ -251,6 +251,9 @@ impl Ledger {
         loop {
             ticks.tick().await;
             self.look(&live.get());
+            if !self.journal().is_behind() {
+                continue;
+            }
             let ledger = self.clone();
             // A panic there is told by itself, and the next look tries again.
             let _ = tokio::task::spawn_blocking(move || ledger.journal().flush()).await;

@@ -9,17 +9,19 @@ use crate::telemetry;
 
 /// How often; a read of `/proc` takes some tens of microseconds.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// How often it is looked whether anybody wants it.
+const WHETHER_WANTED: Duration = Duration::from_secs(1);
 
 /// Runs on the control runtime until that ends.
 pub(super) async fn watch(live: Arc<Live<Snapshot>>) {
-    let mut ticks = tokio::time::interval(LOOK_EVERY);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
-        ticks.tick().await;
         let snapshot = live.get();
-        if snapshot.wants_memory() {
+        let is_wanted = snapshot.wants_memory();
+        if is_wanted {
             // Where it cannot be known, nobody is refused for it.
             snapshot.note_memory(telemetry::resident_memory().unwrap_or(0));
         }
+        drop(snapshot);
+        tokio::time::sleep(if is_wanted { LOOK_EVERY } else { WHETHER_WANTED }).await;
     }
 }

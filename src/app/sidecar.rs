@@ -23,7 +23,7 @@ use super::first::First;
 use super::inherit::{Inherited, Spares};
 use super::ledger::Ledger;
 use super::memory;
-use super::merger::Merger;
+use super::merger::{Merger, MergerDoor};
 use super::probes;
 use super::reload::{self, Reloader, Running};
 use super::signal;
@@ -122,7 +122,8 @@ impl Sidecar {
             let _inside = control.enter();
             tracing.follow(&loaded.settings)
         };
-        let making = Making { workers: count, seed, now: Tick::START, tracer };
+        let door = MergerDoor::default();
+        let making = Making { workers: count, seed, now: Tick::START, tracer, knock: door.knock() };
         let (snapshot, succession) = Snapshot::build(loaded, None, &telemetry, &latches, &making);
         let snapshot = Arc::new(snapshot);
         telemetry.config_applied(&snapshot.version);
@@ -139,7 +140,7 @@ impl Sidecar {
             control.spawn(access_log::reopen(log.clone(), reopenings));
             signal::hangups().map_err(StartError::system("waiting for SIGHUP"))?
         };
-        let merger = Arc::new(Merger::new(epoch, latches.clone(), snapshot.clone(), succession));
+        let merger = Arc::new(Merger::new(epoch, latches.clone(), snapshot.clone(), succession, door));
         let judgements = merger.judgements();
         control.spawn(merger.clone().run());
         control.spawn(latches.clone().keep());

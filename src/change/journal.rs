@@ -115,7 +115,7 @@ impl Journal {
     pub fn flush(&self) -> bool {
         let Some(dir) = &self.dir else { return true };
         let mut inner = self.locked();
-        if inner.waiting.is_empty() && !inner.head_behind && inner.problem.is_none() {
+        if !inner.is_behind() {
             return true;
         }
         match inner.write(dir, self.bounds) {
@@ -161,12 +161,21 @@ impl Journal {
         }
     }
 
+    /// Whether [`Self::flush`] has something to do.
+    pub fn is_behind(&self) -> bool {
+        self.dir.is_some() && self.locked().is_behind()
+    }
+
     fn locked(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Inner {
+    fn is_behind(&self) -> bool {
+        !self.waiting.is_empty() || self.head_behind || self.problem.is_some()
+    }
+
     /// The waiting records as lines that follow the head, and the head behind them.
     fn chained(&mut self) -> (Vec<Arc<[u8]>>, Vec<u8>, Head) {
         if self.lost > 0 {

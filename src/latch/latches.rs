@@ -130,6 +130,8 @@ pub struct Latches {
     keeping: Mutex<Keeping>,
     /// Something changed that is to be kept.
     unsaved: Notify,
+    /// The same, for whoever looks at releases.
+    other: Notify,
     telemetry: Arc<Telemetry>,
 }
 
@@ -151,6 +153,7 @@ impl Latches {
             dir: dir.map(Path::to_owned),
             keeping: Mutex::new(if dir.is_some() { Keeping::Kept } else { Keeping::Off }),
             unsaved: Notify::new(),
+            other: Notify::new(),
             telemetry,
         }
     }
@@ -171,7 +174,7 @@ impl Latches {
             self.record(Change { time: now, release, action: Action::Latched, by: "state directory".into(), detail });
         }
         adopted.lifted.into_iter().for_each(|lifted| self.lifted(lifted, now));
-        self.unsaved.notify_one();
+        self.tell_of_change();
     }
 
     /// The flag by which a release's decisions are made; one that is never set for a release that was not adopted.
@@ -241,7 +244,7 @@ impl Latches {
         tell(&incident);
         let (by, detail) = (incident.evidence.by.clone(), incident.evidence.detail.clone());
         self.record(Change { time: now, release: release.into(), action: Action::Latched, by, detail });
-        self.unsaved.notify_one();
+        self.tell_of_change();
         Ok(Outcome::Changed { incident: Some(incident.number) })
     }
 
@@ -312,6 +315,16 @@ impl Latches {
         store.try_lock().map_or(true, |store| store.saved != Some(locked(&self.book).generation))
     }
 
+    fn tell_of_change(&self) {
+        self.unsaved.notify_one();
+        self.other.notify_one();
+    }
+
+    /// Until something changed since this was asked last; one alone may ask.
+    pub async fn changed_since(&self) {
+        self.other.notified().await;
+    }
+
     /// Keeps state as it changes, and again after a while where that failed. Runs until dropped.
     pub async fn keep(self: Arc<Self>) {
         if self.store.is_none() {
@@ -335,7 +348,7 @@ impl Latches {
         let (time, detail) = (Moment::now(), reason.unwrap_or_default().to_owned());
         tracing::info!(release, by, reason = detail, "release {}", action.as_str());
         self.record(Change { time, release: release.into(), action, by: by.to_owned(), detail });
-        self.unsaved.notify_one();
+        self.tell_of_change();
         Outcome::Changed { incident: None }
     }
 

@@ -71,7 +71,7 @@ pub async fn run(
     begun();
     let sweeping = {
         let worker = worker.clone();
-        tokio::task::spawn_local(async move { tokio::join!(worker.sweep(), worker.delay.watch()) })
+        tokio::task::spawn_local(async move { tokio::join!(worker.sweep(), worker.delay.watch(&worker)) })
     };
     let limit = loop {
         match *stop.borrow_and_update() {

@@ -10,7 +10,7 @@ use super::worker::Worker;
 use crate::decide::{LaneId, ReleaseId};
 use crate::latch::LaneFigures;
 use crate::resilience::{
-    Bell, BellMaker, Cause, Figures, Guard, Lease, Meter, MeterWatch, Outcome, Plan, Rest, Thresholds, Tick,
+    Bell, BellMaker, Cause, Figures, Guard, Knock, Lease, Meter, MeterWatch, Outcome, Plan, Rest, Thresholds, Tick,
     Transition, Watch, guarded_with, metered,
 };
 use crate::telemetry::BreakerCause;
@@ -143,8 +143,8 @@ static METERED: LazyLock<Arc<Plan>> = LazyLock::new(|| Arc::new(Plan::DEFAULT));
 
 impl Succession {
     /// For the breakers of so many lanes: of many routes they are most of what there is, and growing would leave twice the room.
-    pub(super) fn of(lanes: usize) -> Self {
-        Self { next: Vec::with_capacity(lanes), ..Self::default() }
+    pub(super) fn of(lanes: usize, making: &Making) -> Self {
+        Self { next: Vec::with_capacity(lanes), bells: BellMaker::new(making.knock.clone()) }
     }
 
     /// The breakers of one route's lanes, which had those `before`.
@@ -257,6 +257,8 @@ impl Watches {
     /// Takes in what workers recorded and judges; to be called every [`crate::resilience::MERGE_EVERY`]. Tells metrics
     /// what moved. Costs what lanes that were called since the last time, and breakers that are not closed, cost; and once a slice of their
     /// windows, those with calls in them.
+    ///
+    /// [`Self::rest`] tells when that may be left out.
     pub fn tick(&mut self, now: Tick, snapshot: &Snapshot) -> Vec<Moved> {
         let mut moved = Vec::new();
         let Self { all, rota, .. } = self;
@@ -269,6 +271,11 @@ impl Watches {
             eye.rest()
         });
         moved
+    }
+
+    /// How long no tick would change anything, unless a bell rings.
+    pub fn rest(&self) -> Rest {
+        self.rota.rest()
     }
 }
 
@@ -319,6 +326,8 @@ pub struct Making {
     pub now: Tick,
     /// What is told to OpenTelemetry by this configuration.
     pub tracer: Option<Arc<Tracer>>,
+    /// Wakes the merger.
+    pub knock: Knock,
 }
 
 /// The monotonic clock that breakers and workers share.
@@ -334,6 +343,11 @@ impl Epoch {
     /// A moment as breakers know it.
     pub fn tick(self, at: Instant) -> Tick {
         Tick::after_start(at.saturating_duration_since(self.0))
+    }
+
+    /// When that is.
+    pub fn instant(self, tick: Tick) -> Instant {
+        self.0 + tick.since(Tick::START)
     }
 }
 

@@ -33,6 +33,8 @@ const WHEN_OVERLOADED: u32 = 1;
 const LET_IN: u32 = 16;
 /// How often a worker looks how late its event loop is.
 const LOOK_AT_DELAY: Duration = Duration::from_millis(100);
+/// How often it looks whether that counts for anything.
+const WHETHER_DELAY_COUNTS: Duration = Duration::from_secs(1);
 
 /// The limits of one lane of one route.
 pub(super) struct Limits {
@@ -224,12 +226,13 @@ impl Delay {
         self.lasting.set(late.min(self.last.replace(late)));
     }
 
-    /// Looks on and on; runs until dropped.
-    pub(super) async fn watch(&self) {
+    /// Looks on and on, as long as anybody is refused for a delay by the configuration in force; runs until dropped.
+    pub(super) async fn watch(&self, worker: &Worker) {
         loop {
-            let due = Instant::now() + LOOK_AT_DELAY;
+            let counts = worker.view().snapshot.gauge.most.delay.is_some();
+            let due = Instant::now() + if counts { LOOK_AT_DELAY } else { WHETHER_DELAY_COUNTS };
             tokio::time::sleep_until(due.into()).await;
-            self.note(due.elapsed());
+            self.note(if counts { due.elapsed() } else { Duration::ZERO });
         }
     }
 }

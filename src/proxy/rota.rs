@@ -59,6 +59,15 @@ impl Rota {
         });
     }
 
+    /// How long nobody is to be visited, unless somebody rings.
+    pub(super) fn rest(&self) -> Rest {
+        match self.first_alarm {
+            _ if !self.awake.is_empty() => Rest::None,
+            Some(alarm) => Rest::Until(alarm),
+            None => Rest::UntilCalled,
+        }
+    }
+
     fn wake(&mut self, now: Tick) {
         let before = self.awake.len();
         let Self { words, awake, is_awake, alarms, first_alarm } = self;
@@ -136,7 +145,9 @@ mod tests {
     #[test]
     fn only_lanes_that_were_called_or_whose_windows_turn_are_visited() {
         let mut fixture = Fixture::new(200);
+        assert_eq!(fixture.rota.rest(), Rest::None);
         assert_eq!(fixture.visited(25).len(), 200);
+        assert_eq!(fixture.rota.rest(), Rest::UntilCalled);
         assert_eq!(fixture.visited(50), [0; 0]);
         fixture.call(150, 0, Outcome::Success, 60);
         fixture.call(3, 1, Outcome::Success, 60);
@@ -146,6 +157,7 @@ mod tests {
         fixture.call(150, 1, Outcome::Failure, 110);
         assert_eq!(fixture.visited(125), [150]);
         assert_eq!(fixture.watches[150].merged().short.failures, 1);
+        assert_eq!(fixture.rota.rest(), Rest::Until(at(1000)));
         assert_eq!(fixture.visited(999), [0; 0]);
         assert_eq!(fixture.visited(1000), [3, 150], "a slice of a second is over");
         fixture.call(3, 0, Outcome::Success, 30_000);

@@ -117,7 +117,7 @@ impl Snapshot {
         let upstreams = directory.upstreams().iter().map(|upstream| telemetry.upstream(&upstream.spec.name)).collect();
         let lanes = settings.program.lanes();
         let with_breaker = settings.routes.iter().filter(|plan| plan.breaker.is_some());
-        let mut succession = Succession::of(with_breaker.map(|plan| plan.lanes.len()).sum());
+        let mut succession = Succession::of(with_breaker.map(|plan| plan.lanes.len()).sum(), making);
         let releases = settings.program.releases().iter().map(|release| {
             let series = telemetry.release(&release.name);
             series.set_permille(release.open_permille());

@@ -38,7 +38,7 @@ mod injection;
 #[cfg(test)]
 mod tests;
 
-pub use bell::{Belfry, Bell, BellMaker};
+pub use bell::{Belfry, Bell, BellMaker, Knock};
 pub use breaker::{
     Admission, Cause, Evidence, Guard, Lease, Plan, PlanError, Scope, State, Thresholds, Timing, Transition, Watch,
     guarded, guarded_with,

@@ -9,6 +9,7 @@ mod drill;
 mod facts;
 mod failure;
 mod harness;
+mod idle;
 mod kubernetes;
 mod latch;
 mod lifecycle;

@@ -145,7 +145,7 @@ impl Reloader {
                     }
                     self.supply.keep_again().await;
                 }
-                _ = letting_go.tick() => self.running.let_go(),
+                _ = letting_go.tick(), if !self.running.retired.is_empty() => self.running.let_go(),
             }
         }
     }

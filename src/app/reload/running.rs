@@ -94,7 +94,7 @@ impl Running {
     async fn build(&mut self, loaded: Loaded, old: Arc<Snapshot>) -> Option<(Arc<Snapshot>, Succession)> {
         let (telemetry, latches) = (self.telemetry.clone(), self.latches.clone());
         let (now, tracer) = (self.epoch.tick(Instant::now()), self.tracing.follow(&loaded.settings));
-        let making = Making { workers: self.workers, seed: self.seed, now, tracer };
+        let making = Making { workers: self.workers, seed: self.seed, now, tracer, knock: self.merger.knock() };
         let building = tokio::task::spawn_blocking(move || {
             latches.adopt(&loaded.settings, &loaded.version);
             let (snapshot, succession) = Snapshot::build(loaded, Some(&old), &telemetry, &latches, &making);

@@ -189,6 +189,10 @@ impl Sidecar {
         figure.expect("Linux tells it of every process").parse().expect("a number")
     }
 
+    pub(crate) fn process_id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// How many descriptors the process holds now.
     pub(crate) fn descriptors(&self) -> usize {
         let path = format!("/proc/{}/fd", self.process.id());
