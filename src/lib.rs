@@ -8,6 +8,7 @@ pub mod resilience;
 
 pub mod evidence;
 
+pub mod beat;
 pub mod change;
 pub mod config;
 pub mod extract;

@@ -14,6 +14,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("tls", &[]),
     ("config", &["decide", "evidence", "resilience", "tls"]),
     ("live", &[]),
+    ("beat", &[]),
     ("outbound", &[]),
     ("kubernetes", &["config", "outbound"]),
     ("source", &["config", "kubernetes", "outbound", "telemetry"]),
@@ -22,10 +23,11 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("products", &["change", "config", "outbound", "telemetry"]),
     ("lookup", &["config", "outbound", "telemetry"]),
     ("extract", &["config", "decide", "lookup"]),
-    ("upstream", &["config", "kubernetes", "telemetry", "tls", "wire"]),
+    ("upstream", &["beat", "config", "kubernetes", "telemetry", "tls", "wire"]),
     (
         "proxy",
         &[
+            "beat",
             "config",
             "decide",
             "extract",
@@ -47,6 +49,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         "app",
         &[
             "admin",
+            "beat",
             "change",
             "config",
             "decide",

@@ -93,6 +93,8 @@ pub enum FigureKind {
     Memory,
     /// From the start of the process to its first right answer.
     Start,
+    /// CPU time and wake-ups a second without requests.
+    Idle,
 }
 
 /// Who answers behind the proxies.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::beat;
 use crate::config::Looked;
 use crate::live::Live;
 use crate::proxy::Snapshot;
@@ -34,7 +35,7 @@ pub(super) async fn keep(live: Arc<Live<Snapshot>>, telemetry: Arc<Telemetry>) {
             drop(snapshot);
             told.clear();
         }
-        tokio::time::sleep(PAUSE).await;
+        beat::next(PAUSE).await;
     }
 }
 

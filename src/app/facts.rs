@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::beat;
 use crate::config::Looked;
 use crate::live::Live;
 use crate::proxy::Snapshot;
@@ -25,7 +26,7 @@ pub(super) async fn keep(live: Arc<Live<Snapshot>>) {
         } else {
             drop(snapshot);
         }
-        tokio::time::sleep(PAUSE).await;
+        beat::next(PAUSE).await;
     }
 }
 

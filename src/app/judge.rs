@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::merger::Merging;
+use crate::beat;
 use crate::decide::{Level, Permille, ReleaseId};
 use crate::evidence::{Comparison, Counts, Judgement, Pair, Rules, Verdict};
 use crate::latch::Cause;
@@ -105,7 +106,7 @@ impl Judge {
         if let Some(next) = self.next.filter(|next| now < *next) {
             return next;
         }
-        let next = now + LOOK_EVERY;
+        let next = beat::after(now, LOOK_EVERY);
         self.next = Some(next);
         let snapshot = merging.snapshot;
         let mut changed = Vec::new();

@@ -6,10 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use tokio::time::MissedTickBehavior;
-
 use super::releases;
 use crate::admin::{DocumentView, PinView};
+use crate::beat;
 use crate::change::{self, AuditAction, AuditRecord, History, Journal, Need, Plan, Side, Standing};
 use crate::config::{Loaded, Reach, Source};
 use crate::latch::Latches;
@@ -246,17 +245,14 @@ impl Ledger {
 
     /// Writes what waits, for as long as the control runtime runs.
     pub(super) async fn keep(self: Arc<Self>, live: Arc<Live<Snapshot>>) {
-        let mut ticks = tokio::time::interval(LOOK_EVERY);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            ticks.tick().await;
             self.look(&live.get());
-            if !self.journal().is_behind() {
-                continue;
+            if self.journal().is_behind() {
+                let ledger = self.clone();
+                // A panic there is told by itself, and the next look tries again.
+                let _ = tokio::task::spawn_blocking(move || ledger.journal().flush()).await;
             }
-            let ledger = self.clone();
-            // A panic there is told by itself, and the next look tries again.
-            let _ = tokio::task::spawn_blocking(move || ledger.journal().flush()).await;
+            beat::next(LOOK_EVERY).await;
         }
     }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::beat;
 use crate::live::Live;
 use crate::proxy::Snapshot;
 use crate::telemetry;
@@ -22,6 +23,6 @@ pub(super) async fn watch(live: Arc<Live<Snapshot>>) {
             snapshot.note_memory(telemetry::resident_memory().unwrap_or(0));
         }
         drop(snapshot);
-        tokio::time::sleep(if is_wanted { LOOK_EVERY } else { WHETHER_WANTED }).await;
+        beat::next(if is_wanted { LOOK_EVERY } else { WHETHER_WANTED }).await;
     }
 }

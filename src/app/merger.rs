@@ -90,13 +90,14 @@ impl Merger {
 
     /// Turns the breakers and compares; runs on the control runtime until that ends.
     pub(super) async fn run(self: Arc<Self>) {
+        let mut changes = self.latches.follow();
         loop {
             let now = Instant::now();
             let rests_until = self.merging().turn(now, self.epoch, &self.latches);
             if let Some(until) = rests_until {
                 tokio::select! {
                     () = self.door.notified() => {}
-                    () = self.latches.changed_since() => {}
+                    _ = changes.changed() => {}
                     () = sleep_until(until.into()) => {}
                 }
             }

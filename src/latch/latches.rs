@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::Notify;
+use tokio::sync::watch;
 
 use super::book::{Book, Counted, Lifted, Paused, ReleaseState};
 use super::evidence::{Cause, Evidence, Incident, Moment};
@@ -128,10 +128,7 @@ pub struct Latches {
     store: Option<Mutex<Store>>,
     dir: Option<PathBuf>,
     keeping: Mutex<Keeping>,
-    /// Something changed that is to be kept.
-    unsaved: Notify,
-    /// The same, for whoever looks at releases.
-    other: Notify,
+    changed: watch::Sender<()>,
     telemetry: Arc<Telemetry>,
 }
 
@@ -152,8 +149,7 @@ impl Latches {
             store: store.map(Mutex::new),
             dir: dir.map(Path::to_owned),
             keeping: Mutex::new(if dir.is_some() { Keeping::Kept } else { Keeping::Off }),
-            unsaved: Notify::new(),
-            other: Notify::new(),
+            changed: watch::Sender::new(()),
             telemetry,
         }
     }
@@ -174,7 +170,7 @@ impl Latches {
             self.record(Change { time: now, release, action: Action::Latched, by: "state directory".into(), detail });
         }
         adopted.lifted.into_iter().for_each(|lifted| self.lifted(lifted, now));
-        self.tell_of_change();
+        self.changed.send_replace(());
     }
 
     /// The flag by which a release's decisions are made; one that is never set for a release that was not adopted.
@@ -244,7 +240,7 @@ impl Latches {
         tell(&incident);
         let (by, detail) = (incident.evidence.by.clone(), incident.evidence.detail.clone());
         self.record(Change { time: now, release: release.into(), action: Action::Latched, by, detail });
-        self.tell_of_change();
+        self.changed.send_replace(());
         Ok(Outcome::Changed { incident: Some(incident.number) })
     }
 
@@ -315,14 +311,9 @@ impl Latches {
         store.try_lock().map_or(true, |store| store.saved != Some(locked(&self.book).generation))
     }
 
-    fn tell_of_change(&self) {
-        self.unsaved.notify_one();
-        self.other.notify_one();
-    }
-
-    /// Until something changed since this was asked last; one alone may ask.
-    pub async fn changed_since(&self) {
-        self.other.notified().await;
+    /// Tells of every change from now on, those of other configurations included.
+    pub fn follow(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
     }
 
     /// Keeps state as it changes, and again after a while where that failed. Runs until dropped.
@@ -330,14 +321,12 @@ impl Latches {
         if self.store.is_none() {
             return;
         }
+        let mut changes = self.follow();
         loop {
-            if matches!(self.keeping(), Keeping::Failing(_)) {
-                let _ = tokio::time::timeout(RETRY, self.unsaved.notified()).await;
-            } else {
-                self.unsaved.notified().await;
-            }
             let latches = self.clone();
             let _ = tokio::task::spawn_blocking(move || latches.save()).await;
+            let is_failing = matches!(self.keeping(), Keeping::Failing(_));
+            let _ = tokio::time::timeout(if is_failing { RETRY } else { Duration::MAX }, changes.changed()).await;
         }
     }
 
@@ -348,7 +337,7 @@ impl Latches {
         let (time, detail) = (Moment::now(), reason.unwrap_or_default().to_owned());
         tracing::info!(release, by, reason = detail, "release {}", action.as_str());
         self.record(Change { time, release: release.into(), action, by: by.to_owned(), detail });
-        self.tell_of_change();
+        self.changed.send_replace(());
         Outcome::Changed { incident: None }
     }
 

@@ -15,6 +15,7 @@ use super::breaker::whole_seconds;
 use super::failure::Failure;
 use super::snapshot::{Route, Snapshot};
 use super::worker::Worker;
+use crate::beat;
 use crate::config::{LaneLimits, OverLimit, Overload};
 use crate::decide::LaneId;
 use crate::resilience::{
@@ -230,7 +231,7 @@ impl Delay {
     pub(super) async fn watch(&self, worker: &Worker) {
         loop {
             let counts = worker.view().snapshot.gauge.most.delay.is_some();
-            let due = Instant::now() + if counts { LOOK_AT_DELAY } else { WHETHER_DELAY_COUNTS };
+            let due = beat::after(Instant::now(), if counts { LOOK_AT_DELAY } else { WHETHER_DELAY_COUNTS });
             tokio::time::sleep_until(due.into()).await;
             self.note(if counts { due.elapsed() } else { Duration::ZERO });
         }

@@ -15,6 +15,7 @@ use super::limit::Delay;
 use super::runners::Runners;
 use super::servant::Servants;
 use super::snapshot::{Route, Snapshot};
+use crate::beat;
 use crate::decide::RouteId;
 use crate::live::Live;
 use crate::resilience::{RetryBudget, Tick};
@@ -162,7 +163,7 @@ impl Worker {
     /// Closes waiting upstream connections in time, and lets go of what a burst left behind; runs until dropped.
     pub(super) async fn sweep(&self) {
         loop {
-            tokio::time::sleep(SWEEP).await;
+            beat::next(SWEEP).await;
             let now = Instant::now();
             let pools: Vec<_> = self.pools.borrow().values().cloned().collect();
             pools.iter().for_each(|pool| pool.sweep(now));

@@ -11,6 +11,7 @@ use super::balance::next_draw;
 use super::health::{first_wait, next_wait};
 use super::probe::{Question, probe};
 use super::standing::Standing;
+use crate::beat;
 use crate::config::Health;
 use crate::telemetry::CheckResult;
 
@@ -43,7 +44,7 @@ pub(super) async fn watch(upstream: Arc<Upstream>, seed: u64) {
             while tasks.try_join_next().is_some() {}
         }
         upstream.tell(Instant::now());
-        tokio::time::sleep(LOOK).await;
+        beat::next(LOOK).await;
     }
 }
 

@@ -1,10 +1,11 @@
 //! Takes the rounds of a scenario. Contestants serve side by side and take turns, each round in another order; one that
 //! does not have its turn does nothing.
 //!
-//! [`cpu`], [`latency`], [`bodies`], [`memory`] and [`start`] are the figures.
+//! [`cpu`], [`latency`], [`bodies`], [`memory`], [`start`] and [`idle`] are the figures.
 
 pub mod bodies;
 pub mod cpu;
+pub mod idle;
 pub mod latency;
 pub mod memory;
 pub mod start;
@@ -65,6 +66,7 @@ impl Bench<'_> {
             FigureKind::Bodies => bodies::measure(self, scenario, &mut stage).await?,
             FigureKind::Memory => memory::measure(self, scenario, &mut stage).await?,
             FigureKind::Start => start::measure(self, scenario, &mut stage).await?,
+            FigureKind::Idle => idle::measure(self, scenario, &mut stage).await?,
         };
         Ok(ScenarioResult { scenario: scenario.clone(), rows, note })
     }
@@ -81,7 +83,7 @@ pub fn turns(scenario: &Scenario) -> u64 {
     let contestants = scenario.contestants().len();
     let turns = match scenario.figure {
         FigureKind::Cpu => contestants * (scenario.rounds + 1),
-        FigureKind::Bodies | FigureKind::Memory | FigureKind::Start => contestants * scenario.rounds,
+        FigureKind::Bodies | FigureKind::Memory | FigureKind::Start | FigureKind::Idle => contestants * scenario.rounds,
         FigureKind::Latency => latency::peers(scenario).len() * (1 + 3 * scenario.rounds),
     };
     turns as u64

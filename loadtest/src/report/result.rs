@@ -132,7 +132,7 @@ impl FigureKind {
     /// The figure that proxies are compared by.
     pub fn main(self) -> &'static str {
         match self {
-            Self::Cpu => "cpu",
+            Self::Cpu | Self::Idle => "cpu",
             Self::Latency => "added p50",
             Self::Bodies => "down",
             Self::Memory => "pss",

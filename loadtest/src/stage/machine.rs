@@ -71,6 +71,26 @@ pub fn own_cpu() -> Cpu {
     own.map_or(Cpu::default(), |own| Cpu { user: own.user as f64 / ticks, system: own.system as f64 / ticks })
 }
 
+/// What a tree of processes had of the cores.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Ran {
+    /// How long it ran, in seconds, to the nanosecond.
+    pub seconds: f64,
+    /// How often a thread of it was put on a core.
+    pub times: u64,
+}
+
+/// What a tree of processes has run so far: the first and the third word of each thread's `/proc/PID/task/TID/schedstat`
+/// (Documentation/scheduler/sched-stats.rst of the kernel).
+pub fn ran(root: u32) -> Ran {
+    let threads = |process| fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
+    tree(root).into_iter().flat_map(threads).fold(Ran::default(), |sum, thread| {
+        let text = fs::read_to_string(thread.path().join("schedstat")).unwrap_or_default();
+        let word = |at| text.split_whitespace().nth(at).and_then(|word| word.parse::<u64>().ok()).unwrap_or(0);
+        Ran { seconds: sum.seconds + word(0) as f64 / 1e9, times: sum.times + word(2) }
+    })
+}
+
 struct Stat {
     parent: u32,
     user: u64,
@@ -221,6 +241,14 @@ mod tests {
             sum = std::hint::black_box(sum.wrapping_add(1));
             assert!(start.elapsed().as_secs() < 60, "no CPU time was seen");
         }
+    }
+
+    #[test]
+    fn what_runs_and_sleeps_is_counted_finely() {
+        let before = ran(std::process::id());
+        std::thread::sleep(std::time::Duration::from_millis(1));
+        let after = ran(std::process::id());
+        assert!(after.seconds > before.seconds && after.times > before.times, "{before:?} {after:?}");
     }
 
     #[test]

@@ -13,7 +13,7 @@ use rustls::pki_types::CertificateDer;
 
 use super::child::Child;
 use super::configs::{Origins, Plan};
-use super::machine::{Cores, Cpu, Memory, cpu, memory, own_cpu};
+use super::machine::{Cores, Cpu, Memory, Ran, cpu, memory, own_cpu, ran};
 use super::origin::Origin;
 use super::programs::Programs;
 use super::{StageError, certificate};
@@ -74,6 +74,11 @@ impl Running {
     /// What that process and all that it started have spent so far.
     pub fn cpu(&self) -> Cpu {
         self.id().map(cpu).unwrap_or_default()
+    }
+
+    /// The same as the scheduler counts it, which is finer.
+    pub fn ran(&self) -> Ran {
+        self.id().map(ran).unwrap_or_default()
     }
 
     /// What they hold now.
