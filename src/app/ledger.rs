@@ -247,7 +247,7 @@ impl Ledger {
     pub(super) async fn keep(self: Arc<Self>, live: Arc<Live<Snapshot>>) {
         loop {
             self.look(&live.get());
-            if self.journal().is_behind() {
+            if self.latches.has_changes() || self.journal.is_behind() {
                 let ledger = self.clone();
                 // A panic there is told by itself, and the next look tries again.
                 let _ = tokio::task::spawn_blocking(move || ledger.journal().flush()).await;

@@ -18,10 +18,8 @@ pub(super) async fn watch(live: Arc<Live<Snapshot>>) {
     loop {
         let snapshot = live.get();
         let is_wanted = snapshot.wants_memory();
-        if is_wanted {
-            // Where it cannot be known, nobody is refused for it.
-            snapshot.note_memory(telemetry::resident_memory().unwrap_or(0));
-        }
+        // Where it cannot be known, nobody is refused for it; and what was known once counts for nobody later.
+        snapshot.note_memory(is_wanted.then(telemetry::resident_memory).flatten().unwrap_or(0));
         drop(snapshot);
         beat::next(if is_wanted { LOOK_EVERY } else { WHETHER_WANTED }).await;
     }

@@ -29,13 +29,23 @@ pub struct Election {
     seen: Option<(String, Instant)>,
     /// When our own Lease was renewed last.
     renewed: Option<Instant>,
+    /// Somebody else may have held it since we were asked last.
+    was_others: bool,
 }
 
 impl Election {
     /// For a Lease of a namespace.
     pub fn new(client: Client, namespace: &str, name: &str, own: &str) -> Self {
         let collection = format!("/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases");
-        Self { client, collection, name: name.to_owned(), own: own.to_owned(), seen: None, renewed: None }
+        Self {
+            client,
+            collection,
+            name: name.to_owned(),
+            own: own.to_owned(),
+            seen: None,
+            renewed: None,
+            was_others: false,
+        }
     }
 
     /// Whether we are elected now. Renew it (`stand`) well within [`LEASE_FOR`].
@@ -65,11 +75,19 @@ impl Election {
             return Ok(false);
         }
         match self.client.put(&path, &self.written(lease, is_ours)).await {
-            Ok(_) => self.renewed = Some(begun),
+            Ok(_) => {
+                self.renewed = Some(begun);
+                self.was_others |= !is_ours;
+            }
             Err(error) if error.is_conflict() => self.renewed = None,
             Err(error) => return Err(error),
         }
         Ok(self.is_elected())
+    }
+
+    /// Whether somebody else may have been elected since this was asked last.
+    pub fn took_over(&mut self) -> bool {
+        std::mem::take(&mut self.was_others)
     }
 
     async fn make(&mut self, begun: Instant) -> Result<bool, ApiError> {
@@ -79,7 +97,10 @@ impl Election {
             "metadata": { "name": self.name },
         });
         match self.client.post(&self.collection, &self.written(lease, false)).await {
-            Ok(_) => self.renewed = Some(begun),
+            Ok(_) => {
+                self.renewed = Some(begun);
+                self.was_others = true;
+            }
             Err(error) if error.is_conflict() => self.renewed = None,
             Err(error) => return Err(error),
         }

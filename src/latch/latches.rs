@@ -193,6 +193,11 @@ impl Latches {
         locked(&self.book).incidents()
     }
 
+    /// Whether [`Latches::take_changes`] would give any.
+    pub fn has_changes(&self) -> bool {
+        !locked(&self.changes).is_empty()
+    }
+
     /// What happened to releases since the start, oldest first.
     pub fn changes(&self) -> Vec<Change> {
         locked(&self.changes).iter().cloned().collect()
@@ -318,10 +323,7 @@ impl Latches {
 
     /// Keeps state as it changes, and again after a while where that failed. Runs until dropped.
     pub async fn keep(self: Arc<Self>) {
-        if self.store.is_none() {
-            return;
-        }
-        let mut changes = self.follow();
+        let (Some(_), mut changes) = (&self.store, self.follow()) else { return };
         loop {
             let latches = self.clone();
             let _ = tokio::task::spawn_blocking(move || latches.save()).await;

@@ -231,9 +231,16 @@ impl Delay {
     pub(super) async fn watch(&self, worker: &Worker) {
         loop {
             let counts = worker.view().snapshot.gauge.most.delay.is_some();
-            let due = beat::after(Instant::now(), if counts { LOOK_AT_DELAY } else { WHETHER_DELAY_COUNTS });
+            if !counts {
+                self.last.set(Duration::ZERO);
+                self.lasting.set(Duration::ZERO);
+                beat::next(WHETHER_DELAY_COUNTS).await;
+                continue;
+            }
+            // Not on the beat: two looks in a row are to be of different moments, however late the first one was.
+            let due = Instant::now() + LOOK_AT_DELAY;
             tokio::time::sleep_until(due.into()).await;
-            self.note(if counts { due.elapsed() } else { Duration::ZERO });
+            self.note(due.elapsed());
         }
     }
 }

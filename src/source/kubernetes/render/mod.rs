@@ -49,7 +49,7 @@ pub struct RenderPlan {
 
 /// Renders until dropped. What cannot be done is told in the log, and tried again after a pause.
 pub async fn render(plan: RenderPlan) -> Infallible {
-    let mut render = Render { plan, own: own_name(), folders: BTreeMap::new(), told: None };
+    let mut render = Render { plan, own: own_name(), folders: BTreeMap::new(), is_alone: false, told: None };
     let mut backoff = Backoff::new(BACKOFF);
     loop {
         let begun = Instant::now();
@@ -65,8 +65,10 @@ pub async fn render(plan: RenderPlan) -> Infallible {
 struct Render {
     plan: RenderPlan,
     own: String,
-    /// By namespace, since this process was elected.
+    /// By namespace, since nobody else was elected.
     folders: BTreeMap<String, Folder>,
+    /// Nobody else was elected since this process looked last.
+    is_alone: bool,
     /// What went wrong last, so that it is told once.
     told: Option<String>,
 }
@@ -83,10 +85,7 @@ struct Lists {
 impl Render {
     async fn talk(&mut self) -> Result<Infallible, ApiError> {
         let client = Client::new(&self.plan.access)?;
-        let mut lists = Lists::new(&client, &self.plan);
-        for list in lists.all() {
-            list.changed().await?;
-        }
+        let mut lists = Lists::read(&client, &self.plan).await?;
         let mut election = Election::new(client.clone(), &self.plan.namespace, LEASE, &self.own);
         let (mut pace, mut due, mut stand_at) = (Pace::default(), Some(Instant::now()), Instant::now());
         loop {
@@ -102,16 +101,24 @@ impl Render {
                     if election.is_elected() {
                         self.judge(&lists);
                         is_all = self.write(&client, &election, &lists).await?;
+                        self.heal();
                     }
-                    self.heal();
                     pace.done(begun, Instant::now());
                     due = (!is_all).then(|| pace.due(Instant::now()));
                 }
                 () = tokio::time::sleep_until(stand_at) => {
                     let was = election.is_elected();
-                    if election.stand().await? && !was {
-                        tracing::info!(lease = LEASE, "elected: resources are rendered from here on");
+                    // Where that fails, nobody knows.
+                    let was_alone = std::mem::take(&mut self.is_alone);
+                    let is_elected = election.stand().await?;
+                    if is_elected && (!was_alone || election.took_over()) {
+                        // A watch may be behind, or broken without a sign; what others left has to be what is there now.
                         self.folders.clear();
+                        lists = Lists::read(&client, &self.plan).await?;
+                    }
+                    self.is_alone = is_elected;
+                    if is_elected && !was {
+                        tracing::info!(lease = LEASE, "elected: resources are rendered from here on");
                         due = Some(Instant::now());
                     }
                     stand_at = Instant::now() + LEASE_FOR / 5;
@@ -177,6 +184,15 @@ impl Render {
 }
 
 impl Lists {
+    /// As they are now, and watched from here on.
+    async fn read(client: &Client, plan: &RenderPlan) -> Result<Self, ApiError> {
+        let mut lists = Self::new(client, plan);
+        for list in lists.all() {
+            list.changed().await?;
+        }
+        Ok(lists)
+    }
+
     fn new(client: &Client, plan: &RenderPlan) -> Self {
         let wide = |version: &str, plural: &str, narrowed: Option<String>| {
             let (version, plural) = (version.to_owned(), plural.to_owned());
