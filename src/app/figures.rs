@@ -61,9 +61,9 @@ impl FigureWatch {
         }
     }
 
-    /// Whether a verdict may change by time alone: a figure has to be bad for long enough.
+    /// Whether a verdict may change by time alone: a figure is bad, and not for long enough yet.
     pub(super) fn go_by_time(&self) -> bool {
-        !self.with_figures.is_empty()
+        self.with_figures.iter().any(|place| self.releases[*place].since.iter().any(BadSince::is_bad))
     }
 
     /// Looks at what the last merge brought. A release without figures is looked at only where some latch changed.

@@ -195,6 +195,11 @@ impl BadSince {
         now.since(since) >= criterion.lasting
     }
 
+    /// Whether the figure was bad at the last look, so that time alone may make it bad for long enough.
+    pub fn is_bad(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// What was seen does not count any more.
     pub fn forget(&mut self) {
         self.0 = None;
@@ -266,6 +271,19 @@ mod tests {
         check(&[(0, bad), (9, good), (10, bad), (19, bad), (20, bad)], &[false, false, false, false, true]);
         check(&[(0, bad), (9, None), (10, bad), (19, bad)], &[false; 4]);
         check(&[(100, bad), (5, bad), (14, bad), (15, bad)], &[false, false, false, true]);
+    }
+
+    #[test]
+    fn it_is_bad_from_the_first_bad_look_until_a_good_one() {
+        let lasting = Duration::from_secs(10);
+        let criterion = Criterion { sign: Sign::ErrorRate, relation: Relation::Ge, limit: 0.05, lasting };
+        let mut since = BadSince::default();
+        let looks = [(1, Some(0.04)), (2, Some(0.06)), (13, Some(0.06)), (14, Some(0.04)), (15, Some(0.06)), (16, None)];
+        let bad = looks.map(|(second, figure)| {
+            since.look(&criterion, figure, at(second * 1000));
+            since.is_bad()
+        });
+        assert_eq!(bad, [false, true, true, false, true, false]);
     }
 
     #[test]

@@ -24,7 +24,7 @@ fn a_sidecar_without_requests_hardly_wakes() {
     let plan = Plan::new()
         .upstream("stable", stable.address())
         .upstream("gray", gray.address())
-        .release("r", "level: full")
+        .release("r", "level: full\nrollback_on: [{ metric: graylane_error_rate, threshold: 5%, duration: 30s }]")
         .more("breakers: { default: {} }\n")
         .route("all", "/{*rest}", "stable: stable, gray: gray", "release: r\nbreaker: default");
     let sidecar = Sidecar::start(&plan);
