@@ -12,9 +12,9 @@ use crate::stage::{Precedence, Running, Stage};
 /// What a result says where the kernel gives no precedence.
 const REFUSED: &str = "Without permission for real-time priority: what else ran on this machine is in these delays";
 
-/// The proxies that graylane is held against: all that decide.
+/// Those that graylane is held against: whoever stands between load and origin.
 pub(super) fn peers(scenario: &Scenario) -> Vec<Peer> {
-    scenario.peers.iter().copied().filter(|peer| peer.decides() && *peer != Peer::Graylane).collect()
+    scenario.peers.iter().copied().filter(|peer| !matches!(peer, Peer::Graylane | Peer::Origin)).collect()
 }
 
 pub(super) async fn measure(
