@@ -278,7 +278,8 @@ mod tests {
         let lasting = Duration::from_secs(10);
         let criterion = Criterion { sign: Sign::ErrorRate, relation: Relation::Ge, limit: 0.05, lasting };
         let mut since = BadSince::default();
-        let looks = [(1, Some(0.04)), (2, Some(0.06)), (13, Some(0.06)), (14, Some(0.04)), (15, Some(0.06)), (16, None)];
+        let looks =
+            [(1, Some(0.04)), (2, Some(0.06)), (13, Some(0.06)), (14, Some(0.04)), (15, Some(0.06)), (16, None)];
         let bad = looks.map(|(second, figure)| {
             since.look(&criterion, figure, at(second * 1000));
             since.is_bad()
