@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Bench, MeasureError, load_failed, note_problems, order, rows_of, seconds};
-use crate::load::{Crowd, Mode, Outcome};
+use super::{Bench, MeasureError, note_problems, open, order, rows_of, seconds};
+use crate::load::{Mode, Outcome};
 use crate::report::result::Row;
 use crate::scenario::Scenario;
 use crate::stage::machine::Cpu;
@@ -48,9 +48,7 @@ pub(super) async fn measure(
 
 /// One turn of load on fresh connections, which are opened before it counts.
 pub(super) async fn turn(running: &Running, stage: &Stage, mode: Mode, length: Duration) -> Result<Cost, MeasureError> {
-    let shape = &running.contestant.shape;
-    let crowd = Crowd::open(&running.target, &running.prepared, shape.connections, shape.streams);
-    let crowd = crowd.await.map_err(load_failed(running))?;
+    let crowd = open(running).await?;
     let (proxy, load, start) = (running.cpu(), stage.load_cpu(), Instant::now());
     let outcome = crowd.run(mode, length).await;
     let elapsed = start.elapsed().as_secs_f64();

@@ -1,7 +1,6 @@
 //! What proxies take while nobody asks for anything: all of them at once, each with connections that once had an answer.
 
-use super::{Bench, MeasureError, load_failed, rows_of, seconds};
-use crate::load::Crowd;
+use super::{Bench, MeasureError, open, rows_of, seconds};
 use crate::report::result::Row;
 use crate::scenario::Scenario;
 use crate::stage::machine::Ran;
@@ -19,9 +18,7 @@ pub(super) async fn measure(
     let mut rows = rows_of(&all);
     let mut crowds = Vec::new();
     for running in &all {
-        let shape = &running.contestant.shape;
-        let crowd = Crowd::open(&running.target, &running.prepared, shape.connections, shape.streams);
-        crowds.push(crowd.await.map_err(load_failed(running))?);
+        crowds.push(open(running).await?);
     }
     for _ in 0..scenario.rounds {
         all.iter().for_each(|running| bench.turn(scenario, &running.contestant));

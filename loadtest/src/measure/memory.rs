@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use super::{Bench, MeasureError, load_failed, note_problems, order, seconds};
-use crate::load::{Crowd, Mode};
+use super::{Bench, MeasureError, note_problems, open, order, seconds};
+use crate::load::Mode;
 use crate::report::result::Row;
 use crate::scenario::{MemoryState, Scenario};
 use crate::stage::machine::Memory;
@@ -39,12 +39,6 @@ pub(super) async fn measure(
         }
     }
     Ok(rows)
-}
-
-async fn open(running: &Running) -> Result<Crowd, MeasureError> {
-    let shape = &running.contestant.shape;
-    let crowd = Crowd::open(&running.target, &running.prepared, shape.connections, shape.streams);
-    crowd.await.map_err(load_failed(running))
 }
 
 /// The highest of several looks while every connection has a request under way.

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use indicatif::ProgressBar;
 
-use crate::load::{LoadError, Outcome};
+use crate::load::{Crowd, LoadError, Outcome};
 use crate::report::result::{Row, ScenarioResult};
 use crate::scenario::{Contestant, FigureKind, Scenario};
 use crate::stage::machine::Cores;
@@ -99,6 +99,13 @@ fn who(contestant: &Contestant) -> String {
         None => contestant.peer.name().to_owned(),
         Some(value) => format!("{} {value}", contestant.peer.name()),
     }
+}
+
+/// The connections of a contestant's shape, each with one good answer.
+async fn open(running: &Running) -> Result<Crowd, MeasureError> {
+    let shape = &running.contestant.shape;
+    let crowd = Crowd::open(&running.target, &running.prepared, shape.connections, shape.streams);
+    crowd.await.map_err(load_failed(running))
 }
 
 fn load_failed(running: &Running) -> impl FnOnce(LoadError) -> MeasureError {

@@ -2,7 +2,7 @@
 //! process group of its own, and ended when it is let go of, Ctrl-C included.
 //!
 //! [`machine`] reads the kernel's books, [`child`] starts and ends processes, [`configs`] writes what they read,
-//! [`programs`] finds them, [`certificate`] is what TLS needs, [`origin`] is behind them, [`ready`] puts a contestant before
+//! [`programs`] finds them, [`certificate`] is what TLS needs, `origin` is behind them, [`ready`] puts a contestant before
 //! its load, [`precedence`] keeps others off it.
 
 pub mod certificate;

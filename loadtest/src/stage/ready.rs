@@ -129,11 +129,6 @@ impl Stage {
         Cpu { user: load.user + origin.user, system: load.system + origin.system }
     }
 
-    /// The id of the origin's process, where it has one.
-    pub fn origin(&self) -> Option<u32> {
-        self.origin.id()
-    }
-
     /// Starts a contestant and waits until it answers as it should, in both lanes.
     ///
     /// # Errors
