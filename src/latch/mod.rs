@@ -15,6 +15,7 @@ mod openings;
 mod book;
 mod store;
 
+mod keeping;
 mod latches;
 
 #[cfg(test)]
@@ -22,5 +23,6 @@ mod tests;
 
 pub use book::{Latched, Paused, ReleaseState};
 pub use evidence::{Cause, Evidence, FailedCall, Incident, LaneFigures, MOST_FAILURES, Moment};
-pub use latches::{Action, Change, Flag, Keeping, LatchError, Latches, Opening, Outcome};
+pub use keeping::Keeping;
+pub use latches::{Action, Change, Flag, LatchError, Latches, Opening, Outcome};
 pub use openings::Openings;
